@@ -1,0 +1,59 @@
+import { wholeSeconds } from '../clock.ts';
+import { type AgentKey, signMessage, verifyMessage } from './keys.ts';
+
+/** The header scheme of an assertion (openai/codex pull request 18871). */
+export const ASSERTION_SCHEME = 'AgentAssertion';
+
+export interface AssertionClaims {
+  agent_runtime_id: string;
+  signature: string;
+  task_id: string;
+  timestamp: string;
+}
+
+/**
+ * Value of the `Authorization` header: `AgentAssertion ` and unpadded base64url of compact JSON
+ * with the keys in alphabetical order. Byte-exact with Codex; equal within one whole second.
+ */
+export function buildAssertion(
+  agentRuntimeId: string,
+  key: AgentKey,
+  taskId: string,
+  nowMs: number,
+): string {
+  const timestamp = wholeSeconds(nowMs);
+  const claims: AssertionClaims = {
+    agent_runtime_id: agentRuntimeId,
+    signature: signMessage(key, `${agentRuntimeId}:${taskId}:${timestamp}`),
+    task_id: taskId,
+    timestamp,
+  };
+  return `${ASSERTION_SCHEME} ${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+}
+
+/** Reads an assertion header; null when it is not one. Checks no signature. */
+export function parseAssertion(authorization: string): AssertionClaims | null {
+  const [scheme, token, ...rest] = authorization.split(' ');
+  if (scheme !== ASSERTION_SCHEME || !token || rest.length > 0) return null;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    return isAssertionClaims(claims) ? claims : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the signature of `claims` was made with the private half of `publicKeySsh`. */
+export function verifyAssertion(claims: AssertionClaims, publicKeySsh: string): boolean {
+  const message = `${claims.agent_runtime_id}:${claims.task_id}:${claims.timestamp}`;
+  return verifyMessage(publicKeySsh, message, claims.signature);
+}
+
+function isAssertionClaims(value: unknown): value is AssertionClaims {
+  if (typeof value !== 'object' || value === null) return false;
+  const names = ['agent_runtime_id', 'signature', 'task_id', 'timestamp'];
+  return (
+    Object.keys(value).length === names.length &&
+    names.every((name) => typeof (value as Record<string, unknown>)[name] === 'string')
+  );
+}

@@ -1,0 +1,175 @@
+import { type Clock, wholeSeconds } from '../clock.ts';
+import type { HttpClient, TextResponse } from '../http-client.ts';
+import type { Secret } from '../secret.ts';
+import { type AgentKey, signMessage } from './keys.ts';
+import { openSealedTaskId } from './sealed-task-id.ts';
+
+/** Where and how to register. `baseUrl` is AuthAPI, e.g. `https://auth.openai.com/api/accounts`. */
+export interface AuthApi {
+  baseUrl: string;
+  http: HttpClient;
+  now: Clock;
+  /** Waits between two attempts; milliseconds. */
+  sleep: (ms: number) => Promise<void>;
+  /** Bounds of one attempt in milliseconds; Codex uses 15 s and 30 s. */
+  agentTimeoutMs?: number;
+  taskTimeoutMs?: number;
+}
+
+/** A registration that failed for good, or whose attempts are used up. */
+export class RegistrationError extends Error {
+  override readonly name = 'RegistrationError';
+  /** Status of the last answer; null when there was none. */
+  readonly status: number | null;
+
+  constructor(message: string, status: number | null, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.status = status;
+  }
+}
+
+const MAX_ATTEMPTS = 3;
+const MAX_ANSWER_BYTES = 64 * 1024;
+const ERROR_EXCERPT = 512;
+const FIRST_DELAY_MS = 250;
+
+/**
+ * Registers the public key of a new agent for the account of `accessToken`
+ * (`POST /v1/agent/register`, openai/codex pull request 18785; body observed from 0.169.0).
+ * @returns the agent runtime id
+ */
+export async function registerAgent(
+  api: AuthApi,
+  agent: {
+    key: AgentKey;
+    accessToken: Secret;
+    fedramp: boolean;
+    version: string;
+    platform: string;
+  },
+): Promise<string> {
+  const answer = await postWithRetries(api, 'agent registration', () => ({
+    url: `${trimSlash(api.baseUrl)}/v1/agent/register`,
+    timeoutMs: api.agentTimeoutMs ?? 15_000,
+    headers: {
+      authorization: `Bearer ${agent.accessToken.reveal()}`,
+      ...(agent.fedramp ? { 'x-openai-fedramp': 'true' } : {}),
+    },
+    body: {
+      abom: {
+        agent_version: agent.version,
+        agent_harness_id: 'codex-cli',
+        running_location: `sidecar-${agent.platform}`,
+      },
+      agent_public_key: agent.key.publicKeySsh,
+      capabilities: ['responsesapi'],
+      ttl: null,
+    },
+  }));
+  return stringField(answer, 'agent_runtime_id') ?? fail('agent registration', 'agent_runtime_id');
+}
+
+/**
+ * Registers the one run task of an agent (`POST /v1/agent/{id}/task/register`, openai/codex pull
+ * request 19047). The same for a JWT identity and a registered one; exactly two body fields.
+ * @returns the task id, opened if the backend sealed it
+ */
+export async function registerTask(
+  api: AuthApi,
+  agent: { agentRuntimeId: string; key: AgentKey },
+): Promise<string> {
+  const { agentRuntimeId, key } = agent;
+  const answer = await postWithRetries(api, 'task registration', () => {
+    const timestamp = wholeSeconds(api.now());
+    return {
+      url: `${trimSlash(api.baseUrl)}/v1/agent/${encodeURIComponent(agentRuntimeId)}/task/register`,
+      timeoutMs: api.taskTimeoutMs ?? 30_000,
+      headers: {},
+      body: { timestamp, signature: signMessage(key, `${agentRuntimeId}:${timestamp}`) },
+    };
+  });
+  const plain = stringField(answer, 'task_id') ?? stringField(answer, 'taskId');
+  if (plain !== null) return plain;
+  const sealed = stringField(answer, 'encrypted_task_id') ?? stringField(answer, 'encryptedTaskId');
+  if (sealed === null) return fail('task registration', 'task_id and encrypted_task_id');
+  try {
+    return await openSealedTaskId(key, sealed);
+  } catch (cause) {
+    throw new RegistrationError(`task registration: ${messageOf(cause)}`, 200, cause);
+  }
+}
+
+/** The one predicate of what may be sent again: 429, 5xx, and attempts without an answer. */
+export function isRetryableRegistration(status: number | null): boolean {
+  return status === null || status === 429 || status >= 500;
+}
+
+interface Attempt {
+  url: string;
+  timeoutMs: number;
+  headers: Record<string, string>;
+  body: unknown;
+}
+
+async function postWithRetries(
+  api: AuthApi,
+  what: string,
+  makeAttempt: () => Attempt,
+): Promise<Record<string, unknown>> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await post(api, what, makeAttempt());
+    if (!(outcome instanceof RegistrationError)) return parseAnswer(what, outcome);
+    if (attempt === MAX_ATTEMPTS || !isRetryableRegistration(outcome.status)) throw outcome;
+    await api.sleep(FIRST_DELAY_MS * 2 ** (attempt - 1));
+  }
+}
+
+async function post(
+  api: AuthApi,
+  what: string,
+  attempt: Attempt,
+): Promise<TextResponse | RegistrationError> {
+  let response: TextResponse;
+  try {
+    response = await api.http({ method: 'POST', maxBytes: MAX_ANSWER_BYTES, ...attempt });
+  } catch (cause) {
+    return new RegistrationError(
+      `${what}: no answer from AuthAPI: ${messageOf(cause)}`,
+      null,
+      cause,
+    );
+  }
+  if (response.status >= 200 && response.status < 300) return response;
+  const excerpt = response.text.slice(0, ERROR_EXCERPT);
+  return new RegistrationError(
+    `${what}: AuthAPI answered ${response.status}: ${excerpt}`,
+    response.status,
+  );
+}
+
+function parseAnswer(what: string, response: TextResponse): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(response.text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Said below, in the same words as for JSON that is no object.
+  }
+  throw new RegistrationError(`${what}: the answer of AuthAPI is not a JSON object`, 200);
+}
+
+function stringField(answer: Record<string, unknown>, name: string): string | null {
+  const value = answer[name];
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function fail(what: string, missing: string): never {
+  throw new RegistrationError(`${what}: the answer of AuthAPI lacks ${missing}`, 200);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function trimSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}

@@ -1,0 +1,77 @@
+/**
+ * Every error that the sidecar itself answers with, and its HTTP status. The statuses follow what
+ * the Codex CLI does with them (measured, 0.169.0): 400 is shown to the user after one attempt, 503
+ * is retried, 500 hides the message, 401 is kept for a wrong client token. `docs/errors.md` lists
+ * the same codes; a test holds the two together.
+ */
+export const ERROR_STATUS = {
+  AUTH_NOT_CONFIGURED: 400,
+  AUTH_CREDENTIAL_INVALID: 400,
+  AUTH_IDENTITY_REVOKED: 400,
+  AUTH_REFRESH_FAILED: 400,
+  AUTH_IDENTITY_UNAVAILABLE: 503,
+  AUTH_NO_BEARER: 403,
+  AUTH_ROUTE_DENIED: 403,
+  AUTH_PATH_INVALID: 400,
+  AUTH_REQUEST_INVALID: 400,
+  AUTH_CLIENT_TOKEN: 401,
+  AUTH_HOST_NOT_ALLOWED: 403,
+  AUTH_ORIGIN_NOT_ALLOWED: 403,
+  AUTH_BODY_TOO_LARGE: 413,
+  AUTH_DRAINING: 503,
+  UPSTREAM_UNREACHABLE: 502,
+  UPSTREAM_TLS: 502,
+  UPSTREAM_TIMEOUT: 504,
+  UPSTREAM_BUSY: 503,
+  SIDECAR_INTERNAL: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+export interface SidecarErrorOptions {
+  cause?: unknown;
+  /** Seconds after which another try makes sense; becomes the `retry-after` header. */
+  retryAfterSeconds?: number;
+}
+
+/** An error with a stable code. Its message is written for the user and holds no secret. */
+export class SidecarError extends Error {
+  override readonly name = 'SidecarError';
+  readonly code: ErrorCode;
+  readonly retryAfterSeconds: number | null;
+
+  constructor(code: ErrorCode, message: string, options: SidecarErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
+  }
+
+  get statusCode(): number {
+    return ERROR_STATUS[this.code];
+  }
+
+  /** Response headers that go with {@link errorBody}. */
+  get headers(): Record<string, string> {
+    const headers: Record<string, string> = { 'x-sidecar-error': this.code };
+    if (this.retryAfterSeconds !== null) {
+      headers['retry-after'] = String(Math.max(1, Math.ceil(this.retryAfterSeconds)));
+    }
+    return headers;
+  }
+}
+
+/** The JSON body of a local error, in the shape that Codex reads `error.message` from. */
+export function errorBody(error: SidecarError): {
+  error: { message: string; type: 'sidecar_error'; code: ErrorCode };
+} {
+  return { error: { message: error.message, type: 'sidecar_error', code: error.code } };
+}
+
+/** A credential that cannot be used; `field` names the place, the value is never shown. */
+export function invalidCredential(field: string, problem: string, cause?: unknown): SidecarError {
+  return new SidecarError(
+    'AUTH_CREDENTIAL_INVALID',
+    `${field}: ${problem}`,
+    cause === undefined ? {} : { cause },
+  );
+}

@@ -1,0 +1,60 @@
+import type { Dispatcher } from 'undici';
+
+/** One small JSON exchange of our own (registration, JWKS): bounded in time and in answer size. */
+export interface JsonRequest {
+  method: 'GET' | 'POST';
+  url: string;
+  headers?: Record<string, string>;
+  body?: unknown;
+  timeoutMs: number;
+  /** Answers above this many bytes are an error. */
+  maxBytes: number;
+}
+
+export interface TextResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  text: string;
+}
+
+/** Sends one request. Follows no redirect. Rejects when there was no whole answer. */
+export type HttpClient = (request: JsonRequest) => Promise<TextResponse>;
+
+export class ResponseTooLargeError extends Error {
+  override readonly name = 'ResponseTooLargeError';
+}
+
+export function createHttpClient(dispatcher: Dispatcher, userAgent: string): HttpClient {
+  return async (request) => {
+    const signal = AbortSignal.timeout(request.timeoutMs);
+    const { origin, pathname, search } = new URL(request.url);
+    const response = await dispatcher.request({
+      origin,
+      path: pathname + search,
+      method: request.method,
+      headers: {
+        accept: 'application/json',
+        'user-agent': userAgent,
+        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...request.headers,
+      },
+      body: request.body === undefined ? null : JSON.stringify(request.body),
+      signal,
+    });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of response.body) {
+      size += chunk.length;
+      if (size > request.maxBytes) {
+        response.body.destroy();
+        throw new ResponseTooLargeError(`the answer is larger than ${request.maxBytes} bytes`);
+      }
+      chunks.push(chunk);
+    }
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: Buffer.concat(chunks).toString('utf8'),
+    };
+  };
+}
