@@ -22,6 +22,13 @@ export type HttpClient = (request: JsonRequest) => Promise<TextResponse>;
 
 export class ResponseTooLargeError extends Error {
   override readonly name = 'ResponseTooLargeError';
+  /** Status of the answer that was cut off. */
+  readonly status: number;
+
+  constructor(maxBytes: number, status: number) {
+    super(`the answer is larger than ${maxBytes} bytes`);
+    this.status = status;
+  }
 }
 
 export function createHttpClient(dispatcher: Dispatcher, userAgent: string): HttpClient {
@@ -47,7 +54,7 @@ export function createHttpClient(dispatcher: Dispatcher, userAgent: string): Htt
       size += chunk.length;
       if (size > request.maxBytes) {
         response.body.destroy();
-        throw new ResponseTooLargeError(`the answer is larger than ${request.maxBytes} bytes`);
+        throw new ResponseTooLargeError(request.maxBytes, response.statusCode);
       }
       chunks.push(chunk);
     }

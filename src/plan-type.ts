@@ -16,7 +16,18 @@ const PLAN_TYPES = [
 /** Plan names of the Codex app-server protocol. */
 export type PlanType = (typeof PLAN_TYPES)[number];
 
-/** A plan that is not in the list is `unknown`, never an error. */
+/** Names under which tokens carry the same plan (`PlanType::from_raw_value` of Codex). */
+const ALIASES: ReadonlyMap<string, PlanType> = new Map([
+  ['hc', 'enterprise'],
+  ['education', 'edu'],
+]);
+
+/**
+ * Reads a plan name in any letter case, as Codex does. A plan that is not in the list is `unknown`,
+ * never an error.
+ */
 export function normalizePlanType(value: unknown): PlanType {
-  return PLAN_TYPES.find((plan) => plan === value) ?? 'unknown';
+  if (typeof value !== 'string') return 'unknown';
+  const name = value.toLowerCase();
+  return ALIASES.get(name) ?? PLAN_TYPES.find((plan) => plan === name) ?? 'unknown';
 }

@@ -35,8 +35,10 @@ export function buildAssertion(
 export function parseAssertion(authorization: string): AssertionClaims | null {
   const [scheme, token, ...rest] = authorization.split(' ');
   if (scheme !== ASSERTION_SCHEME || !token || rest.length > 0) return null;
+  const json = Buffer.from(token, 'base64url');
+  if (json.toString('base64url') !== token) return null;
   try {
-    const claims: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    const claims: unknown = JSON.parse(json.toString('utf8'));
     return isAssertionClaims(claims) ? claims : null;
   } catch {
     return null;

@@ -36,18 +36,20 @@ export function decodeIdentityToken(token: Secret, nowMs: number): IdentityToken
   } catch {
     throw invalidCredential(FIELD, 'is not a JWT');
   }
-  if (header.alg !== 'RS256') throw invalid('alg', 'must be RS256');
-  if (typeof header.kid !== 'string' || header.kid === '') throw invalid('kid', 'is missing');
-  if (payload.iss === undefined) throw invalid('iss', 'is missing');
-  if (payload.iss !== IDENTITY_TOKEN_ISSUER) throw invalid('iss', 'names another issuer');
-  if (payload.aud === undefined) throw invalid('aud', 'is missing');
-  if (![payload.aud].flat().includes(IDENTITY_TOKEN_AUDIENCE)) {
-    throw invalid('aud', 'names another audience');
+  if (header.alg !== 'RS256') throw invalid('header alg', 'must be RS256');
+  if (typeof header.kid !== 'string' || header.kid === '') {
+    throw invalid('header kid', 'is missing');
   }
-  if (typeof payload.iat !== 'number') throw invalid('iat', 'is missing');
-  if (typeof payload.exp !== 'number') throw invalid('exp', 'is missing');
-  if (payload.exp * 1000 <= nowMs) {
-    throw invalid('exp', `the token expired at ${new Date(payload.exp * 1000).toISOString()}`);
+  if (required(payload, 'iss') !== IDENTITY_TOKEN_ISSUER) {
+    throw invalid('claim iss', 'names another issuer');
+  }
+  if (![required(payload, 'aud')].flat().includes(IDENTITY_TOKEN_AUDIENCE)) {
+    throw invalid('claim aud', 'names another audience');
+  }
+  requiredDate(payload, 'iat');
+  const expires = requiredDate(payload, 'exp');
+  if (expires.getTime() <= nowMs) {
+    throw invalid('claim exp', `the token expired at ${expires.toISOString()}`);
   }
   return {
     agentRuntimeId: requiredString(payload, 'agent_runtime_id'),
@@ -58,9 +60,9 @@ export function decodeIdentityToken(token: Secret, nowMs: number): IdentityToken
     accountId: requiredString(payload, 'account_id'),
     userId: requiredString(payload, 'chatgpt_user_id'),
     email: optionalString(payload, 'email'),
-    planType: normalizePlanType(requiredString(payload, 'plan_type')),
+    planType: normalizePlanType(required(payload, 'plan_type')),
     fedramp: requiredBoolean(payload, 'chatgpt_account_is_fedramp'),
-    expiresAt: payload.exp * 1000,
+    expiresAt: expires.getTime(),
   };
 }
 
@@ -97,24 +99,29 @@ export async function verifyIdentityToken(
     });
   } catch (cause) {
     if (cause instanceof errors.JWKSNoMatchingKey) {
-      throw invalid('kid', 'names no key of the JWKS');
+      throw invalid('header kid', 'names no key of the JWKS');
     }
     if (cause instanceof errors.JWSSignatureVerificationFailed) {
       throw invalid('signature', 'does not verify');
     }
     if (cause instanceof errors.JWTExpired || cause instanceof errors.JWTClaimValidationFailed) {
-      throw invalid(cause.claim, 'does not verify');
+      throw invalid(`claim ${cause.claim}`, 'does not verify');
     }
     // The cause is dropped: errors of jose may carry the payload.
     throw invalid('signature', 'cannot be verified with this JWKS');
   }
 }
 
-function requiredString(payload: JWTPayload, name: string): string {
+function required(payload: JWTPayload, name: string): unknown {
   const value = payload[name];
-  if (value === undefined) throw invalid(name, 'is missing');
+  if (value === undefined) throw invalid(`claim ${name}`, 'is missing');
+  return value;
+}
+
+function requiredString(payload: JWTPayload, name: string): string {
+  const value = required(payload, name);
   if (typeof value !== 'string' || value.trim() === '') {
-    throw invalid(name, 'must be a non-empty string');
+    throw invalid(`claim ${name}`, 'must be a non-empty string');
   }
   return value;
 }
@@ -122,17 +129,26 @@ function requiredString(payload: JWTPayload, name: string): string {
 function optionalString(payload: JWTPayload, name: string): string | null {
   const value = payload[name];
   if (value === undefined || value === null || value === '') return null;
-  if (typeof value !== 'string') throw invalid(name, 'must be a string');
+  if (typeof value !== 'string') throw invalid(`claim ${name}`, 'must be a string');
   return value;
 }
 
 function requiredBoolean(payload: JWTPayload, name: string): boolean {
-  const value = payload[name];
-  if (value === undefined) throw invalid(name, 'is missing');
-  if (typeof value !== 'boolean') throw invalid(name, 'must be true or false');
+  const value = required(payload, name);
+  if (typeof value !== 'boolean') throw invalid(`claim ${name}`, 'must be true or false');
   return value;
 }
 
-function invalid(claim: string, problem: string): SidecarError {
-  return invalidCredential(`${FIELD} claim ${claim}`, problem);
+/** A NumericDate (RFC 7519) that JavaScript can represent: JSON numbers may be as large as 1e400. */
+function requiredDate(payload: JWTPayload, name: string): Date {
+  const value = required(payload, name);
+  const date = new Date(typeof value === 'number' ? value * 1000 : Number.NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw invalid(`claim ${name}`, 'must be a time in seconds since the epoch');
+  }
+  return date;
+}
+
+function invalid(part: string, problem: string): SidecarError {
+  return invalidCredential(`${FIELD} ${part}`, problem);
 }

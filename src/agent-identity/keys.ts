@@ -85,13 +85,12 @@ export function signMessage(key: AgentKey, message: string): string {
   return edSign(null, Buffer.from(message), key.privateKey).toString('base64');
 }
 
+/** Whether `signature`, in padded standard base64, is that of `message`. */
 export function verifyMessage(publicKeySsh: string, message: string, signature: string): boolean {
-  return edVerify(
-    null,
-    Buffer.from(message),
-    parseSshPublicKey(publicKeySsh),
-    Buffer.from(signature, 'base64'),
-  );
+  const publicKey = parseSshPublicKey(publicKeySsh);
+  const raw = Buffer.from(signature, 'base64');
+  if (raw.toString('base64') !== signature) return false;
+  return edVerify(null, Buffer.from(message), publicKey, raw);
 }
 
 /** Throws a plain error when `line` is not an OpenSSH Ed25519 public key. */

@@ -1,5 +1,5 @@
 import { type Clock, wholeSeconds } from '../clock.ts';
-import type { HttpClient, TextResponse } from '../http-client.ts';
+import { type HttpClient, ResponseTooLargeError, type TextResponse } from '../http-client.ts';
 import type { Secret } from '../secret.ts';
 import { type AgentKey, signMessage } from './keys.ts';
 import { openSealedTaskId } from './sealed-task-id.ts';
@@ -66,7 +66,7 @@ export async function registerAgent(
       ttl: null,
     },
   }));
-  return stringField(answer, 'agent_runtime_id') ?? fail('agent registration', 'agent_runtime_id');
+  return stringField(answer, 'agent_runtime_id') ?? fail(answer, 'lacks agent_runtime_id');
 }
 
 /**
@@ -91,17 +91,22 @@ export async function registerTask(
   const plain = stringField(answer, 'task_id') ?? stringField(answer, 'taskId');
   if (plain !== null) return plain;
   const sealed = stringField(answer, 'encrypted_task_id') ?? stringField(answer, 'encryptedTaskId');
-  if (sealed === null) return fail('task registration', 'task_id and encrypted_task_id');
-  try {
-    return await openSealedTaskId(key, sealed);
-  } catch (cause) {
-    throw new RegistrationError(`task registration: ${messageOf(cause)}`, 200, cause);
-  }
+  if (sealed === null) return fail(answer, 'lacks task_id and encrypted_task_id');
+  const opened = await openSealedTaskId(key, sealed).catch((cause: unknown) =>
+    fail(answer, `is of no use: ${messageOf(cause)}`, cause),
+  );
+  return opened.trim() === '' ? fail(answer, 'holds a blank task id') : opened;
 }
 
 /** The one predicate of what may be sent again: 429, 5xx, and attempts without an answer. */
 export function isRetryableRegistration(status: number | null): boolean {
   return status === null || status === 429 || status >= 500;
+}
+
+interface Answer {
+  what: string;
+  status: number;
+  fields: Record<string, unknown>;
 }
 
 interface Attempt {
@@ -115,7 +120,7 @@ async function postWithRetries(
   api: AuthApi,
   what: string,
   makeAttempt: () => Attempt,
-): Promise<Record<string, unknown>> {
+): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     const outcome = await post(api, what, makeAttempt());
     if (!(outcome instanceof RegistrationError)) return parseAnswer(what, outcome);
@@ -133,11 +138,10 @@ async function post(
   try {
     response = await api.http({ method: 'POST', maxBytes: MAX_ANSWER_BYTES, ...attempt });
   } catch (cause) {
-    return new RegistrationError(
-      `${what}: no answer from AuthAPI: ${messageOf(cause)}`,
-      null,
-      cause,
-    );
+    // An answer that is too large did arrive: its status decides, and a 2xx is not asked for twice.
+    const status = cause instanceof ResponseTooLargeError ? cause.status : null;
+    const problem = status === null ? 'no answer from AuthAPI' : `AuthAPI answered ${status}`;
+    return new RegistrationError(`${what}: ${problem}: ${messageOf(cause)}`, status, cause);
   }
   if (response.status >= 200 && response.status < 300) return response;
   const excerpt = response.text.slice(0, ERROR_EXCERPT);
@@ -147,27 +151,37 @@ async function post(
   );
 }
 
-function parseAnswer(what: string, response: TextResponse): Record<string, unknown> {
+function parseAnswer(what: string, response: TextResponse): Answer {
+  const answer: Answer = { what, status: response.status, fields: {} };
   try {
     const value: unknown = JSON.parse(response.text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return { ...answer, fields: value as Record<string, unknown> };
+    }
   } catch {
     // Said below, in the same words as for JSON that is no object.
   }
-  throw new RegistrationError(`${what}: the answer of AuthAPI is not a JSON object`, 200);
+  return fail(answer, 'is not a JSON object');
 }
 
-function stringField(answer: Record<string, unknown>, name: string): string | null {
-  const value = answer[name];
-  return typeof value === 'string' && value !== '' ? value : null;
+/** Null when the field is absent, no string or blank: a blank id could not be told from none. */
+function stringField(answer: Answer, name: string): string | null {
+  const value = answer.fields[name];
+  return typeof value === 'string' && value.trim() !== '' ? value : null;
 }
 
-function fail(what: string, missing: string): never {
-  throw new RegistrationError(`${what}: the answer of AuthAPI lacks ${missing}`, 200);
+function fail(answer: Answer, problem: string, cause?: unknown): never {
+  throw new RegistrationError(
+    `${answer.what}: the answer of AuthAPI ${problem}`,
+    answer.status,
+    cause,
+  );
 }
 
+/** Failed connections to several addresses come as one AggregateError without a message. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return error.message || (error as NodeJS.ErrnoException).code || error.name;
 }
 
 function trimSlash(url: string): string {

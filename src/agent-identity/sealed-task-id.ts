@@ -15,7 +15,7 @@ export async function openSealedTaskId(key: AgentKey, encoded: string): Promise<
     const publicKey = sodium.crypto_scalarmult_base(secretKey);
     const box = new Uint8Array(Buffer.from(encoded, 'base64'));
     const plain = sodium.crypto_box_seal_open(box, publicKey, secretKey);
-    return new TextDecoder('utf-8', { fatal: true }).decode(plain);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain);
   } catch (cause) {
     throw new Error('the sealed task id does not open with the key of this agent', { cause });
   } finally {

@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify';
+import { isUsable, type StatusDocument } from './status.ts';
+
+export interface AdminOptions {
+  status: () => StatusDocument;
+  /**
+   * Tries what a failed start left undone. Probes call it, so that a sidecar without traffic mends
+   * itself; it never rejects.
+   */
+  nudge: () => Promise<void>;
+}
+
+/** The sidecar's own endpoints. */
+export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
+  app.get('/auth/status', { config: { access: 'local' } }, (_request, reply) => {
+    void options.nudge();
+    const status = options.status();
+    reply
+      .code(isUsable(status.status) ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(status);
+  });
+
+  app.get('/livez', { config: { access: 'open' } }, (_request, reply) => {
+    reply.header('cache-control', 'no-store').send({ status: 'live' });
+  });
+
+  app.get('/readyz', { config: { access: 'open' } }, (_request, reply) => {
+    void options.nudge();
+    const { status } = options.status();
+    reply
+      .code(isUsable(status) ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send({ status });
+  });
+}

@@ -1,0 +1,103 @@
+import type { RouteRule } from '../config.ts';
+import type { CredentialSnapshot } from '../credentials/manager.ts';
+import type { Account, BearerStatus, IdentityStatus } from '../credentials/types.ts';
+import type { TrafficSnapshot } from '../traffic.ts';
+
+export type OverallStatus =
+  | 'starting'
+  | 'ready'
+  | 'degraded'
+  | 'unauthenticated'
+  | 'failed'
+  | 'draining';
+
+/** Body of `GET /auth/status`. No secret, no whole account id, task id or e-mail. */
+export interface StatusDocument {
+  status: OverallStatus;
+  version: string;
+  uptimeSeconds: number;
+  authMode: CredentialSnapshot['mode'];
+  planType: string | null;
+  account: { id: string | null; email: string | null; fedramp: boolean } | null;
+  usesCodexBackend: boolean;
+  agentIdentity: { policy: string } & IdentityStatus;
+  bearer: BearerStatus;
+  upstream: {
+    origin: string;
+    lastStatus: number | null;
+    lastResponseAt: string | null;
+    clockSkewSeconds: number | null;
+  };
+  routes: readonly RouteRule[];
+  connections: TrafficSnapshot['connections'];
+  requests: TrafficSnapshot['requests'];
+}
+
+export interface StatusInput {
+  version: string;
+  uptimeMs: number;
+  policy: string;
+  draining: boolean;
+  upstreamOrigins: { chatgpt: string; openai: string };
+  routes: readonly RouteRule[];
+  credential: CredentialSnapshot;
+  traffic: TrafficSnapshot;
+}
+
+/** Pure; all that changes is passed in. */
+export function buildStatus(input: StatusInput): StatusDocument {
+  const { credential, traffic } = input;
+  const { connections, requests, lastStatus, lastResponseAt, clockSkewSeconds } = traffic;
+  const withKey = credential.mode === 'apikey';
+  return {
+    status: overallStatus(credential, input.draining),
+    version: input.version,
+    uptimeSeconds: Math.floor(input.uptimeMs / 1000),
+    authMode: credential.mode,
+    planType: credential.account?.planType ?? null,
+    account: credential.account ? maskAccount(credential.account) : null,
+    usesCodexBackend: credential.mode !== null && !withKey,
+    agentIdentity: {
+      policy: input.policy,
+      ...credential.identity,
+      taskId: mask(credential.identity.taskId),
+      lastError: credential.identity.lastError ?? credential.error?.message ?? null,
+    },
+    bearer: credential.bearer,
+    upstream: {
+      origin: withKey ? input.upstreamOrigins.openai : input.upstreamOrigins.chatgpt,
+      lastStatus,
+      lastResponseAt,
+      clockSkewSeconds,
+    },
+    routes: input.routes,
+    connections,
+    requests,
+  };
+}
+
+export function overallStatus(credential: CredentialSnapshot, draining: boolean): OverallStatus {
+  if (draining) return 'draining';
+  return credential.state === 'waiting' ? 'starting' : credential.state;
+}
+
+/** Whether a request could be authenticated now. */
+export function isUsable(status: OverallStatus): boolean {
+  return status === 'ready' || status === 'degraded';
+}
+
+/** First and last characters only; nothing of what is too short for that. */
+export function mask(value: string | null): string | null {
+  if (value === null) return null;
+  return value.length < 12 ? '…' : `${value.slice(0, 4)}…${value.slice(-4)}`;
+}
+
+function maskAccount(account: Account): StatusDocument['account'] {
+  return { id: mask(account.id), email: maskEmail(account.email), fedramp: account.fedramp };
+}
+
+function maskEmail(email: string | null): string | null {
+  if (email === null) return null;
+  const [name, domain] = email.split('@');
+  return domain ? `${name?.slice(0, 1)}…@${domain}` : '…';
+}

@@ -1,0 +1,187 @@
+import { inspect } from 'node:util';
+import { invalidCredential } from '../errors.ts';
+import { Secret } from '../secret.ts';
+
+export type JsonObject = { [key: string]: unknown };
+
+/** Values of `auth_mode` that Codex writes; others are refused in words. */
+export type StoredAuthMode =
+  | 'apikey'
+  | 'chatgpt'
+  | 'chatgptAuthTokens'
+  | 'agentIdentity'
+  | 'personalAccessToken';
+
+export interface StoredTokens {
+  idToken: Secret | null;
+  accessToken: Secret;
+  refreshToken: Secret | null;
+  accountId: string | null;
+}
+
+/** A registered identity as it stands beside the ChatGPT tokens (observed from 0.169.0). */
+export interface IdentityRecord {
+  agentRuntimeId: string;
+  /** PKCS#8 in base64, version 1 or 2. */
+  privateKey: Secret;
+  accountId: string;
+  userId: string;
+  email: string | null;
+  planType: string | null;
+  fedramp: boolean;
+  /** null when absent or blank: a task has still to be registered. */
+  taskId: string | null;
+}
+
+const MODES: readonly StoredAuthMode[] = [
+  'apikey',
+  'chatgpt',
+  'chatgptAuthTokens',
+  'agentIdentity',
+  'personalAccessToken',
+];
+
+/**
+ * The content of `auth.json`. Fields that are not known here are kept and written back. Nothing of
+ * it can be printed by accident.
+ */
+export class AuthDocument {
+  readonly #raw: JsonObject;
+  readonly mode: StoredAuthMode;
+  readonly apiKey: Secret | null;
+  readonly tokens: StoredTokens | null;
+  readonly identityToken: Secret | null;
+  readonly identityRecord: IdentityRecord | null;
+  readonly personalAccessToken: Secret | null;
+  readonly lastRefresh: string | null;
+
+  constructor(raw: JsonObject) {
+    this.#raw = raw;
+    this.apiKey = secretAt(raw, 'OPENAI_API_KEY');
+    this.personalAccessToken = secretAt(raw, 'personal_access_token');
+    this.tokens = readTokens(raw.tokens);
+    this.lastRefresh = textAt(raw, 'last_refresh');
+    const identity = raw.agent_identity;
+    this.identityToken = typeof identity === 'string' ? secretAt(raw, 'agent_identity') : null;
+    this.identityRecord = isObject(identity) ? readRecord(identity) : null;
+    if (identity !== null && !['undefined', 'string', 'object'].includes(typeof identity)) {
+      throw invalid('agent_identity', 'must be a JWT or a record');
+    }
+    this.mode = modeOf(raw.auth_mode) ?? this.#inferMode();
+  }
+
+  /** JSON text with some top-level fields replaced; `undefined` removes one. */
+  serialize(changes: JsonObject): string {
+    return `${JSON.stringify({ ...this.#raw, ...changes }, null, 2)}\n`;
+  }
+
+  toJSON(): string {
+    return '[redacted]';
+  }
+
+  [inspect.custom](): string {
+    return 'AuthDocument [redacted]';
+  }
+
+  // Codex's own order, and after it the case that Codex leaves out: a JWT and nothing else
+  // (review of openai/codex pull request 18904).
+  #inferMode(): StoredAuthMode {
+    if (this.personalAccessToken) return 'personalAccessToken';
+    if (this.apiKey) return 'apikey';
+    if (!this.tokens && (this.identityToken || this.identityRecord)) return 'agentIdentity';
+    return 'chatgpt';
+  }
+}
+
+/** @throws SidecarError AUTH_CREDENTIAL_INVALID naming the field */
+export function parseAuthDocument(text: string): AuthDocument {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text, so it is dropped.
+    throw invalidCredential('auth.json', 'is not valid JSON; sign in again or repair the file');
+  }
+  if (!isObject(raw)) throw invalidCredential('auth.json', 'is not a JSON object');
+  return new AuthDocument(raw);
+}
+
+/** The JSON form of a record, with the field names of Codex. */
+export function encodeIdentityRecord(record: IdentityRecord): JsonObject {
+  return {
+    agent_runtime_id: record.agentRuntimeId,
+    agent_private_key: record.privateKey.reveal(),
+    account_id: record.accountId,
+    chatgpt_user_id: record.userId,
+    email: record.email,
+    plan_type: record.planType,
+    chatgpt_account_is_fedramp: record.fedramp,
+    ...(record.taskId === null ? {} : { task_id: record.taskId }),
+  };
+}
+
+function modeOf(value: unknown): StoredAuthMode | null {
+  if (value === undefined || value === null) return null;
+  const mode = MODES.find((known) => known === value);
+  if (mode) return mode;
+  if (value === 'bedrockApiKey' || value === 'headers') {
+    throw invalid(
+      'auth_mode',
+      `"${value}" cannot be used here; sign in with ChatGPT or an API key`,
+    );
+  }
+  throw invalid('auth_mode', `is none of ${MODES.join(', ')}`);
+}
+
+function readTokens(value: unknown): StoredTokens | null {
+  if (value === undefined || value === null) return null;
+  if (!isObject(value)) throw invalid('tokens', 'must be an object');
+  const accessToken = secretAt(value, 'access_token', 'tokens.');
+  if (!accessToken) throw invalid('tokens.access_token', 'is missing');
+  return {
+    accessToken,
+    idToken: secretAt(value, 'id_token', 'tokens.'),
+    refreshToken: secretAt(value, 'refresh_token', 'tokens.'),
+    accountId: textAt(value, 'account_id', 'tokens.'),
+  };
+}
+
+function readRecord(value: JsonObject): IdentityRecord {
+  const prefix = 'agent_identity.';
+  const required = (name: string): string => {
+    const found = textAt(value, name, prefix);
+    if (found === null) throw invalid(prefix + name, 'is missing');
+    return found;
+  };
+  return {
+    agentRuntimeId: required('agent_runtime_id'),
+    privateKey: new Secret(required('agent_private_key')),
+    accountId: required('account_id'),
+    userId: required('chatgpt_user_id'),
+    email: textAt(value, 'email', prefix),
+    planType: textAt(value, 'plan_type', prefix),
+    fedramp: value.chatgpt_account_is_fedramp === true,
+    taskId: textAt(value, 'task_id', prefix),
+  };
+}
+
+function secretAt(object: JsonObject, name: string, prefix = ''): Secret | null {
+  const value = textAt(object, name, prefix);
+  return value === null ? null : new Secret(value.trim());
+}
+
+/** null when absent or blank. */
+function textAt(object: JsonObject, name: string, prefix = ''): string | null {
+  const value = object[name];
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') throw invalid(prefix + name, 'must be a string');
+  return value.trim() === '' ? null : value;
+}
+
+function invalid(field: string, problem: string) {
+  return invalidCredential(`auth.json ${field}`, problem);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { type FileHandle, open } from 'node:fs/promises';
+
+/** The lock could not be had; the message says why and what to do. */
+export class LockError extends Error {
+  override readonly name = 'LockError';
+}
+
+/**
+ * Holds the exclusive lock that Codex holds while it writes `auth.json`: flock(2) on the regular
+ * file `auth.lock` beside it (measured on 0.169.0 with strace). A lock made of a directory would
+ * keep Codex from opening its own lock file. The kernel drops the lock when the process dies.
+ *
+ * Node has no flock. The `flock` program of util-linux or BusyBox takes it on a descriptor that it
+ * inherits; the lock belongs to the open file, so it stays with us when that program ends.
+ *
+ * @param waitSeconds how long to wait for another holder
+ */
+export async function withFileLock<T>(
+  path: string,
+  waitSeconds: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'a', 0o600);
+  } catch (cause) {
+    throw new LockError(`cannot open ${path}`, { cause });
+  }
+  try {
+    await takeLock(handle.fd, path, waitSeconds);
+    return await work();
+  } finally {
+    await handle.close();
+  }
+}
+
+function takeLock(fd: number, path: string, waitSeconds: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('flock', ['-x', '-w', String(waitSeconds), '3'], {
+      stdio: ['ignore', 'ignore', 'ignore', fd],
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin:/usr/sbin:/sbin' },
+    });
+    child.once('error', (cause) => {
+      reject(new LockError('the program "flock" is missing; install util-linux', { cause }));
+    });
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new LockError(`${path} is held by another process`));
+    });
+  });
+}

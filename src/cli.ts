@@ -1,0 +1,114 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { ConfigError, dropUndefined, type PartialConfig } from './config.ts';
+import { VERSION } from './version.ts';
+
+/** Exit codes of the command line. */
+const FAILURE = 1;
+const USAGE = 2;
+
+interface ServeFlags {
+  config?: string;
+  host?: string;
+  port?: number;
+  socket?: string;
+  serverInfo?: string;
+  logLevel?: string;
+  pretty?: boolean;
+  allowUnauthenticated?: boolean;
+}
+
+const program = new Command('codex-auth-sidecar')
+  .description('Keeps the Codex credentials, so that the coding agent does not have to.')
+  .version(VERSION, '--version', 'print the version')
+  .helpOption('--help', 'print this help')
+  .showHelpAfterError('(--help lists the commands and options)')
+  .exitOverride();
+
+withAddress(program.command('serve', { isDefault: true }).description('run the proxy'))
+  .option('--server-info <file>', 'write {"port","socket","pid","url"} there once listening')
+  .option('--log-level <level>', 'least severe level that is logged')
+  .option('--pretty', 'log for people instead of JSON')
+  .option('--allow-unauthenticated', 'listen beyond loopback without client tokens')
+  .action(async (flags: ServeFlags) => {
+    const { serve } = await import('./commands/serve.ts');
+    await serve({
+      env: process.env,
+      configFile: flags.config ?? null,
+      flags: configLayer(flags),
+      serverInfo: flags.serverInfo ?? null,
+      pretty: flags.pretty ?? false,
+      allowUnauthenticated: flags.allowUnauthenticated ?? false,
+    });
+  });
+
+withAddress(
+  program.command('healthcheck').description('exit 0 when a running sidecar is ready, else 1'),
+).action(async (flags: ServeFlags) => {
+  const { healthcheck } = await import('./commands/healthcheck.ts');
+  const problem = await healthcheck(process.env, flags.config ?? null, configLayer(flags));
+  if (problem !== null) throw new Error(`not ready: ${problem}`);
+});
+
+program
+  .command('emulator')
+  .description('serve an emulated backend, to try the sidecar without an account')
+  .option('--host <address>', 'listening address', '127.0.0.1')
+  .option('--port <number>', 'TCP port, 0 picks a free one', parsePort, 0)
+  .option('--codex-home <folder>', 'write an auth.json of a throw-away login there')
+  .action(async (flags: { host: string; port: number; codexHome?: string }) => {
+    const { emulator } = await import('./commands/emulator.ts');
+    await emulator({ ...flags, codexHome: flags.codexHome ?? null, print });
+  });
+
+program
+  .command('demo')
+  .description('run one turn of each kind through a sidecar against the emulated backend')
+  .action(async () => {
+    const { demo } = await import('./commands/demo.ts');
+    await demo(print);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function withAddress(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (JSON)')
+    .option('--host <address>', 'listening address')
+    .option('--port <number>', 'TCP port, 0 picks a free one', parsePort)
+    .option('--socket <path>', 'Unix socket in place of host and port');
+}
+
+function configLayer(flags: ServeFlags): PartialConfig {
+  const { host, port, socket, logLevel } = flags;
+  return {
+    listen: dropUndefined({ host, port, socket }),
+    log: dropUndefined({ level: logLevel }),
+  };
+}
+
+function parsePort(value: string): number {
+  const port = Number(value);
+  if (!/^\d{1,5}$/.test(value) || port > 65535) {
+    throw new InvalidArgumentError('it must be a number from 0 to 65535');
+  }
+  return port;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Says one line on standard error and gives the exit code. */
+function report(error: unknown): number {
+  // Commander has printed its own errors already; help and version are no errors.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+  const message = error instanceof Error ? error.message : String(error);
+  const prefix = error instanceof ConfigError ? 'wrong configuration: ' : '';
+  process.stderr.write(`codex-auth-sidecar: ${prefix}${message}\n`);
+  return error instanceof ConfigError ? USAGE : FAILURE;
+}

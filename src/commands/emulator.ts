@@ -1,0 +1,28 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import closeWithGrace from 'close-with-grace';
+import { startEmulator } from '../emulator/index.ts';
+
+export interface EmulatorCommandOptions {
+  host: string;
+  port: number;
+  /** Folder to put an `auth.json` of a throw-away login in; null writes none. */
+  codexHome: string | null;
+  print: (line: string) => void;
+}
+
+/** Serves the emulated backend until a signal, and says how to point a sidecar at it. */
+export async function emulator(options: EmulatorCommandOptions): Promise<void> {
+  const { host, port, codexHome, print } = options;
+  const backend = await startEmulator({ host, port });
+  closeWithGrace({ logger: false }, () => backend.close());
+  print(`emulated backend on ${backend.url}`);
+  print(JSON.stringify({ upstream: backend.upstream }, null, 2));
+  if (codexHome === null) return;
+  await mkdir(codexHome, { recursive: true, mode: 0o700 });
+  const path = join(codexHome, 'auth.json');
+  const text = `${JSON.stringify(backend.issueLogin().authJson, null, 2)}\n`;
+  // "wx": a login that is there already is never overwritten.
+  await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+  print(`a throw-away login is in ${path}`);
+}

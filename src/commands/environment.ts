@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Config,
+  ConfigError,
+  environmentLayer,
+  type PartialConfig,
+  resolveConfig,
+} from '../config.ts';
+import type { EnvironmentCredentials } from '../credentials/select.ts';
+import type { ProxyEnvironment } from '../proxy/dispatcher.ts';
+import { Secret } from '../secret.ts';
+
+export type Environment = Record<string, string | undefined>;
+
+/** Everything that a command takes from outside, read once. */
+export interface Settings {
+  config: Config;
+  credentials: EnvironmentCredentials;
+  proxyEnvironment: ProxyEnvironment;
+  codexHome: string;
+}
+
+/**
+ * Defaults, then the file, then the environment, then flags.
+ * @param configFile path from `--config`; null falls to `SIDECAR_CONFIG`, then to no file
+ * @throws ConfigError
+ */
+export async function readSettings(
+  env: Environment,
+  configFile: string | null,
+  flags: PartialConfig,
+): Promise<Settings> {
+  const path = configFile ?? textOf(env, 'SIDECAR_CONFIG');
+  const config = resolveConfig(await readConfigFile(path), environmentLayer(env), flags);
+  return {
+    config,
+    codexHome: config.codexHome ?? join(homedir(), '.codex'),
+    credentials: {
+      apiKey: secretOf(env, 'CODEX_API_KEY'),
+      accessToken: secretOf(env, 'CODEX_ACCESS_TOKEN'),
+      agentIdentity: secretOf(env, 'CODEX_AGENT_IDENTITY'),
+    },
+    proxyEnvironment: {
+      httpProxy: textOf(env, 'http_proxy') ?? textOf(env, 'HTTP_PROXY'),
+      httpsProxy: textOf(env, 'https_proxy') ?? textOf(env, 'HTTPS_PROXY'),
+      noProxy: textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY'),
+    },
+  };
+}
+
+/** Reads a file that the configuration names; a failure names the key. */
+export async function readNamedFile(key: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new ConfigError(`${key}: cannot read ${path} (${code})`);
+  }
+}
+
+async function readConfigFile(path: string | null): Promise<PartialConfig> {
+  if (path === null) return {};
+  const text = await readNamedFile('config file', path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(`config file ${path} is not valid JSON: ${(error as Error).message}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ConfigError(`config file ${path} does not hold a JSON object`);
+  }
+  return value as PartialConfig;
+}
+
+function textOf(env: Environment, name: string): string | null {
+  return env[name]?.trim() || null;
+}
+
+function secretOf(env: Environment, name: string): Secret | null {
+  const value = textOf(env, name);
+  return value === null ? null : new Secret(value);
+}

@@ -1,0 +1,64 @@
+import { writeFile } from 'node:fs/promises';
+import closeWithGrace from 'close-with-grace';
+import type { PartialConfig } from '../config.ts';
+import { createLogger, type Logger } from '../logger.ts';
+import { VERSION } from '../version.ts';
+import { type Environment, readSettings } from './environment.ts';
+import { type RunningSidecar, startSidecar } from './sidecar.ts';
+
+export interface ServeOptions {
+  env: Environment;
+  configFile: string | null;
+  flags: PartialConfig;
+  serverInfo: string | null;
+  pretty: boolean;
+  allowUnauthenticated: boolean;
+}
+
+/** Runs the proxy until SIGTERM or SIGINT. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const settings = await readSettings(options.env, options.configFile, options.flags);
+  const { config } = settings;
+  const log = await openLog(config.log.level, options.pretty);
+  const sidecar = await startSidecar(settings, log, options.allowUnauthenticated);
+  stopOnSignal(sidecar, log, config.limits.drainSeconds);
+  const { address } = sidecar;
+  log.info(
+    {
+      ...address,
+      version: VERSION,
+      policy: config.agentIdentity.policy,
+      codexHome: settings.codexHome,
+      clientTokens: config.clients.tokensFile !== null,
+    },
+    'listening',
+  );
+  if (options.serverInfo !== null) {
+    const { port, socket, url } = address;
+    const line = JSON.stringify({ port, socket, pid: process.pid, url });
+    await writeFile(options.serverInfo, `${line}\n`);
+  }
+}
+
+function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number): void {
+  closeWithGrace(
+    {
+      // The drain has its own bound; this one is for a close that hangs.
+      delay: (drainSeconds + 5) * 1000,
+      logger: false,
+      onSecondSignal: () => log.warn('second signal: not waiting any longer'),
+    },
+    async ({ err, signal }) => {
+      if (err) log.fatal({ err }, 'unexpected failure, shutting down');
+      else log.info({ signal }, 'draining');
+      await sidecar.stop();
+      log.info('stopped');
+    },
+  );
+}
+
+async function openLog(level: string, pretty: boolean): Promise<Logger> {
+  if (!pretty) return createLogger({ level });
+  const { default: prettyStream } = await import('pino-pretty');
+  return createLogger({ level, destination: prettyStream({ sync: true }) });
+}

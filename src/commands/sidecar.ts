@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
+import { FileAuthStore } from '../auth-store/file-store.ts';
+import { systemClock } from '../clock.ts';
+import { ConfigError } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import { isLoopbackHost } from '../loopback.ts';
+import { createDispatcher } from '../proxy/dispatcher.ts';
+import { buildServer, type Sidecar } from '../server.ts';
+import { readNamedFile, type Settings } from './environment.ts';
+import { type ListenAddress, listen } from './listen.ts';
+
+export interface RunningSidecar extends Sidecar {
+  address: ListenAddress;
+  /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Builds and starts a sidecar; `serve`, `demo` and the tests all come through here. */
+export async function startSidecar(
+  settings: Settings,
+  log: Logger,
+  allowUnauthenticated: boolean,
+): Promise<RunningSidecar> {
+  const { config, codexHome } = settings;
+  const { caFile, proxy } = config.upstream;
+  const clientTokens = await readClientTokens(config.clients.tokensFile);
+  checkExposure(settings, clientTokens, allowUnauthenticated, log);
+  const dispatcher = createDispatcher({
+    ca: caFile === null ? null : await readNamedFile('upstream.caFile', caFile),
+    proxy,
+    proxyEnvironment: settings.proxyEnvironment,
+  });
+  const store = new FileAuthStore(codexHome);
+  const sidecar = await buildServer(config, {
+    log,
+    dispatcher,
+    store,
+    clientTokens,
+    environment: settings.credentials,
+    now: systemClock,
+    sleep,
+    platform: process.platform,
+  });
+  if (await store.isReadableByOthers()) {
+    log.warn(`${store.location} can be read by other users; run: chmod 600 ${store.location}`);
+  }
+  const close = async () => {
+    await sidecar.app.close();
+    await dispatcher.destroy();
+  };
+  let address: ListenAddress;
+  try {
+    address = await listen(sidecar.app, config.listen);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  void sidecar.manager.prepare();
+  return {
+    ...sidecar,
+    address,
+    stop: async () => {
+      const patience = new AbortController();
+      const limit = sleep(config.limits.drainSeconds * 1000, undefined, {
+        signal: patience.signal,
+      }).catch(() => undefined);
+      await Promise.race([sidecar.drain(), limit]);
+      patience.abort();
+      await close();
+    },
+  };
+}
+
+async function readClientTokens(path: string | null): Promise<ClientTokens | null> {
+  if (path === null) return null;
+  const tokens = parseClientTokens(await readNamedFile('clients.tokensFile', path));
+  if (tokens.size === 0) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
+  return tokens;
+}
+
+/** A listener that other machines can reach would lend the account to all of them. */
+function checkExposure(
+  { config: { listen: address } }: Settings,
+  tokens: ClientTokens | null,
+  allowUnauthenticated: boolean,
+  log: Logger,
+): void {
+  if (tokens || address.socket !== null || isLoopbackHost(address.host)) return;
+  if (!allowUnauthenticated) {
+    throw new ConfigError(
+      `listen.host ${address.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
+    );
+  }
+  log.warn(`anyone who reaches ${address.host} can use the account (--allow-unauthenticated)`);
+}

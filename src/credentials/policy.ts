@@ -1,0 +1,40 @@
+import type { RouteAuth } from '../config.ts';
+import { SidecarError } from '../errors.ts';
+import type { AuthMode } from './types.ts';
+
+/** What a credential can do, as far as the policy needs to know. */
+export interface Abilities {
+  mode: AuthMode;
+  bearer: boolean;
+  assertion: boolean;
+}
+
+/** Which headers to inject and which upstream gets the request. */
+export interface Decision {
+  inject: 'assertion' | 'bearer' | 'none';
+  upstream: 'chatgpt' | 'openai';
+}
+
+/**
+ * Route kind × credential → action; the table of `docs/architecture.md`. An assertion route falls
+ * to the bearer only for credentials that never have an identity.
+ * @param modelRoute whether the path lies under `/backend-api/codex/`
+ * @throws SidecarError AUTH_ROUTE_DENIED or AUTH_NO_BEARER
+ */
+export function decide(auth: RouteAuth, modelRoute: boolean, can: Abilities): Decision {
+  if (auth === 'deny') throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
+  if (auth === 'none') return { inject: 'none', upstream: 'chatgpt' };
+  if (can.mode === 'apikey') {
+    if (modelRoute) return { inject: 'bearer', upstream: 'openai' };
+    throw new SidecarError(
+      'AUTH_ROUTE_DENIED',
+      'with an API key only the model routes under /backend-api/codex/ exist',
+    );
+  }
+  if (auth === 'assertion' && can.assertion) return { inject: 'assertion', upstream: 'chatgpt' };
+  if (can.bearer) return { inject: 'bearer', upstream: 'chatgpt' };
+  throw new SidecarError(
+    'AUTH_NO_BEARER',
+    'this route needs a bearer token, and an Agent Identity has none; sign in with ChatGPT, or give the route "auth": "assertion"',
+  );
+}

@@ -1,0 +1,179 @@
+import {
+  type AgentKey,
+  encodeAgentKey,
+  generateAgentKey,
+  parseAgentKey,
+} from '../agent-identity/keys.ts';
+import { type AuthApi, registerAgent, registerTask } from '../agent-identity/registration.ts';
+import { encodeIdentityRecord, type IdentityRecord } from '../auth-store/auth-document.ts';
+import { LockError } from '../auth-store/file-lock.ts';
+import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
+import { invalidCredential, SidecarError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { Secret } from '../secret.ts';
+import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
+import type { IdentityOrigin, RunIdentity } from './identity-origin.ts';
+
+export interface RegisteredOriginDeps {
+  store: AuthStore;
+  authApi: AuthApi;
+  log: Logger;
+  /** Sent as `agent_version`. */
+  version: string;
+  /** `linux`, `darwin`, …; sent as `sidecar-<platform>`. */
+  platform: string;
+}
+
+const RECORD_KEY_FIELD = 'auth.json agent_identity.agent_private_key';
+
+/**
+ * An identity of our own, kept as a record in the store: beside a ChatGPT login, which registers
+ * one when there is none that fits (policy `chatgptAuth`), or alone (`login` null), where a missing
+ * run task is all that can be registered.
+ */
+export class RegisteredOrigin implements IdentityOrigin {
+  readonly source = 'registered';
+  readonly #login: ChatGptLogin | null;
+  readonly #deps: RegisteredOriginDeps;
+  #record: IdentityRecord | null;
+  #key: AgentKey | null = null;
+
+  constructor(
+    login: ChatGptLogin | null,
+    record: IdentityRecord | null,
+    deps: RegisteredOriginDeps,
+  ) {
+    this.#login = login;
+    this.#deps = deps;
+    this.#record = null;
+    this.#adopt(record);
+  }
+
+  known(): { agentRuntimeId: string; publicKeySsh: string } | null {
+    if (!this.#record || !this.#key) return null;
+    return {
+      agentRuntimeId: this.#record.agentRuntimeId,
+      publicKeySsh: this.#key.publicKeySsh,
+    };
+  }
+
+  establishNow(): RunIdentity | null {
+    return this.#runIdentity(null);
+  }
+
+  async establish(): Promise<RunIdentity> {
+    try {
+      return await this.#deps.store.transact((transaction) => this.#register(transaction));
+    } catch (error) {
+      if (!(error instanceof LockError)) throw error;
+      this.#warnNotKept(error);
+      return this.#register({ current: null, write: async () => undefined });
+    }
+  }
+
+  async #register(transaction: Transaction): Promise<RunIdentity> {
+    // Another process may have registered while this one waited for the lock.
+    if (transaction.current) {
+      this.#checkAccount(transaction);
+      this.#adopt(transaction.current.identityRecord);
+    }
+    if (!this.#record) await this.#registerAgent(transaction);
+    const found = this.#runIdentity(null);
+    if (found) return found;
+    return this.#registerTask(transaction);
+  }
+
+  async #registerAgent(transaction: Transaction): Promise<void> {
+    const login = this.#login;
+    if (!login) throw invalidCredential('auth.json agent_identity', 'was removed');
+    if (!login.userId) {
+      throw invalidCredential('auth.json tokens', 'name no ChatGPT user; sign in again');
+    }
+    const key = generateAgentKey();
+    const { authApi, version, platform } = this.#deps;
+    const agentRuntimeId = await registerAgent(authApi, {
+      key,
+      version,
+      platform,
+      accessToken: login.accessToken,
+      fedramp: login.account.fedramp,
+    });
+    this.#key = key;
+    this.#record = {
+      agentRuntimeId,
+      privateKey: new Secret(encodeAgentKey(key)),
+      accountId: login.account.id,
+      userId: login.userId,
+      email: login.account.email,
+      planType: login.account.planType,
+      fedramp: login.account.fedramp,
+      taskId: null,
+    };
+    this.#deps.log.info({ agentRuntimeId }, 'registered an agent identity');
+    await this.#persist(transaction, this.#record);
+  }
+
+  async #registerTask(transaction: Transaction): Promise<RunIdentity> {
+    const record = this.#record;
+    const key = this.#key;
+    if (!record || !key) throw new SidecarError('SIDECAR_INTERNAL', 'no identity to register for');
+    const { agentRuntimeId } = record;
+    const taskId = await registerTask(this.#deps.authApi, { agentRuntimeId, key });
+    this.#record = { ...record, taskId };
+    this.#deps.log.info({ agentRuntimeId }, 'registered a run task');
+    await this.#persist(transaction, this.#record);
+    const identity = this.#runIdentity(this.#deps.authApi.now());
+    if (!identity) throw new SidecarError('SIDECAR_INTERNAL', 'the run task was not kept');
+    return identity;
+  }
+
+  /** Takes a record over if it fits the login and its key parses. */
+  #adopt(record: IdentityRecord | null): void {
+    if (!record) return;
+    const login = this.#login;
+    if (!login) {
+      this.#key = parseAgentKey(record.privateKey.reveal(), RECORD_KEY_FIELD);
+      this.#record = record;
+      return;
+    }
+    if (record.accountId !== login.account.id || record.userId !== login.userId) return;
+    try {
+      this.#key = parseAgentKey(record.privateKey.reveal(), RECORD_KEY_FIELD);
+      this.#record = record;
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, 'the stored identity cannot be used and is replaced');
+    }
+  }
+
+  #checkAccount(transaction: Transaction): void {
+    const { current } = transaction;
+    if (!this.#login || !current?.tokens) return;
+    const stored = readChatGptLogin(current.tokens, current.lastRefresh);
+    if (stored.account.id !== this.#login.account.id || stored.userId !== this.#login.userId) {
+      throw invalidCredential('auth.json tokens', 'belong to another account than at start');
+    }
+  }
+
+  async #persist(transaction: Transaction, record: IdentityRecord): Promise<void> {
+    try {
+      await transaction.write({ agent_identity: encodeIdentityRecord(record) });
+    } catch (error) {
+      this.#warnNotKept(error);
+    }
+  }
+
+  #warnNotKept(error: unknown): void {
+    this.#deps.log.warn(
+      { err: error },
+      `the identity cannot be kept in ${this.#deps.store.location}; every start registers a new one`,
+    );
+  }
+
+  #runIdentity(taskRegisteredAt: number | null): RunIdentity | null {
+    const record = this.#record;
+    const key = this.#key;
+    if (!record || !key || record.taskId === null) return null;
+    const { agentRuntimeId, accountId, fedramp, taskId } = record;
+    return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+  }
+}

@@ -1,0 +1,34 @@
+import { Secret } from '../secret.ts';
+import type { AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
+
+/** A bearer that never changes and cannot be refreshed, such as an API key. */
+export class StaticBearer implements BearerProvider {
+  readonly #headers: AuthHeaders;
+
+  constructor(token: Secret, accountId: string | null, fedramp: boolean) {
+    this.#headers = bearerHeaders(token, accountId, fedramp);
+  }
+
+  headers(): AuthHeaders {
+    return this.#headers;
+  }
+
+  isReady(): boolean {
+    return true;
+  }
+
+  async prepare(): Promise<void> {}
+
+  status(): BearerStatus {
+    return { state: 'valid', expiresAt: null, lastRefreshAt: null, lastError: null };
+  }
+}
+
+export function bearerHeaders(
+  token: Secret,
+  accountId: string | null,
+  fedramp: boolean,
+): AuthHeaders {
+  const authorization = new Secret(`Bearer ${token.reveal()}`);
+  return { kind: 'bearer', authorization, accountId, fedramp };
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+
+/** What a test may choose about the account behind a credential; the rest is made up. */
+export interface AccountOptions {
+  accountId?: string;
+  userId?: string;
+  /** null leaves the e-mail out of every token and answer. */
+  email?: string | null;
+  planType?: string;
+  fedramp?: boolean;
+}
+
+/** One ChatGPT account as the emulated backend knows it. */
+export interface Account {
+  readonly accountId: string;
+  readonly userId: string;
+  readonly email: string | null;
+  readonly planType: string;
+  readonly fedramp: boolean;
+}
+
+/** Makes a fresh name: the counter makes it readable, the random part makes it unguessable. */
+export type IdSource = (prefix: string) => string;
+
+export function createIdSource(): IdSource {
+  let count = 0;
+  return (prefix) => {
+    count += 1;
+    return `${prefix}${count}-${randomBytes(9).toString('hex')}`;
+  };
+}
+
+export function makeAccount(options: AccountOptions, nextId: IdSource): Account {
+  const { email, planType = 'pro', fedramp = false } = options;
+  const accountId = options.accountId ?? nextId('account-');
+  return {
+    accountId,
+    userId: options.userId ?? nextId('user-'),
+    email: email === undefined ? 'someone@example.com' : email,
+    planType,
+    fedramp,
+  };
+}

@@ -1,0 +1,56 @@
+import { FAULT_ACTIONS } from './faults.ts';
+
+const text = { type: 'string', minLength: 1 } as const;
+const flag = { type: 'boolean' } as const;
+const milliseconds = { type: 'integer', minimum: 0 } as const;
+
+const accountFields = {
+  accountId: text,
+  userId: text,
+  email: { type: ['string', 'null'] },
+  planType: text,
+  fedramp: flag,
+} as const;
+
+/** A JSON Schema that knows every field, so that a misspelt one is refused by name. */
+function strict(properties: Record<string, unknown>, required: readonly string[] = []) {
+  return { type: 'object', additionalProperties: false, required, properties };
+}
+
+const account = strict(accountFields);
+
+/** Body of each control. */
+export const CONTROL_BODIES = {
+  account: strict({ account }),
+  identityToken: strict({
+    ...accountFields,
+    expiresInSeconds: { type: 'integer' },
+    claims: { type: 'object' },
+    kid: { type: ['string', 'null'] },
+    signWithUnknownKey: flag,
+  }),
+  nothing: strict({}),
+  fault: strict(
+    {
+      method: text,
+      path: { type: 'string', pattern: '^[/*]' },
+      times: { type: 'integer', minimum: 0 },
+      upgrade: flag,
+      status: { type: 'integer', minimum: 200, maximum: 599 },
+      headers: { type: 'object', additionalProperties: { type: 'string' } },
+      body: {},
+      delayMs: milliseconds,
+      pieceDelayMs: milliseconds,
+      action: { enum: FAULT_ACTIONS },
+    },
+    ['path'],
+  ),
+  revokeTask: strict({ task_id: text, how: { enum: ['expired', 'not_found'] } }, ['task_id']),
+  deleteAgent: strict({ agent_runtime_id: text }, ['agent_runtime_id']),
+  settings: strict({
+    bearerOnAssertionRoutes: { enum: ['accept', 'refuse'] },
+    sealTaskIds: flag,
+    dateSkewSeconds: { type: 'integer' },
+    maxTimestampSkewSeconds: { type: 'integer', minimum: 0 },
+  }),
+} as const;

@@ -1,0 +1,131 @@
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { type Answer, badRequest, json, notFound } from './answer.ts';
+import { deliver, trackEnd } from './deliver.ts';
+import { examine, intercept } from './gate.ts';
+import { type EmulatorState, exchangeOf, openExchange } from './state.ts';
+import type { RouteAuth } from './verify.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a route of the emulator asks for; every route must say it. */
+    emulatorAuth?: RouteAuth;
+  }
+}
+
+const BODY_LIMIT = 1024 ** 3;
+
+/** The server with everything that holds for every route; it has no route yet. */
+export function createHttpServer(
+  state: EmulatorState,
+  https: { key: string; cert: string } | undefined,
+): FastifyInstance {
+  const app = Fastify({
+    serverFactory: (handler) => listenFrom(state, https, handler),
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 2048 },
+    // Strict, as the backend is: nothing is dropped, filled in or converted.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
+    schemaErrorFormatter: (errors) => new Error(errors[0] ? describe(errors[0]) : 'invalid body'),
+  });
+  app.addHook('onRoute', ({ config, method, url }) => {
+    if (config?.emulatorAuth === undefined) throw new Error(`${method} ${url} lacks emulatorAuth`);
+  });
+  parseBodies(app, state);
+  addGate(app, state);
+  const send = createSend(state);
+  app.setNotFoundHandler((_request, reply) => send(reply, notFound()));
+  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    return send(reply, status === 400 ? badRequest(error.message) : json(status, {}));
+  });
+  return app;
+}
+
+/** The parts of a Fastify reply that sending needs, whatever the route. */
+interface Reply {
+  hijack(): unknown;
+  raw: ServerResponse;
+  request: { raw: IncomingMessage };
+}
+
+export type Send = (reply: Reply, answer: Answer) => Promise<void>;
+
+/** Makes the one function through which every route answers. */
+export function createSend(state: EmulatorState): Send {
+  return async (reply, answer) => {
+    reply.hijack();
+    await deliver(state, exchangeOf(state, reply.request.raw), reply.raw, answer);
+  };
+}
+
+// Requests are recorded before Fastify sees them: it answers a malformed URL without any hook.
+function listenFrom(
+  state: EmulatorState,
+  https: { key: string; cert: string } | undefined,
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    trackEnd(state, openExchange(state, request, 'http'), response);
+    handler(request, response);
+  };
+  return https ? createTlsServer(https, listener) : createServer(listener);
+}
+
+function parseBodies(app: FastifyInstance, state: EmulatorState): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, content, done) => {
+    const bytes = Buffer.from(content);
+    const { record } = exchangeOf(state, request.raw);
+    record.bodyBytes = bytes.length;
+    record.body = parseJson(request.headers, bytes);
+    state.recorder.changed(record);
+    done(null, record.body);
+  });
+}
+
+// Node 20 cannot decode zstd, which Codex sends: such a body stays unread.
+function parseJson(headers: IncomingHttpHeaders, bytes: Buffer): unknown {
+  const isJson = headers['content-type']?.startsWith('application/json') ?? false;
+  if (!isJson || headers['content-encoding'] !== undefined) return null;
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function addGate(app: FastifyInstance, state: EmulatorState): void {
+  app.addHook('onRequest', async (request) => {
+    const exchange = exchangeOf(state, request.raw);
+    examine(state, exchange, request.routeOptions.config.emulatorAuth ?? 'none');
+  });
+  app.addHook('preValidation', async (request, reply) => {
+    const exchange = exchangeOf(state, request.raw);
+    const connection = { response: reply.raw, socket: request.raw.socket };
+    if (await intercept(state, exchange, connection)) reply.hijack();
+  });
+}
+
+function describe(error: {
+  instancePath: string;
+  params: Record<string, unknown>;
+  message?: string;
+}): string {
+  const place = error.instancePath.slice(1).replaceAll('/', '.');
+  const name = error.params.missingProperty ?? error.params.additionalProperty;
+  if (typeof name === 'string') {
+    const field = place === '' ? name : `${place}.${name}`;
+    return 'missingProperty' in error.params ? `${field} is missing` : `${field} is not a field`;
+  }
+  if (place === '') return 'the body must be a JSON object, sent as application/json';
+  return `${place} ${error.message ?? 'is invalid'}`;
+}

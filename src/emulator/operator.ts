@@ -1,0 +1,80 @@
+import { wholeSeconds } from '../clock.ts';
+import { type AccountOptions, makeAccount } from './accounts.ts';
+import type { Fault } from './faults.ts';
+import { type IdentityTokenOptions, issueIdentityToken } from './identity-token.ts';
+import type { EmulatorSettings, EmulatorState } from './state.ts';
+
+/** A ChatGPT login as Codex stores it. */
+export interface ChatGptLogin {
+  /** A whole `auth.json`. */
+  authJson: {
+    auth_mode: 'chatgpt';
+    OPENAI_API_KEY: null;
+    tokens: { id_token: string; access_token: string; refresh_token: string; account_id: string };
+    last_refresh: string;
+  };
+  accessToken: string;
+  refreshToken: string;
+  accountId: string;
+  userId: string;
+}
+
+/** What a test, or a person through `/__emulator`, can order. Every credential is a throw-away. */
+export interface Operator {
+  issueLogin(account?: AccountOptions): ChatGptLogin;
+  /** An Agent Identity JWT for a new agent runtime that is registered already. */
+  issueIdentityToken(options?: IdentityTokenOptions): string;
+  issueApiKey(): string;
+  /** `at-…` */
+  issuePersonalAccessToken(account?: AccountOptions): string;
+  addFault(fault: Fault): void;
+  clearFaults(): void;
+  /** Ends a run task; default `expired`. Throws when the task is unknown. */
+  revokeTask(taskId: string, how?: 'expired' | 'not_found'): void;
+  /** Deletes an agent runtime for good. Throws when it is unknown. */
+  deleteAgent(agentRuntimeId: string): void;
+  /** Ends every access token issued so far, whatever its `exp` says. */
+  expireAccessTokens(): void;
+  /** May be changed at any time. */
+  settings: EmulatorSettings;
+}
+
+export function createOperator(state: EmulatorState): Operator {
+  const { tokens, agents, faults, nextId, settings } = state;
+  return {
+    settings,
+    issueLogin: (account = {}) => issueLogin(state, account),
+    issueIdentityToken: (options = {}) => issueIdentityToken(state, options),
+    issueApiKey: () => tokens.issueApiKey(),
+    issuePersonalAccessToken: (account = {}) =>
+      tokens.issuePersonalAccessToken(makeAccount(account, nextId)),
+    addFault: (fault) => faults.add(fault),
+    clearFaults: () => faults.clear(),
+    revokeTask: (taskId, how = 'expired') => agents.revokeTask(taskId, how),
+    deleteAgent: (agentRuntimeId) => agents.delete(agentRuntimeId),
+    expireAccessTokens: () => tokens.expireAccessTokens(),
+  };
+}
+
+function issueLogin(state: EmulatorState, options: AccountOptions): ChatGptLogin {
+  const account = makeAccount(options, state.nextId);
+  const { accountId, userId } = account;
+  const { idToken, accessToken, refreshToken } = state.tokens.issueTokenSet(account);
+  return {
+    authJson: {
+      auth_mode: 'chatgpt',
+      OPENAI_API_KEY: null,
+      tokens: {
+        id_token: idToken,
+        access_token: accessToken,
+        refresh_token: refreshToken,
+        account_id: accountId,
+      },
+      last_refresh: wholeSeconds(state.now()),
+    },
+    accessToken,
+    refreshToken,
+    accountId,
+    userId,
+  };
+}

@@ -1,0 +1,34 @@
+import { generateKeyPair, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { promisify } from 'node:util';
+
+/** The RSA key of one emulator: signs its JWTs; its public half is the JWKS. */
+export interface SigningKey {
+  readonly kid: string;
+  readonly jwks: { keys: Record<string, unknown>[] };
+  /** A compact JWT, RS256. A `kid` of null leaves the header field out. */
+  signJwt(claims: Record<string, unknown>, kid?: string | null): string;
+}
+
+const MODULUS_BITS = 2048;
+
+export async function createSigningKey(): Promise<SigningKey> {
+  const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', {
+    modulusLength: MODULUS_BITS,
+  });
+  const kid = randomUUID();
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+  return {
+    kid,
+    jwks: { keys: [jwk] },
+    signJwt: (claims, chosenKid = kid) => signJwt(privateKey, claims, chosenKid),
+  };
+}
+
+// Signed here and not with jose, which signs asynchronously only: issuing a login stays a plain call.
+function signJwt(key: KeyObject, claims: Record<string, unknown>, kid: string | null): string {
+  const header = { alg: 'RS256', typ: 'JWT', ...(kid === null ? {} : { kid }) };
+  const content = [header, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  return `${content}.${sign('sha256', Buffer.from(content), key).toString('base64url')}`;
+}

@@ -1,0 +1,119 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { type Account, createIdSource, type IdSource } from './accounts.ts';
+import { AgentStore } from './agents.ts';
+import type { Answer } from './answer.ts';
+import type { Exchange } from './exchange.ts';
+import { FaultBook } from './faults.ts';
+import { Recorder } from './records.ts';
+import { refusalAnswer } from './refusals.ts';
+import { createSigningKey, type SigningKey } from './signing-key.ts';
+import { TokenStore } from './tokens.ts';
+import { type RouteAuth, type Verdict, verifyRequest } from './verify.ts';
+
+/** What can be changed while the emulator runs. */
+export interface EmulatorSettings {
+  /** Whether a good bearer token passes where an assertion is expected; default accept. */
+  bearerOnAssertionRoutes: 'accept' | 'refuse';
+  /** Hands out run-task ids sealed to the key of the agent; default false. */
+  sealTaskIds: boolean;
+  /** How far the clock of the backend runs ahead: its `Date` header and every check of time. */
+  dateSkewSeconds: number;
+  /** Accepted distance of a signed timestamp from that clock; default 300. */
+  maxTimestampSkewSeconds: number;
+}
+
+/** Everything that the parts of one emulator share. */
+export interface EmulatorState {
+  readonly settings: EmulatorSettings;
+  /** The clock of the backend, its skew included. */
+  readonly now: Clock;
+  readonly nextId: IdSource;
+  readonly signingKey: SigningKey;
+  readonly unknownKey: SigningKey;
+  readonly tokens: TokenStore;
+  readonly agents: AgentStore;
+  readonly faults: FaultBook;
+  readonly recorder: Recorder;
+  readonly exchanges: WeakMap<IncomingMessage, Exchange>;
+  /** Aborted when the emulator closes. */
+  readonly closing: AbortSignal;
+}
+
+export async function createState(options: {
+  now: Clock;
+  accessTokenLifetimeSeconds: number;
+  closing: AbortSignal;
+}): Promise<EmulatorState> {
+  const settings: EmulatorSettings = {
+    bearerOnAssertionRoutes: 'accept',
+    sealTaskIds: false,
+    dateSkewSeconds: 0,
+    maxTimestampSkewSeconds: 300,
+  };
+  const now = () => options.now() + settings.dateSkewSeconds * 1000;
+  const nextId = createIdSource();
+  const [signingKey, unknownKey] = await Promise.all([createSigningKey(), createSigningKey()]);
+  const { accessTokenLifetimeSeconds, closing } = options;
+  return {
+    settings,
+    now,
+    nextId,
+    signingKey,
+    unknownKey,
+    tokens: new TokenStore({ signingKey, nextId, now, accessTokenLifetimeSeconds }),
+    agents: new AgentStore(nextId),
+    faults: new FaultBook(),
+    recorder: new Recorder(),
+    exchanges: new WeakMap(),
+    closing,
+  };
+}
+
+/** The exchange that belongs to a request of the HTTP server. */
+export function exchangeOf(state: EmulatorState, request: IncomingMessage): Exchange {
+  const exchange = state.exchanges.get(request);
+  if (!exchange) throw new Error('the request did not come through the server of the emulator');
+  return exchange;
+}
+
+/** Records the arrival of a request. */
+export function openExchange(
+  state: EmulatorState,
+  request: IncomingMessage,
+  transport: 'http' | 'websocket',
+): Exchange {
+  const record = state.recorder.open(request, transport, state.now());
+  const exchange: Exchange = { record, fault: null, verdict: null, severed: false };
+  state.exchanges.set(request, exchange);
+  return exchange;
+}
+
+/** Judges the credential of a request and writes the verdict into its record. */
+export function judge(state: EmulatorState, exchange: Exchange, route: RouteAuth): Verdict {
+  const { settings, agents, tokens, recorder } = state;
+  const rules = {
+    route,
+    bearerOnAssertionRoutes: settings.bearerOnAssertionRoutes,
+    nowMs: state.now(),
+    maxTimestampSkewSeconds: settings.maxTimestampSkewSeconds,
+  };
+  const verdict = verifyRequest(exchange.record.headers, rules, {
+    agent: (id) => agents.find(id),
+    grant: (token) => tokens.find(token),
+  });
+  exchange.verdict = verdict;
+  exchange.record.auth = verdict.auth;
+  recorder.changed(exchange.record);
+  return verdict;
+}
+
+/** The answer for the account whose credential came with a request. */
+export function ofAccount(
+  state: EmulatorState,
+  request: IncomingMessage,
+  make: (account: Account) => Answer,
+): Answer {
+  const account = exchangeOf(state, request).verdict?.account ?? null;
+  return account === null ? refusalAnswer('unauthorized') : make(account);
+}

@@ -1,0 +1,125 @@
+import type { Clock } from '../clock.ts';
+import type { Account, IdSource } from './accounts.ts';
+import type { SigningKey } from './signing-key.ts';
+
+/** What a bearer token that was issued here stands for. */
+export type Grant =
+  | { kind: 'access'; account: Account; expiresAtMs: number; revoked: boolean }
+  | { kind: 'personal'; account: Account }
+  | { kind: 'apiKey' };
+
+/** What the token endpoint hands out. */
+export interface TokenSet {
+  idToken: string;
+  accessToken: string;
+  refreshToken: string;
+}
+
+export type RefreshOutcome =
+  | { ok: true; tokens: TokenSet }
+  | { ok: false; code: 'refresh_token_reused' | 'refresh_token_invalidated' };
+
+interface RefreshState {
+  account: Account;
+  accessToken: string;
+  state: 'live' | 'used' | 'revoked';
+}
+
+const CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
+
+/** Every bearer and refresh token that one emulator has issued. */
+export class TokenStore {
+  readonly #grants = new Map<string, Grant>();
+  readonly #refresh = new Map<string, RefreshState>();
+  readonly #signingKey: SigningKey;
+  readonly #nextId: IdSource;
+  readonly #now: Clock;
+  readonly #lifetimeSeconds: number;
+
+  constructor(deps: {
+    signingKey: SigningKey;
+    nextId: IdSource;
+    now: Clock;
+    accessTokenLifetimeSeconds: number;
+  }) {
+    this.#signingKey = deps.signingKey;
+    this.#nextId = deps.nextId;
+    this.#now = deps.now;
+    this.#lifetimeSeconds = deps.accessTokenLifetimeSeconds;
+  }
+
+  /** The grant behind a bearer token; null when it was not issued here. */
+  find(token: string): Grant | null {
+    return this.#grants.get(token) ?? null;
+  }
+
+  issueTokenSet(account: Account): TokenSet {
+    const issuedAt = Math.floor(this.#now() / 1000);
+    const expiresAt = issuedAt + this.#lifetimeSeconds;
+    const claims = { ...accountClaims(account), iat: issuedAt, exp: expiresAt };
+    const accessToken = this.#signingKey.signJwt({
+      ...claims,
+      aud: ['https://api.openai.com/v1'],
+      jti: this.#nextId('at-jti-'),
+    });
+    const idToken = this.#signingKey.signJwt({ ...claims, aud: [CLIENT_ID], sub: account.userId });
+    const refreshToken = this.#nextId('rt-');
+    const expiresAtMs = expiresAt * 1000;
+    this.#grants.set(accessToken, { kind: 'access', account, expiresAtMs, revoked: false });
+    this.#refresh.set(refreshToken, { account, accessToken, state: 'live' });
+    return { idToken, accessToken, refreshToken };
+  }
+
+  issuePersonalAccessToken(account: Account): string {
+    const token = this.#nextId('at-');
+    this.#grants.set(token, { kind: 'personal', account });
+    return token;
+  }
+
+  issueApiKey(): string {
+    const key = this.#nextId('sk-emulated-');
+    this.#grants.set(key, { kind: 'apiKey' });
+    return key;
+  }
+
+  /** Rotates: the given refresh token works once, then the one in the answer does. */
+  refresh(refreshToken: string): RefreshOutcome {
+    const known = this.#refresh.get(refreshToken);
+    if (!known || known.state === 'revoked') {
+      return { ok: false, code: 'refresh_token_invalidated' };
+    }
+    if (known.state === 'used') return { ok: false, code: 'refresh_token_reused' };
+    known.state = 'used';
+    return { ok: true, tokens: this.issueTokenSet(known.account) };
+  }
+
+  /** Revokes a refresh token with its access token, or any bearer token; unknown ones are ignored. */
+  revoke(token: string): void {
+    const refresh = this.#refresh.get(token);
+    if (refresh) refresh.state = 'revoked';
+    const bearer = refresh?.accessToken ?? token;
+    const grant = this.#grants.get(bearer);
+    if (grant?.kind === 'access') grant.revoked = true;
+    else this.#grants.delete(bearer);
+  }
+
+  /** Ends every access token issued so far, whatever its `exp` says. Refresh tokens stay good. */
+  expireAccessTokens(): void {
+    for (const grant of this.#grants.values()) {
+      if (grant.kind === 'access') grant.revoked = true;
+    }
+  }
+}
+
+function accountClaims(account: Account): Record<string, unknown> {
+  return {
+    iss: 'https://auth.openai.com',
+    ...(account.email === null ? {} : { email: account.email }),
+    'https://api.openai.com/auth': {
+      chatgpt_account_id: account.accountId,
+      chatgpt_user_id: account.userId,
+      chatgpt_plan_type: account.planType,
+      chatgpt_account_is_fedramp: account.fedramp,
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
+
+export type { Logger };
+
+export interface LoggerOptions {
+  level: string;
+  /** Where the lines go; standard output when absent. */
+  destination?: DestinationStream;
+}
+
+/**
+ * JSON lines. Requests are logged by method and path: a query may hold anything. Errors are logged
+ * by type, message, code and, at debug, stack; other fields of an error are left out, because
+ * libraries hang requests and headers on them.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    redact: ['headers.authorization', '*.headers.authorization'],
+    serializers: {
+      err: (error: unknown) => describeError(error, options.level),
+      req: (request: { method?: string; url?: string }) => ({
+        method: request.method,
+        path: request.url?.split('?', 1)[0],
+      }),
+      res: stdSerializers.res,
+    },
+  };
+  return options.destination ? pino(settings, options.destination) : pino(settings);
+}
+
+function describeError(error: unknown, level: string): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.name,
+    message: error.message,
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(error.cause instanceof Error ? { cause: error.cause.message } : {}),
+    ...(level === 'debug' || level === 'trace' ? { stack: error.stack } : {}),
+  };
+}

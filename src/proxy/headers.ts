@@ -1,0 +1,105 @@
+import type { AuthHeaders } from '../credentials/types.ts';
+
+// Connection-level headers (RFC 9110, section 7.6.1); they end at each hop.
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+// Whatever could identify or authorise the client, or point elsewhere.
+const NEVER_UPSTREAM = new Set([
+  ...HOP_BY_HOP,
+  'authorization',
+  'x-openai-agent-assertion',
+  'chatgpt-account-id',
+  'x-openai-fedramp',
+  'x-openai-actor-authorization',
+  'x-openai-account-routing-override',
+  'openai-organization',
+  'openai-project',
+  'cookie',
+  'proxy-authorization',
+  'x-sidecar-token',
+  'forwarded',
+  'x-real-ip',
+  'via',
+  'true-client-ip',
+  'host',
+  // Answered by this server already.
+  'expect',
+]);
+const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
+
+const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie']);
+
+/**
+ * Scrubs the client's headers, then injects the credential. Names, order, repetition and values of
+ * the rest stay as they came.
+ * @param raw name, value, name, value, …, as Node's `rawHeaders`
+ * @param credential null injects nothing
+ * @returns the same flat shape
+ */
+export function upstreamHeaders(raw: readonly string[], credential: AuthHeaders | null): string[] {
+  const named = connectionOptions(raw);
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const lower = name.toLowerCase();
+    if (NEVER_UPSTREAM.has(lower) || named?.has(lower) || hasForbiddenPrefix(lower)) continue;
+    headers.push(name, raw[i + 1] as string);
+  }
+  if (credential) {
+    headers.push('authorization', credential.authorization.reveal());
+    if (credential.accountId !== null) headers.push('chatgpt-account-id', credential.accountId);
+    if (credential.fedramp) headers.push('x-openai-fedramp', 'true');
+  }
+  return headers;
+}
+
+/**
+ * Headers of an upstream answer for the client: all but the connection-level ones and `set-cookie`.
+ * @param raw as undici gives them, latin1 octets
+ */
+export function downstreamHeaders(raw: readonly (Buffer | string)[], status: number): string[] {
+  const flat = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
+  const named = connectionOptions(flat);
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = flat[i] as string;
+    const lower = name.toLowerCase();
+    // A 426 is worth little without the protocol that it asks for (RFC 9110, section 15.5.22).
+    const wanted = status === 426 && lower === 'upgrade';
+    if (!wanted && (NEVER_DOWNSTREAM.has(lower) || named?.has(lower))) continue;
+    headers.push(name, flat[i + 1] as string);
+  }
+  return headers;
+}
+
+/** Headers of a 101 answer: as above, but with the upgrade itself. */
+export function switchingHeaders(raw: readonly (Buffer | string)[]): string[] {
+  return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
+}
+
+/** Header names that `connection` lists as belonging to this hop; null when there are none. */
+function connectionOptions(raw: readonly string[]): Set<string> | null {
+  let named: Set<string> | null = null;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if ((raw[i] as string).toLowerCase() !== 'connection') continue;
+    for (const option of (raw[i + 1] as string).toLowerCase().split(',')) {
+      const name = option.trim();
+      if (name === '' || name === 'keep-alive' || name === 'close' || name === 'upgrade') continue;
+      named ??= new Set();
+      named.add(name);
+    }
+  }
+  return named;
+}
+
+function hasForbiddenPrefix(name: string): boolean {
+  return NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix));
+}

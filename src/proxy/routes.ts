@@ -1,0 +1,67 @@
+import type { RouteRule } from '../config.ts';
+
+/** Prefix of everything that the proxy serves. */
+export const PROXY_PREFIX = '/backend-api';
+/** Prefix of the model routes; with an API key it is rewritten to the base of the OpenAI API. */
+export const MODEL_PREFIX = '/backend-api/codex';
+
+/** First match wins; what matches nothing is denied. */
+export const DEFAULT_ROUTES: readonly RouteRule[] = [
+  { methods: ['POST', 'GET+upgrade'], path: '/backend-api/codex/responses', auth: 'assertion' },
+  { methods: ['POST'], path: '/backend-api/codex/responses/compact', auth: 'assertion' },
+  { methods: ['GET'], path: '/backend-api/wham/agent-identities/jwks', auth: 'none' },
+  { methods: ['*'], path: '/backend-api/wham/remote/control/*', auth: 'deny' },
+  { methods: ['*'], path: '/backend-api/codex/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/*', auth: 'bearer' },
+];
+
+/**
+ * The rule for a request, or null.
+ * @param path a normalised path
+ * @param upgrade whether the request asks for a WebSocket
+ */
+export function matchRoute(
+  rules: readonly RouteRule[],
+  method: string,
+  path: string,
+  upgrade: boolean,
+): RouteRule | null {
+  return (
+    rules.find((rule) => matchesPath(rule.path, path) && matchesMethod(rule, method, upgrade)) ??
+    null
+  );
+}
+
+/** Whether a path lies under the model prefix. */
+export function isModelRoute(path: string): boolean {
+  return path.startsWith(`${MODEL_PREFIX}/`);
+}
+
+/**
+ * Path on the upstream: the base URL's own path, and what follows the local prefix.
+ * @param basePath path of the base URL, without a trailing slash
+ */
+export function upstreamPath(
+  upstream: 'chatgpt' | 'openai',
+  basePath: string,
+  path: string,
+): string {
+  const prefix = upstream === 'openai' ? MODEL_PREFIX : PROXY_PREFIX;
+  return basePath + path.slice(prefix.length);
+}
+
+function matchesPath(pattern: string, path: string): boolean {
+  if (!pattern.endsWith('/*')) return pattern === path;
+  const stem = pattern.slice(0, -2);
+  // A prefix rule covers the folder itself too, so that a deny rule leaves no gap.
+  return path === stem || path.startsWith(pattern.slice(0, -1));
+}
+
+function matchesMethod(rule: RouteRule, method: string, upgrade: boolean): boolean {
+  return rule.methods.some(
+    (allowed) =>
+      allowed === '*' ||
+      allowed === method ||
+      (allowed === 'GET+upgrade' && upgrade && method === 'GET'),
+  );
+}

@@ -1,0 +1,179 @@
+import type { Socket } from 'node:net';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+} from 'fastify';
+import type { Dispatcher } from 'undici';
+import type { ClientTokens } from './access/client-tokens.ts';
+import { guardAccess } from './access/plugin.ts';
+import { adminPlugin } from './admin/plugin.ts';
+import { buildStatus } from './admin/status.ts';
+import type { AuthStore } from './auth-store/file-store.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import { CredentialManager } from './credentials/manager.ts';
+import type { EnvironmentCredentials } from './credentials/select.ts';
+import { errorBody, SidecarError } from './errors.ts';
+import { createHttpClient } from './http-client.ts';
+import type { Logger } from './logger.ts';
+import { parseUpstream, proxyPlugin } from './proxy/plugin.ts';
+import { DEFAULT_ROUTES } from './proxy/routes.ts';
+import { Traffic } from './traffic.ts';
+import { USER_AGENT, VERSION } from './version.ts';
+
+export interface ServerDeps {
+  log: Logger;
+  dispatcher: Dispatcher;
+  store: AuthStore;
+  environment: EnvironmentCredentials;
+  clientTokens: ClientTokens | null;
+  now: Clock;
+  sleep: (ms: number) => Promise<void>;
+  /** `process.platform`. */
+  platform: string;
+}
+
+export interface Sidecar {
+  app: FastifyInstance;
+  manager: CredentialManager;
+  /** From now on new requests are answered AUTH_DRAINING; resolves when no exchange is open. */
+  drain(): Promise<void>;
+}
+
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
+export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
+  const { log, dispatcher, now } = deps;
+  const traffic = new Traffic(now);
+  const startedAt = now();
+  let draining = false;
+  const manager = new CredentialManager({
+    ...deps,
+    config,
+    http: createHttpClient(dispatcher, USER_AGENT),
+    version: VERSION,
+  });
+  const routes = config.routes ?? DEFAULT_ROUTES;
+  const upstreams = {
+    chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
+    openai: parseUpstream(config.upstream.openaiBaseUrl),
+  };
+
+  const app = createFastify(log);
+  guardAccess(app, {
+    viaSocket: config.listen.socket !== null,
+    listenHost: config.listen.host,
+    allowedHosts: config.clients.allowedHosts,
+    allowedOrigins: config.clients.allowedOrigins,
+    tokens: deps.clientTokens,
+  });
+  await app.register(adminPlugin, {
+    nudge: () => manager.prepare(),
+    status: () =>
+      buildStatus({
+        version: VERSION,
+        uptimeMs: now() - startedAt,
+        policy: config.agentIdentity.policy,
+        draining,
+        upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
+        routes,
+        credential: manager.snapshot(),
+        traffic: traffic.snapshot(),
+      }),
+  });
+  await app.register(proxyPlugin, {
+    manager,
+    dispatcher,
+    upstreams,
+    routes,
+    traffic,
+    bodyBytes: config.limits.bodyBytes,
+    maxConnections: config.upstream.maxConnections,
+    isDraining: () => draining,
+  });
+
+  return {
+    app,
+    manager,
+    drain: async () => {
+      draining = true;
+      await traffic.idle();
+    },
+  };
+}
+
+function createFastify(log: Logger): FastifyInstance {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    // Bodies are streams that the relay counts itself.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, _request, reply) => {
+      sendError(reply, toSidecarError(error));
+    },
+  });
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const known = toSidecarError(error);
+    if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
+    else log.debug({ code: known.code }, known.message);
+    sendError(reply, known);
+  });
+  app.setNotFoundHandler((_request, reply) => {
+    sendError(reply, new SidecarError('AUTH_ROUTE_DENIED', 'the sidecar serves no such path'));
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    log.debug(
+      { req: request.raw, status: reply.raw.statusCode, ms: Math.round(reply.elapsedTime) },
+      'request',
+    );
+    done();
+  });
+  return app;
+}
+
+function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void {
+  reply.code(error.statusCode).headers(error.headers).send(errorBody(error));
+}
+
+/** Texts of foreign errors stay here: they may hold anything. */
+function toSidecarError(error: unknown): SidecarError {
+  if (error instanceof SidecarError) return error;
+  const { statusCode } = error as { statusCode?: unknown };
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new SidecarError('AUTH_REQUEST_INVALID', 'the request is malformed', { cause: error });
+  }
+  return new SidecarError('SIDECAR_INTERNAL', 'the sidecar failed; its log says why', {
+    cause: error,
+  });
+}
+
+// What the HTTP parser refuses never becomes a request.
+function answerBrokenRequest(error: Error & { code: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? `the request headers are larger than ${MAX_HEADER_BYTES} bytes`
+      : 'the request is not valid HTTP';
+  const answer = new SidecarError('AUTH_REQUEST_INVALID', problem);
+  const body = JSON.stringify(errorBody(answer));
+  socket.end(
+    [
+      'HTTP/1.1 400 Bad Request',
+      'content-type: application/json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(body)}`,
+      `x-sidecar-error: ${answer.code}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
