@@ -4,6 +4,7 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  LogController,
 } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from './access/client-tokens.ts';
@@ -108,7 +109,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 function createFastify(log: Logger): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // Bodies are streams that the relay counts itself.
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,

@@ -1,0 +1,102 @@
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+/** The released CLI that a run uses; both speak to the sidecar in the same way but for compaction. */
+export type CodexVersion = '0.169.0' | '0.142.3';
+
+export interface CodexRun {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+const LIMIT_MS = 90_000;
+
+/** Path of the CLI, installed on first use into a folder that git ignores. */
+export async function installCodex(version: CodexVersion): Promise<string> {
+  const prefix = resolve('.cache/codex', version);
+  const program = join(prefix, 'node_modules/.bin/codex');
+  if (existsSync(program)) return program;
+  await mkdir(prefix, { recursive: true });
+  await writeFile(join(prefix, 'package.json'), '{"private":true}\n');
+  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
+  await promisify(execFile)('npm', [...args, `@openai/codex@${version}`], { cwd: prefix });
+  return program;
+}
+
+/** A Codex home of its own, with a provider that points at the sidecar. */
+export class CodexHome {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async create(provider: {
+    baseUrl: string;
+    clientToken: string;
+    webSockets: boolean;
+    compactAfterTokens?: number;
+  }): Promise<CodexHome> {
+    const home = new CodexHome(await mkdtemp(join(tmpdir(), 'codex-home-')));
+    const { compactAfterTokens: limit } = provider;
+    const lines = [
+      'model_provider = "sidecar"',
+      ...(limit === undefined ? [] : [`model_auto_compact_token_limit = ${limit}`]),
+      '[model_providers.sidecar]',
+      'name = "OpenAI"',
+      `base_url = "${provider.baseUrl}/backend-api/codex"`,
+      'wire_api = "responses"',
+      'requires_openai_auth = false',
+      `supports_websockets = ${provider.webSockets}`,
+      `experimental_bearer_token = "${provider.clientToken}"`,
+    ];
+    await writeFile(join(home.path, 'config.toml'), `${lines.join('\n')}\n`);
+    return home;
+  }
+
+  /** Replaces the configuration by built-in provider settings, and adds a login of Codex's own. */
+  async logIn(baseUrl: string, authJson: object): Promise<void> {
+    const lines = [
+      `openai_base_url = "${baseUrl}/backend-api/codex"`,
+      `chatgpt_base_url = "${baseUrl}/backend-api"`,
+    ];
+    await writeFile(join(this.path, 'config.toml'), `${lines.join('\n')}\n`);
+    await writeFile(join(this.path, 'auth.json'), JSON.stringify(authJson), { mode: 0o600 });
+  }
+
+  /** Runs the CLI with nothing of this process's environment but PATH. */
+  run(program: string, args: string[], env: Record<string, string> = {}): Promise<CodexRun> {
+    const child = spawn(program, args, {
+      cwd: this.path,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LIMIT_MS,
+      env: {
+        PATH: process.env.PATH,
+        CODEX_HOME: this.path,
+        HOME: this.path,
+        NO_PROXY: '127.0.0.1,localhost',
+        ...env,
+      },
+    });
+    const output = { stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output.stderr += text;
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => resolve({ code, ...output }));
+    });
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+/** An emulated backend, and in front of it the real `serve` command in a process of its own. */
+export interface Stage {
+  backend: Emulator;
+  /** Address of the sidecar. */
+  url: string;
+  clientToken: string;
+  close(): Promise<void>;
+}
+
+/**
+ * The sidecar holds a ChatGPT login and registers an identity; the agent gets the client token.
+ * @param options.askForToken false lets any caller on this machine in
+ */
+export async function openStage({ askForToken = true } = {}): Promise<Stage> {
+  const backend = await startEmulator();
+  // From here on a bearer where an assertion belongs is refused by the backend.
+  backend.settings.bearerOnAssertionRoutes = 'refuse';
+  const folder = await mkdtemp(join(tmpdir(), 'sidecar-home-'));
+  const clientToken = randomBytes(24).toString('hex');
+  const digest = createHash('sha256').update(clientToken).digest('hex');
+  await writeFile(join(folder, 'tokens'), `agent:${digest}\n`);
+  await writeFile(join(folder, 'auth.json'), JSON.stringify(backend.issueLogin().authJson), {
+    mode: 0o600,
+  });
+  await writeFile(
+    join(folder, 'config.json'),
+    JSON.stringify({
+      codexHome: folder,
+      agentIdentity: { policy: 'chatgptAuth' },
+      upstream: { ...backend.upstream, proxy: null },
+      clients: { tokensFile: askForToken ? join(folder, 'tokens') : null },
+    }),
+  );
+  const args = [PROGRAM, 'serve', '--config', join(folder, 'config.json'), '--port', '0'];
+  const sidecar = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH },
+  });
+  const exited = once(sidecar, 'exit');
+  const url = await new Promise<string>((resolve, reject) => {
+    void exited.then(([code]) => reject(new Error(`the sidecar ended with ${code}`)));
+    createInterface({ input: sidecar.stdout }).on('line', (line) => {
+      const entry = JSON.parse(line) as { msg?: string; url?: string };
+      if (entry.msg === 'listening' && entry.url) resolve(entry.url);
+    });
+  });
+  return {
+    backend,
+    url,
+    clientToken,
+    close: async () => {
+      sidecar.kill('SIGTERM');
+      await exited;
+      await backend.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
