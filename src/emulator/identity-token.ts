@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   IDENTITY_TOKEN_AUDIENCE,
   IDENTITY_TOKEN_ISSUER,
@@ -6,7 +7,7 @@ import { encodeAgentKey, generateAgentKey } from '../agent-identity/keys.ts';
 import type { Clock } from '../clock.ts';
 import { type AccountOptions, type IdSource, makeAccount } from './accounts.ts';
 import type { AgentStore } from './agents.ts';
-import type { SigningKey } from './signing-key.ts';
+import { type SigningKey, signJwt } from './signing-key.ts';
 
 /** What to make different from a good Agent Identity JWT. */
 export interface IdentityTokenOptions extends AccountOptions {
@@ -23,7 +24,7 @@ export interface IdentityTokenOptions extends AccountOptions {
 export interface IdentityTokenIssuer {
   signingKey: SigningKey;
   /** A key outside the JWKS. */
-  unknownKey: SigningKey;
+  unknownKey: () => KeyObject;
   agents: AgentStore;
   nextId: IdSource;
   now: Clock;
@@ -55,6 +56,8 @@ export function issueIdentityToken(
     chatgpt_account_is_fedramp: account.fedramp,
     ...options.claims,
   };
-  const signer = options.signWithUnknownKey === true ? unknownKey : signingKey;
-  return signer.signJwt(claims, options.kid === undefined ? signingKey.kid : options.kid);
+  const kid = options.kid === undefined ? signingKey.kid : options.kid;
+  return options.signWithUnknownKey === true
+    ? signJwt(unknownKey(), claims, kid)
+    : signingKey.signJwt(claims, kid);
 }

@@ -1,4 +1,10 @@
-import { generateKeyPair, type KeyObject, randomUUID, sign } from 'node:crypto';
+import {
+  generateKeyPair,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 
 /** The RSA key of one emulator: signs its JWTs; its public half is the JWKS. */
@@ -24,8 +30,21 @@ export async function createSigningKey(): Promise<SigningKey> {
   };
 }
 
+/** A key that no key set names, made at its first use: most emulators never need one. */
+export function lazyUnknownKey(): () => KeyObject {
+  let key: KeyObject | null = null;
+  return () => {
+    key ??= generateKeyPairSync('rsa', { modulusLength: MODULUS_BITS }).privateKey;
+    return key;
+  };
+}
+
 // Signed here and not with jose, which signs asynchronously only: issuing a login stays a plain call.
-function signJwt(key: KeyObject, claims: Record<string, unknown>, kid: string | null): string {
+export function signJwt(
+  key: KeyObject,
+  claims: Record<string, unknown>,
+  kid: string | null,
+): string {
   const header = { alg: 'RS256', typ: 'JWT', ...(kid === null ? {} : { kid }) };
   const content = [header, claims]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))

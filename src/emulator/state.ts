@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.ts';
 import { type Account, createIdSource, type IdSource } from './accounts.ts';
@@ -7,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
 import { Recorder } from './records.ts';
 import { refusalAnswer } from './refusals.ts';
-import { createSigningKey, type SigningKey } from './signing-key.ts';
+import { createSigningKey, lazyUnknownKey, type SigningKey } from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
 import { type RouteAuth, type Verdict, verifyRequest } from './verify.ts';
 
@@ -30,7 +31,7 @@ export interface EmulatorState {
   readonly now: Clock;
   readonly nextId: IdSource;
   readonly signingKey: SigningKey;
-  readonly unknownKey: SigningKey;
+  readonly unknownKey: () => KeyObject;
   readonly tokens: TokenStore;
   readonly agents: AgentStore;
   readonly faults: FaultBook;
@@ -53,14 +54,14 @@ export async function createState(options: {
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();
-  const [signingKey, unknownKey] = await Promise.all([createSigningKey(), createSigningKey()]);
+  const signingKey = await createSigningKey();
   const { accessTokenLifetimeSeconds, closing } = options;
   return {
     settings,
     now,
     nextId,
     signingKey,
-    unknownKey,
+    unknownKey: lazyUnknownKey(),
     tokens: new TokenStore({ signingKey, nextId, now, accessTokenLifetimeSeconds }),
     agents: new AgentStore(nextId),
     faults: new FaultBook(),

@@ -1,3 +1,4 @@
+import { constants, generateKeyPairSync, sign } from 'node:crypto';
 import { exportJWK, generateKeyPair } from 'jose';
 import t, { type Test } from 'tap';
 import { verifyIdentityToken } from '../../src/agent-identity/identity-token.ts';
@@ -48,6 +49,22 @@ for (const alg of ['none', 'HS256']) {
     await refusesToken(t, token, 'signature: cannot be verified with this JWKS');
   });
 }
+
+t.test('a good signature of another RSA algorithm is refused', async (t) => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  // No `alg` in the JWKS: nothing but our own list of algorithms stands in the way.
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'key-1' }];
+  const unsigned = unsignedToken({ alg: 'PS256', kid: 'key-1' }, validClaims).reveal();
+  const input = unsigned.slice(0, unsigned.lastIndexOf('.'));
+  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  const signature = sign('sha256', Buffer.from(input), {
+    key: privateKey,
+    padding,
+    saltLength: 32,
+  });
+  const token = new Secret(`${input}.${signature.toString('base64url')}`);
+  await refusesToken(t, token, 'signature: cannot be verified with this JWKS', { keys });
+});
 
 t.test('a JWKS key of another type is not used', async (t) => {
   const { publicKey } = await generateKeyPair('ES256');

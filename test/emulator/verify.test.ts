@@ -1,80 +1,10 @@
 import t from 'tap';
 import { buildAssertion } from '../../src/agent-identity/assertion.ts';
-import { generateAgentKey } from '../../src/agent-identity/keys.ts';
+import { generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
 import { wholeSeconds } from '../../src/clock.ts';
-import type { Account } from '../../src/emulator/accounts.ts';
-import type { Agent } from '../../src/emulator/agents.ts';
 import { joinHeaders } from '../../src/emulator/records.ts';
-import type { Grant } from '../../src/emulator/tokens.ts';
-import { type RouteAuth, verifyRequest } from '../../src/emulator/verify.ts';
-
-const NOW = Date.parse('2026-11-20T21:30:36Z');
-const account: Account = {
-  accountId: 'acc',
-  userId: 'user',
-  email: null,
-  planType: 'pro',
-  fedramp: false,
-};
-const fedrampAccount: Account = { ...account, accountId: 'gov', fedramp: true };
-const key = generateAgentKey();
-const agent: Agent = {
-  agentRuntimeId: 'agent-1',
-  publicKeySsh: key.publicKeySsh,
-  account,
-  tasks: new Map([
-    ['live/task', 'live'],
-    ['old', 'expired'],
-    ['gone', 'not_found'],
-  ]),
-  deleted: false,
-};
-const agents: Record<string, Agent> = {
-  'agent-1': agent,
-  'agent-dead': { ...agent, agentRuntimeId: 'agent-dead', deleted: true },
-  'agent-gov': { ...agent, agentRuntimeId: 'agent-gov', account: fedrampAccount },
-  'agent-other': { ...agent, agentRuntimeId: 'agent-other', tasks: new Map([['theirs', 'live']]) },
-};
-const access = { kind: 'access', account, expiresAtMs: NOW + 1000, revoked: false } as const;
-const grants: Record<string, Grant> = {
-  access,
-  expired: { ...access, expiresAtMs: NOW },
-  revoked: { ...access, revoked: true },
-  gov: { ...access, account: fedrampAccount },
-  personal: { kind: 'personal', account },
-  key: { kind: 'apiKey' },
-};
-
-function judge(
-  headers: Record<string, string>,
-  route: RouteAuth = 'assertion',
-  bearerOnAssertionRoutes: 'accept' | 'refuse' = 'accept',
-) {
-  const rules = { route, bearerOnAssertionRoutes, nowMs: NOW, maxTimestampSkewSeconds: 300 };
-  return verifyRequest(headers, rules, {
-    agent: (id) => agents[id] ?? null,
-    grant: (token) => grants[token] ?? null,
-  });
-}
-
-function assertion(options: { id?: string; task?: string; at?: number } = {}) {
-  const { id = 'agent-1', task = 'live/task', at = NOW } = options;
-  return { authorization: buildAssertion(id, key, task, at), 'chatgpt-account-id': 'acc' };
-}
-
-function encode(claims: unknown): string {
-  return `AgentAssertion ${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
-}
-
-function claimsOf(authorization: string): Record<string, string> {
-  const token = authorization.split(' ')[1] ?? '';
-  return JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
-}
-
-const bearer = (token: string) => ({
-  authorization: `Bearer ${token}`,
-  'chatgpt-account-id': 'acc',
-});
+import type { RouteAuth } from '../../src/emulator/verify.ts';
+import { assertion, bearer, claimsOf, encode, judge, key, NOW } from './verify-fixture.ts';
 
 t.test('what is accepted', async (t) => {
   t.match(judge(assertion()), {
@@ -225,7 +155,6 @@ t.test('refuses a timestamp in another format', async (t) => {
   const claims = claimsOf(assertion().authorization);
   const timestamp = wholeSeconds(NOW).replace('Z', '+00:00');
   const { signature: _, ...rest } = claims;
-  const { signMessage } = await import('../../src/agent-identity/keys.ts');
   const signature = signMessage(key, `agent-1:live/task:${timestamp}`);
   const { agent_runtime_id, task_id } = rest;
   const authorization = encode({ agent_runtime_id, signature, task_id, timestamp });
