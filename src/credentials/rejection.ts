@@ -1,0 +1,73 @@
+/** What an upstream answer says about the credential that the request carried. */
+export type Rejection =
+  /** The run task is gone, or the assertion was refused without a cause: a new task may help. */
+  | { kind: 'task'; code: string }
+  /** The bearer is expired or revoked: new tokens may help. */
+  | { kind: 'bearer'; code: string }
+  /** The agent runtime was deleted: nothing helps. */
+  | { kind: 'revoked'; code: string };
+
+export interface UpstreamAnswer {
+  status: number;
+  /** Lower-case names. */
+  header: (name: string) => string | null;
+  /** Whole body, or as much of it as was kept. */
+  body: string;
+}
+
+/** Statuses that can be a rejection at all; others are never held back. */
+export function mayBeRejection(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
+/**
+ * Classifies an answer (protocol facts: openai/codex issue threads; the code may stand in the body,
+ * in `x-error-json` or in `x-openai-authorization-error`). Outages, challenges and quota are no
+ * rejections.
+ * @returns null when the credential is not at fault
+ */
+export function classifyRejection(
+  used: 'assertion' | 'bearer',
+  answer: UpstreamAnswer,
+): Rejection | null {
+  if (answer.header('cf-mitigated') !== null) return null;
+  const error = readError(answer);
+  if (answer.status === 403) {
+    const deleted =
+      used === 'assertion' &&
+      error.code === 'biscuit_baker_service_agent_error_status' &&
+      /agent runtime has been deleted/i.test(error.message);
+    return deleted ? { kind: 'revoked', code: error.code } : null;
+  }
+  if (answer.status !== 401) return null;
+  const code = error.code || 'unauthorized';
+  return used === 'assertion' ? { kind: 'task', code } : { kind: 'bearer', code };
+}
+
+function readError(answer: UpstreamAnswer): { code: string; message: string } {
+  const encoded = answer.header('x-error-json');
+  const fromHeader = encoded ? parseError(Buffer.from(encoded, 'base64').toString('utf8')) : null;
+  const fromBody = parseError(answer.body);
+  const plain = answer.header('x-openai-authorization-error');
+  return {
+    code: identifier(fromBody?.code) ?? identifier(fromHeader?.code) ?? identifier(plain) ?? '',
+    message: fromBody?.message ?? fromHeader?.message ?? '',
+  };
+}
+
+function parseError(text: string): { code: string | null; message: string } | null {
+  try {
+    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } };
+    return {
+      code: typeof error?.code === 'string' ? error.code : null,
+      message: typeof error?.message === 'string' ? error.message : '',
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** Codes end up in status and log, so only what looks like one is taken. */
+function identifier(value: string | null | undefined): string | null {
+  return value && /^[a-z0-9_.-]{1,80}$/i.test(value) ? value : null;
+}

@@ -1,0 +1,147 @@
+import type { HttpClient, TextResponse } from '../http-client.ts';
+import { Secret } from '../secret.ts';
+
+/** Public client id of Codex; `CODEX_APP_SERVER_LOGIN_CLIENT_ID` replaces it. */
+export const CODEX_CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
+
+/** The OAuth endpoints of a ChatGPT login. */
+export interface OAuthEndpoints {
+  tokenUrl: string;
+  revokeUrl: string;
+  clientId: string;
+  http: HttpClient;
+}
+
+/** Answer of a refresh; what is null keeps its old value. */
+export interface RefreshedTokens {
+  idToken: Secret | null;
+  accessToken: Secret | null;
+  refreshToken: Secret | null;
+}
+
+/** A refresh that gave no tokens. */
+export class RefreshError extends Error {
+  override readonly name = 'RefreshError';
+  /** The login is over for this refresh token: asking again cannot help. */
+  readonly permanent: boolean;
+
+  constructor(message: string, permanent: boolean, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.permanent = permanent;
+  }
+}
+
+const TIMEOUT_MS = 30_000;
+const MAX_BYTES = 256 * 1024;
+const MAX_ATTEMPTS = 3;
+
+const PERMANENT_CODES = new Set([
+  'refresh_token_expired',
+  'refresh_token_reused',
+  'refresh_token_invalidated',
+  'invalid_grant',
+]);
+
+// Failures before a byte was sent. Anything later may have been carried out, and a refresh token
+// works only once.
+const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT']);
+const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+
+/**
+ * Trades a refresh token for new tokens (openai/codex `codex-rs/login`). The token is single use:
+ * the caller holds the lock of the store and writes the answer down before it uses it.
+ * @throws RefreshError
+ */
+export async function refreshTokens(
+  endpoints: OAuthEndpoints,
+  refreshToken: Secret,
+): Promise<RefreshedTokens> {
+  const response = await postToken(endpoints, refreshToken);
+  if (response.status < 200 || response.status >= 300) throw refusal(response);
+  const answer = parseObject(response.text);
+  if (!answer) throw new RefreshError('the token endpoint did not answer with JSON', false);
+  return {
+    idToken: secretAt(answer, 'id_token'),
+    accessToken: secretAt(answer, 'access_token'),
+    refreshToken: secretAt(answer, 'refresh_token'),
+  };
+}
+
+/** Asks the backend to forget a refresh token. Throws a plain error when it does not agree. */
+export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Promise<void> {
+  const response = await endpoints.http({
+    method: 'POST',
+    url: endpoints.revokeUrl,
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: MAX_BYTES,
+    body: {
+      client_id: endpoints.clientId,
+      token: token.reveal(),
+      token_type_hint: 'refresh_token',
+    },
+  });
+  if (response.status < 200 || response.status >= 300) {
+    throw new Error(`the revocation endpoint answered ${response.status}`);
+  }
+}
+
+async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<TextResponse> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await endpoints.http({
+        method: 'POST',
+        url: endpoints.tokenUrl,
+        timeoutMs: TIMEOUT_MS,
+        maxBytes: MAX_BYTES,
+        body: {
+          client_id: endpoints.clientId,
+          grant_type: 'refresh_token',
+          refresh_token: refreshToken.reveal(),
+        },
+      });
+    } catch (cause) {
+      if (attempt < MAX_ATTEMPTS && wasNeverSent(cause)) continue;
+      throw new RefreshError('no answer from the token endpoint', false, cause);
+    }
+  }
+}
+
+function refusal(response: TextResponse): RefreshError {
+  const code = errorCode(response.text);
+  const permanent = response.status === 401 || (code !== null && PERMANENT_CODES.has(code));
+  const reason = code ?? `status ${response.status}`;
+  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, permanent);
+}
+
+/** `error.code`, `error` as a string, or `code`; only in the form of an identifier. */
+function errorCode(text: string): string | null {
+  const answer = parseObject(text);
+  const { error, code } = answer ?? {};
+  const nested = isObject(error) ? error.code : error;
+  const found = nested ?? code;
+  return typeof found === 'string' && /^[a-z0-9_.-]{1,80}$/i.test(found) ? found : null;
+}
+
+function wasNeverSent(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(wasNeverSent);
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && (NEVER_SENT.has(code) || TLS_CODE.test(code));
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function secretAt(answer: Record<string, unknown>, name: string): Secret | null {
+  const value = answer[name];
+  return typeof value === 'string' && value !== '' ? new Secret(value) : null;
+}
