@@ -22,15 +22,20 @@ const program = new Command('codex-auth-sidecar')
   .description('Keeps the Codex credentials, so that the coding agent does not have to.')
   .version(VERSION, '--version', 'print the version')
   .helpOption('--help', 'print this help')
-  .showHelpAfterError('(--help lists the commands and options)')
-  .exitOverride();
+  .helpCommand(false)
+  .exitOverride()
+  // Every failure is said in the same shape, by report().
+  .configureOutput({ outputError: () => undefined });
 
 withAddress(program.command('serve', { isDefault: true }).description('run the proxy'))
   .option('--server-info <file>', 'write {"port","socket","pid","url"} there once listening')
   .option('--log-level <level>', 'least severe level that is logged')
   .option('--pretty', 'log for people instead of JSON')
   .option('--allow-unauthenticated', 'listen beyond loopback without client tokens')
-  .action(async (flags: ServeFlags) => {
+  // The default command also gets what is no command at all.
+  .allowExcessArguments()
+  .action(async (flags: ServeFlags, command: Command) => {
+    if (command.args[0] !== undefined) command.error(`unknown command '${command.args[0]}'`);
     const { serve } = await import('./commands/serve.ts');
     await serve({
       env: process.env,
@@ -105,10 +110,17 @@ function print(line: string): void {
 
 /** Says one line on standard error and gives the exit code. */
 function report(error: unknown): number {
-  // Commander has printed its own errors already; help and version are no errors.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  const message = error instanceof Error ? error.message : String(error);
-  const prefix = error instanceof ConfigError ? 'wrong configuration: ' : '';
-  process.stderr.write(`codex-auth-sidecar: ${prefix}${message}\n`);
-  return error instanceof ConfigError ? USAGE : FAILURE;
+  // The help and the version come as errors too.
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const text = error instanceof Error ? error.message : String(error);
+  process.stderr.write(
+    `codex-auth-sidecar: ${describe(error, text.replaceAll(/\s*\n\s*/g, ' '))}\n`,
+  );
+  return error instanceof CommanderError || error instanceof ConfigError ? USAGE : FAILURE;
+}
+
+function describe(error: unknown, text: string): string {
+  if (error instanceof ConfigError) return `wrong configuration: ${text}`;
+  if (!(error instanceof CommanderError)) return text;
+  return `${text.replace(/^error: /, '')} (--help lists the commands and options)`;
 }

@@ -18,13 +18,17 @@ export const ROUTE_AUTH = ['assertion', 'bearer', 'none', 'deny'] as const;
 
 const Route = Type.Object(
   {
-    methods: Type.Array(Type.String({ pattern: '^([A-Z]+|GET\\+upgrade|\\*)$' }), {
-      minItems: 1,
-      description: 'Methods; "GET+upgrade" is the WebSocket upgrade alone, "*" is any',
-    }),
+    methods: Type.Array(
+      Type.String({
+        pattern: '^([A-Z]+|GET\\+upgrade|\\*)$',
+        description: 'Upper case; "GET+upgrade" is the WebSocket upgrade alone, "*" is any',
+      }),
+      { minItems: 1 },
+    ),
     path: Type.String({
-      description: 'Exact path below /backend-api/, or a prefix that ends in /*',
-      pattern: "^/backend-api/([A-Za-z0-9._~!$&'()+,=:@-]+/)*([A-Za-z0-9._~!$&'()+,=:@-]+|\\*)$",
+      description: 'Exact path below /backend-api/, or a prefix that ends in /*; no dot segments',
+      pattern:
+        "^(?!.*/\\.{1,2}(/|$))/backend-api/([A-Za-z0-9._~!$&'()+,=:@-]+/)*([A-Za-z0-9._~!$&'()+,=:@-]+|\\*)$",
     }),
     auth: Type.Enum([...ROUTE_AUTH]),
   },
@@ -162,13 +166,14 @@ export function dropUndefined(values: PartialConfig): PartialConfig {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
+// A Map, because assigning a key named `__proto__` would set defaults that no check sees.
 function merge(base: PartialConfig, layer: PartialConfig): PartialConfig {
-  const merged = { ...base };
+  const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(layer)) {
-    const current = merged[key];
-    merged[key] = isRecord(current) && isRecord(value) ? merge(current, value) : clone(value);
+    const current = merged.get(key);
+    merged.set(key, isRecord(current) && isRecord(value) ? merge(current, value) : clone(value));
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
 function checkUrl(key: string, value: string): void {

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
 export type { Logger };
 
@@ -25,7 +25,7 @@ export function createLogger(options: LoggerOptions): Logger {
         method: request.method,
         path: request.url?.split('?', 1)[0],
       }),
-      res: stdSerializers.res,
+      res: (response: { statusCode?: number }) => ({ status: response.statusCode }),
     },
   };
   return options.destination ? pino(settings, options.destination) : pino(settings);

@@ -4,6 +4,7 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import type { Dispatcher } from 'undici';
@@ -13,12 +14,14 @@ import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
 import type { Clock } from './clock.ts';
+import { closeGently } from './close-gently.ts';
 import type { Config } from './config.ts';
 import { CredentialManager } from './credentials/manager.ts';
 import type { EnvironmentCredentials } from './credentials/select.ts';
 import { errorBody, SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
 import type { Logger } from './logger.ts';
+import { OpenAnswers } from './open-answers.ts';
 import { parseUpstream, proxyPlugin } from './proxy/plugin.ts';
 import { DEFAULT_ROUTES } from './proxy/routes.ts';
 import { Traffic } from './traffic.ts';
@@ -63,7 +66,8 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
 
-  const app = createFastify(log);
+  const answers = new OpenAnswers();
+  const app = createFastify(log, answers);
   guardAccess(app, {
     viaSocket: config.listen.socket !== null,
     listenHost: config.listen.host,
@@ -71,6 +75,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     allowedOrigins: config.clients.allowedOrigins,
     tokens: deps.clientTokens,
   });
+  app.addHook('onRequest', denyUnknownPath);
   await app.register(adminPlugin, {
     nudge: () => manager.prepare(),
     status: () =>
@@ -94,6 +99,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     bodyBytes: config.limits.bodyBytes,
     maxConnections: config.upstream.maxConnections,
     isDraining: () => draining,
+    answers,
   });
 
   return {
@@ -106,27 +112,29 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   };
 }
 
-function createFastify(log: Logger): FastifyInstance {
+function createFastify(log: Logger, answers: OpenAnswers): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     // Bodies are streams that the relay counts itself.
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
-    clientErrorHandler: answerBrokenRequest,
+    // A missing Host is judged by the access rules, with an answer of ours.
+    http: { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false },
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers),
     frameworkErrors: (error, _request, reply) => {
       sendError(reply, toSidecarError(error));
     },
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    answers.add(request.raw.socket, reply.raw);
+    done();
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const known = toSidecarError(error);
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
     else log.debug({ code: known.code }, known.message);
     sendError(reply, known);
-  });
-  app.setNotFoundHandler((_request, reply) => {
-    sendError(reply, new SidecarError('AUTH_ROUTE_DENIED', 'the sidecar serves no such path'));
   });
   app.addHook('onResponse', (request, reply, done) => {
     log.debug(
@@ -136,6 +144,19 @@ function createFastify(log: Logger): FastifyInstance {
     done();
   });
   return app;
+}
+
+// In a hook and not in the handler for it, which Fastify calls only after it has read the body.
+function denyUnknownPath(
+  request: FastifyRequest,
+  _reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
+  if (request.is404) {
+    done(new SidecarError('AUTH_ROUTE_DENIED', 'the sidecar serves no such path'));
+  } else {
+    done();
+  }
 }
 
 function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void {
@@ -155,26 +176,33 @@ function toSidecarError(error: unknown): SidecarError {
 }
 
 // What the HTTP parser refuses never becomes a request.
-function answerBrokenRequest(error: Error & { code: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+function answerBrokenRequest(
+  error: Error & { code: string },
+  socket: Socket,
+  answers: OpenAnswers,
+): void {
+  // An answer that is on its way must be cut, not have another one written into it.
+  if (error.code === 'ECONNRESET' || answers.first(socket)?.headersSent) {
     socket.destroy();
     return;
   }
+  // The rest of a request that was answered already.
+  if (!socket.writable) return;
   const problem =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? `the request headers are larger than ${MAX_HEADER_BYTES} bytes`
       : 'the request is not valid HTTP';
   const answer = new SidecarError('AUTH_REQUEST_INVALID', problem);
   const body = JSON.stringify(errorBody(answer));
-  socket.end(
-    [
-      'HTTP/1.1 400 Bad Request',
-      'content-type: application/json; charset=utf-8',
-      `content-length: ${Buffer.byteLength(body)}`,
-      `x-sidecar-error: ${answer.code}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  const lines = [
+    'HTTP/1.1 400 Bad Request',
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-sidecar-error: ${answer.code}`,
+    'connection: close',
+    '',
+    body,
+  ];
+  socket.write(lines.join('\r\n'));
+  closeGently(socket);
 }

@@ -69,14 +69,18 @@ function isAllowedHost(header: string | undefined, rules: AccessRules): boolean 
   if (host === null) return false;
   return (
     isLoopbackHost(host) ||
-    host === rules.listenHost.toLowerCase() ||
-    rules.allowedHosts.some((allowed) => allowed.toLowerCase() === host)
+    [rules.listenHost, ...rules.allowedHosts].some((allowed) => bareHost(allowed) === host)
   );
 }
 
 function hostName(header: string): string | null {
   const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(header);
-  return match?.[1]?.toLowerCase() ?? null;
+  return match?.[1] ? bareHost(match[1]) : null;
+}
+
+/** Lower case; an IPv6 address stands in brackets in a URL and without them in the configuration. */
+function bareHost(host: string): string {
+  return host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
 }
 
 function isAllowedOrigin(caller: Caller, rules: AccessRules): boolean {

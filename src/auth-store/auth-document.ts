@@ -41,6 +41,9 @@ const MODES: readonly StoredAuthMode[] = [
   'personalAccessToken',
 ];
 
+/** What is wrong with a value for which {@link isHeaderText} says no. */
+export const NO_HEADER_TEXT = 'holds a space, a line break or a character that is not ASCII';
+
 /**
  * The content of `auth.json`. Fields that are not known here are kept and written back. Nothing of
  * it can be printed by accident.
@@ -64,7 +67,7 @@ export class AuthDocument {
     const identity = raw.agent_identity;
     this.identityToken = typeof identity === 'string' ? secretAt(raw, 'agent_identity') : null;
     this.identityRecord = isObject(identity) ? readRecord(identity) : null;
-    if (identity !== null && !['undefined', 'string', 'object'].includes(typeof identity)) {
+    if (!isAbsent(identity) && typeof identity !== 'string' && !isObject(identity)) {
       throw invalid('agent_identity', 'must be a JWT or a record');
     }
     this.mode = modeOf(raw.auth_mode) ?? this.#inferMode();
@@ -73,6 +76,16 @@ export class AuthDocument {
   /** JSON text with some top-level fields replaced; `undefined` removes one. */
   serialize(changes: JsonObject): string {
     return `${JSON.stringify({ ...this.#raw, ...changes }, null, 2)}\n`;
+  }
+
+  /**
+   * The change that stores a record. Fields of the stored one that are not known here stay, unless
+   * it is the record of another agent.
+   */
+  identityChange(record: IdentityRecord): JsonObject {
+    const same = this.identityRecord?.agentRuntimeId === record.agentRuntimeId;
+    const kept = same ? (this.#raw.agent_identity as JsonObject) : {};
+    return { agent_identity: { ...kept, ...encodeIdentityRecord(record) } };
   }
 
   toJSON(): string {
@@ -107,7 +120,7 @@ export function parseAuthDocument(text: string): AuthDocument {
 }
 
 /** The JSON form of a record, with the field names of Codex. */
-export function encodeIdentityRecord(record: IdentityRecord): JsonObject {
+function encodeIdentityRecord(record: IdentityRecord): JsonObject {
   return {
     agent_runtime_id: record.agentRuntimeId,
     agent_private_key: record.privateKey.reveal(),
@@ -121,7 +134,7 @@ export function encodeIdentityRecord(record: IdentityRecord): JsonObject {
 }
 
 function modeOf(value: unknown): StoredAuthMode | null {
-  if (value === undefined || value === null) return null;
+  if (isAbsent(value)) return null;
   const mode = MODES.find((known) => known === value);
   if (mode) return mode;
   if (value === 'bedrockApiKey' || value === 'headers') {
@@ -134,7 +147,7 @@ function modeOf(value: unknown): StoredAuthMode | null {
 }
 
 function readTokens(value: unknown): StoredTokens | null {
-  if (value === undefined || value === null) return null;
+  if (isAbsent(value)) return null;
   if (!isObject(value)) throw invalid('tokens', 'must be an object');
   const accessToken = secretAt(value, 'access_token', 'tokens.');
   if (!accessToken) throw invalid('tokens.access_token', 'is missing');
@@ -142,44 +155,67 @@ function readTokens(value: unknown): StoredTokens | null {
     accessToken,
     idToken: secretAt(value, 'id_token', 'tokens.'),
     refreshToken: secretAt(value, 'refresh_token', 'tokens.'),
-    accountId: textAt(value, 'account_id', 'tokens.'),
+    accountId: headerTextAt(value, 'account_id', 'tokens.'),
   };
 }
 
 function readRecord(value: JsonObject): IdentityRecord {
   const prefix = 'agent_identity.';
-  const required = (name: string): string => {
-    const found = textAt(value, name, prefix);
+  const required = (name: string, read = textAt): string => {
+    const found = read(value, name, prefix);
     if (found === null) throw invalid(prefix + name, 'is missing');
     return found;
   };
   return {
     agentRuntimeId: required('agent_runtime_id'),
     privateKey: new Secret(required('agent_private_key')),
-    accountId: required('account_id'),
+    accountId: required('account_id', headerTextAt),
     userId: required('chatgpt_user_id'),
     email: textAt(value, 'email', prefix),
     planType: textAt(value, 'plan_type', prefix),
-    fedramp: value.chatgpt_account_is_fedramp === true,
+    fedramp: flagAt(value, 'chatgpt_account_is_fedramp', prefix),
     taskId: textAt(value, 'task_id', prefix),
   };
 }
 
 function secretAt(object: JsonObject, name: string, prefix = ''): Secret | null {
-  const value = textAt(object, name, prefix);
-  return value === null ? null : new Secret(value.trim());
+  const value = headerTextAt(object, name, prefix);
+  return value === null ? null : new Secret(value);
+}
+
+/** Whether a header can carry `value`; a token that was wrapped when it was pasted cannot be sent. */
+export function isHeaderText(value: string): boolean {
+  return /^[\x21-\x7e]+$/.test(value);
+}
+
+/** Trimmed. */
+function headerTextAt(object: JsonObject, name: string, prefix = ''): string | null {
+  const value = textAt(object, name, prefix)?.trim() ?? null;
+  if (value === null || isHeaderText(value)) return value;
+  throw invalid(prefix + name, NO_HEADER_TEXT);
+}
+
+function flagAt(object: JsonObject, name: string, prefix: string): boolean {
+  const value = object[name];
+  if (isAbsent(value)) return false;
+  if (typeof value !== 'boolean') throw invalid(prefix + name, 'must be true or false');
+  return value;
 }
 
 /** null when absent or blank. */
 function textAt(object: JsonObject, name: string, prefix = ''): string | null {
   const value = object[name];
-  if (value === undefined || value === null) return null;
+  if (isAbsent(value)) return null;
   if (typeof value !== 'string') throw invalid(prefix + name, 'must be a string');
   return value.trim() === '' ? null : value;
 }
 
 function invalid(field: string, problem: string) {
   return invalidCredential(`auth.json ${field}`, problem);
+}
+
+function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -4,6 +4,13 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** The lock could not be had; the message says why and what to do. */
 export class LockError extends Error {
   override readonly name = 'LockError';
+  /** Whether another process holds it; false: there can be no lock here. */
+  readonly held: boolean;
+
+  constructor(message: string, held: boolean, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.held = held;
+  }
 }
 
 /**
@@ -25,7 +32,7 @@ export async function withFileLock<T>(
   try {
     handle = await open(path, 'a', 0o600);
   } catch (cause) {
-    throw new LockError(`cannot open ${path}`, { cause });
+    throw new LockError(`cannot open ${path}`, false, cause);
   }
   try {
     await takeLock(handle.fd, path, waitSeconds);
@@ -37,16 +44,19 @@ export async function withFileLock<T>(
 
 function takeLock(fd: number, path: string, waitSeconds: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('flock', ['-x', '-w', String(waitSeconds), '3'], {
+    // BusyBox has no option for the longest wait, so the program is killed when it is over.
+    const child = spawn('flock', ['-x', '3'], {
       stdio: ['ignore', 'ignore', 'ignore', fd],
+      timeout: waitSeconds * 1000,
       env: { PATH: '/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin:/usr/sbin:/sbin' },
     });
     child.once('error', (cause) => {
-      reject(new LockError('the program "flock" is missing; install util-linux', { cause }));
+      reject(new LockError('the program "flock" is missing; install util-linux', false, cause));
     });
     child.once('exit', (code) => {
       if (code === 0) resolve();
-      else reject(new LockError(`${path} is held by another process`));
+      else if (code === null) reject(new LockError(`${path} is held by another process`, true));
+      else reject(new LockError(`${path} cannot be locked (flock ended with ${code})`, false));
     });
   });
 }

@@ -47,6 +47,8 @@ export class FileAuthStore implements AuthStore {
   }
 
   async transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    // The folder may not exist yet; if it cannot be made, the lock says so.
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 }).catch(() => undefined);
     return withFileLock(join(this.#folder, 'auth.lock'), LOCK_WAIT_SECONDS, async () => {
       const transaction: Transaction = {
         current: await this.load(),
@@ -89,7 +91,6 @@ export class FileAuthStore implements AuthStore {
 export async function replaceFile(path: string, text: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const folder = dirname(target);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}`);
   try {
     const handle = await open(temporary, 'wx', 0o600);

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
-import { startEmulator } from '../emulator/index.ts';
+import { type Emulator, startEmulator } from '../emulator/index.ts';
 
 export interface EmulatorCommandOptions {
   host: string;
@@ -15,14 +15,32 @@ export interface EmulatorCommandOptions {
 export async function emulator(options: EmulatorCommandOptions): Promise<void> {
   const { host, port, codexHome, print } = options;
   const backend = await startEmulator({ host, port });
+  let login: string | null = null;
+  try {
+    if (codexHome !== null) login = await writeLogin(codexHome, backend);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
   closeWithGrace({ logger: false }, () => backend.close());
   print(`emulated backend on ${backend.url}`);
   print(JSON.stringify({ upstream: backend.upstream }, null, 2));
-  if (codexHome === null) return;
-  await mkdir(codexHome, { recursive: true, mode: 0o700 });
+  if (login !== null) print(`a throw-away login is in ${login}`);
+}
+
+/** @returns the path of the new auth.json */
+async function writeLogin(codexHome: string, backend: Emulator): Promise<string> {
   const path = join(codexHome, 'auth.json');
   const text = `${JSON.stringify(backend.issueLogin().authJson, null, 2)}\n`;
-  // "wx": a login that is there already is never overwritten.
-  await writeFile(path, text, { mode: 0o600, flag: 'wx' });
-  print(`a throw-away login is in ${path}`);
+  try {
+    await mkdir(codexHome, { recursive: true, mode: 0o700 });
+    // "wx": a login that is there already is never overwritten.
+    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+    return path;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST')
+      throw new Error(`${path} exists and is left alone; choose another folder`);
+    throw new Error(`cannot write ${path} (${code ?? 'unknown error'})`);
+  }
 }

@@ -66,8 +66,9 @@ async function readConfigFile(path: string | null): Promise<PartialConfig> {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw new ConfigError(`config file ${path} is not valid JSON: ${(error as Error).message}`);
+  } catch {
+    // The parser's own message quotes the text, which may be a secret that was put here by mistake.
+    throw new ConfigError(`config file ${path} is not valid JSON`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ConfigError(`config file ${path} does not hold a JSON object`);

@@ -43,6 +43,8 @@ async function listenSocket(
   mode: number,
 ): Promise<ListenAddress> {
   await removeStaleSocket(path);
+  // What remains to be done under the umask, which holds for the whole process, is the bind alone.
+  await app.ready();
   // Between creation and chmod nobody else may connect.
   const previous = process.umask(0o177);
   try {
@@ -58,7 +60,9 @@ async function removeStaleSocket(path: string): Promise<void> {
   const info = await lstat(path).catch(() => null);
   if (!info) return;
   if (!info.isSocket()) throw new ListenError(`${path} exists and is not a socket; remove it`);
-  if (await isAlive(path)) throw new ListenError(`${path} belongs to a running process`);
+  if (await isAlive(path)) {
+    throw new ListenError(`${path} belongs to a running process; choose another with --socket`);
+  }
   await unlink(path);
 }
 
@@ -69,14 +73,16 @@ function isAlive(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', () => resolve(false));
+    // Only a refusal proves that nobody listens; a full queue or a missing permission does not.
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
   });
 }
 
 function explain(error: NodeJS.ErrnoException, config: Config['listen']): ListenError {
   const place = config.socket ?? `${config.host}:${config.port}`;
   if (error.code === 'EADDRINUSE') {
-    return new ListenError(`${place} is taken by another process; choose another with --port`);
+    const option = config.socket === null ? '--port' : '--socket';
+    return new ListenError(`${place} is taken by another process; choose another with ${option}`);
   }
   return new ListenError(`cannot listen on ${place} (${error.code ?? error.message})`);
 }

@@ -21,8 +21,16 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { config } = settings;
   const log = await openLog(config.log.level, options.pretty);
   const sidecar = await startSidecar(settings, log, options.allowUnauthenticated);
-  stopOnSignal(sidecar, log, config.limits.drainSeconds);
+  const signals = stopOnSignal(sidecar, log, config.limits.drainSeconds);
   const { address } = sidecar;
+  try {
+    if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, address);
+  } catch (error) {
+    // Whoever waits for the file would wait for ever.
+    signals.uninstall();
+    await sidecar.stop();
+    throw error;
+  }
   log.info(
     {
       ...address,
@@ -33,15 +41,23 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     'listening',
   );
-  if (options.serverInfo !== null) {
-    const { port, socket, url } = address;
-    const line = JSON.stringify({ port, socket, pid: process.pid, url });
-    await writeFile(options.serverInfo, `${line}\n`);
+}
+
+async function writeServerInfo(
+  path: string,
+  { port, socket, url }: RunningSidecar['address'],
+): Promise<void> {
+  const line = JSON.stringify({ port, socket, pid: process.pid, url });
+  try {
+    await writeFile(path, `${line}\n`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`--server-info: cannot write ${path} (${code ?? 'unknown error'})`);
   }
 }
 
-function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number): void {
-  closeWithGrace(
+function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number) {
+  return closeWithGrace(
     {
       // The drain has its own bound; this one is for a close that hangs.
       delay: (drainSeconds + 5) * 1000,

@@ -5,7 +5,7 @@ import {
   parseAgentKey,
 } from '../agent-identity/keys.ts';
 import { type AuthApi, registerAgent, registerTask } from '../agent-identity/registration.ts';
-import { encodeIdentityRecord, type IdentityRecord } from '../auth-store/auth-document.ts';
+import type { AuthDocument, IdentityRecord } from '../auth-store/auth-document.ts';
 import { LockError } from '../auth-store/file-lock.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
 import { invalidCredential, SidecarError } from '../errors.ts';
@@ -66,17 +66,19 @@ export class RegisteredOrigin implements IdentityOrigin {
       return await this.#deps.store.transact((transaction) => this.#register(transaction));
     } catch (error) {
       if (!(error instanceof LockError)) throw error;
+      // Its holder is registering, or refreshing: a second registration beside it helps nobody.
+      if (error.held) {
+        throw new SidecarError('AUTH_IDENTITY_UNAVAILABLE', error.message, { cause: error });
+      }
       this.#warnNotKept(error);
-      return this.#register({ current: null, write: async () => undefined });
+      const current = await this.#deps.store.load();
+      return this.#register({ current, write: async () => undefined });
     }
   }
 
   async #register(transaction: Transaction): Promise<RunIdentity> {
     // Another process may have registered while this one waited for the lock.
-    if (transaction.current) {
-      this.#checkAccount(transaction);
-      this.#adopt(transaction.current.identityRecord);
-    }
+    this.#adopt(this.#checkUnchanged(transaction.current).identityRecord);
     if (!this.#record) await this.#registerAgent(transaction);
     const found = this.#runIdentity(null);
     if (found) return found;
@@ -85,7 +87,7 @@ export class RegisteredOrigin implements IdentityOrigin {
 
   async #registerAgent(transaction: Transaction): Promise<void> {
     const login = this.#login;
-    if (!login) throw invalidCredential('auth.json agent_identity', 'was removed');
+    if (!login) throw new SidecarError('SIDECAR_INTERNAL', 'no login to register an agent for');
     if (!login.userId) {
       throw invalidCredential('auth.json tokens', 'name no ChatGPT user; sign in again');
     }
@@ -145,18 +147,25 @@ export class RegisteredOrigin implements IdentityOrigin {
     }
   }
 
-  #checkAccount(transaction: Transaction): void {
-    const { current } = transaction;
-    if (!this.#login || !current?.tokens) return;
+  /** Whoever signed out or in since the start does not want the earlier identity written back. */
+  #checkUnchanged(current: AuthDocument | null): AuthDocument {
+    if (!this.#login) {
+      if (current?.identityRecord) return current;
+      throw invalidCredential('auth.json agent_identity', 'was removed since the start');
+    }
+    if (!current?.tokens)
+      throw invalidCredential('auth.json tokens', 'were removed since the start');
     const stored = readChatGptLogin(current.tokens, current.lastRefresh);
     if (stored.account.id !== this.#login.account.id || stored.userId !== this.#login.userId) {
       throw invalidCredential('auth.json tokens', 'belong to another account than at start');
     }
+    return current;
   }
 
   async #persist(transaction: Transaction, record: IdentityRecord): Promise<void> {
     try {
-      await transaction.write({ agent_identity: encodeIdentityRecord(record) });
+      const { current } = transaction;
+      if (current) await transaction.write(current.identityChange(record));
     } catch (error) {
       this.#warnNotKept(error);
     }

@@ -1,4 +1,10 @@
-import type { AuthDocument, IdentityRecord, StoredTokens } from '../auth-store/auth-document.ts';
+import {
+  type AuthDocument,
+  type IdentityRecord,
+  isHeaderText,
+  NO_HEADER_TEXT,
+  type StoredTokens,
+} from '../auth-store/auth-document.ts';
 import { invalidCredential, SidecarError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 
@@ -35,12 +41,17 @@ export async function selectCredential(
   loadDocument: () => Promise<AuthDocument | null>,
 ): Promise<Selection> {
   const { apiKey, accessToken, agentIdentity } = environment;
-  if (apiKey) return { kind: 'apikey', from: 'CODEX_API_KEY', key: apiKey };
+  if (apiKey) {
+    requireHeaderText(apiKey, 'CODEX_API_KEY');
+    return { kind: 'apikey', from: 'CODEX_API_KEY', key: apiKey };
+  }
   if (accessToken) {
+    requireHeaderText(accessToken, 'CODEX_ACCESS_TOKEN');
     const kind = accessToken.reveal().startsWith('at-') ? 'personalAccessToken' : 'identityToken';
     return { kind, from: 'CODEX_ACCESS_TOKEN', token: accessToken };
   }
   if (agentIdentity) {
+    requireHeaderText(agentIdentity, 'CODEX_AGENT_IDENTITY');
     return { kind: 'identityToken', from: 'CODEX_AGENT_IDENTITY', token: agentIdentity };
   }
   const document = await loadDocument();
@@ -82,6 +93,10 @@ function fromDocument(document: AuthDocument): Selection {
         lastRefresh: document.lastRefresh,
       };
   }
+}
+
+function requireHeaderText(secret: Secret, from: string): void {
+  if (!isHeaderText(secret.reveal())) throw invalidCredential(from, NO_HEADER_TEXT);
 }
 
 function missing(field: string, mode: string): SidecarError {

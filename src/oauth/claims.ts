@@ -36,12 +36,19 @@ export function readChatGptClaims(token: string): ChatGptClaims | null {
     planType:
       auth.chatgpt_plan_type === undefined ? null : normalizePlanType(auth.chatgpt_plan_type),
     fedramp: auth.chatgpt_account_is_fedramp === true,
-    expiresAt: typeof payload.exp === 'number' ? payload.exp * 1000 : null,
+    expiresAt: asTime(payload.exp),
   };
 }
 
 function asRecord(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** null also for a time that JavaScript cannot represent: JSON numbers may be as large as 1e400. */
+function asTime(seconds: unknown): number | null {
+  if (typeof seconds !== 'number') return null;
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? null : date.getTime();
 }
 
 function asText(value: unknown): string | null {

@@ -42,22 +42,41 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   } satisfies Agent.Options;
   if (options.proxy === null) return new Agent(settings);
   if (options.proxy !== 'env') {
-    return new ProxyAgent({ ...settings, uri: options.proxy, requestTls: settings.connect });
+    return keepHeaderLists(
+      new ProxyAgent({ ...settings, uri: options.proxy, requestTls: settings.connect }),
+    );
   }
   const { httpProxy, httpsProxy, noProxy } = options.proxyEnvironment;
   if (httpProxy === null && httpsProxy === null) return new Agent(settings);
-  return new EnvHttpProxyAgent({
-    ...settings,
-    requestTls: settings.connect,
-    ...(httpProxy === null ? {} : { httpProxy }),
-    ...(httpsProxy === null ? {} : { httpsProxy }),
-    noProxy: noProxy ?? '',
+  return keepHeaderLists(
+    new EnvHttpProxyAgent({
+      ...settings,
+      requestTls: settings.connect,
+      // Empty: undici would read the environment itself.
+      httpProxy: httpProxy ?? '',
+      httpsProxy: httpsProxy ?? '',
+      noProxy: noProxy ?? '',
+    }),
+  );
+}
+
+// Undici's proxy agents fold a flat list of headers into an object, which loses repeated ones, but
+// hand any other iterable on as it is.
+function keepHeaderLists(dispatcher: Dispatcher): Dispatcher {
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const { headers } = options;
+    if (!Array.isArray(headers)) return dispatch(options, handler);
+    return dispatch({ ...options, headers: { [Symbol.iterator]: () => pairs(headers) } }, handler);
   });
+}
+
+function* pairs(flat: readonly string[]): Generator<[string, string]> {
+  for (let i = 0; i + 1 < flat.length; i += 2) yield [flat[i] as string, flat[i + 1] as string];
 }
 
 const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);
 const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
+  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/;
 
 /** A failed exchange in the words of `docs/errors.md`. */
 export function upstreamError(error: unknown, origin: string): SidecarError {

@@ -4,12 +4,13 @@ import type { Dispatcher } from 'undici';
 import type { RouteRule } from '../config.ts';
 import type { CredentialManager } from '../credentials/manager.ts';
 import { SidecarError } from '../errors.ts';
+import type { OpenAnswers } from '../open-answers.ts';
 import type { Traffic } from '../traffic.ts';
 import { limitedBody } from './body-limit.ts';
 import { switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type Exchange, relay } from './relay.ts';
 import { isModelRoute, matchRoute, PROXY_PREFIX, upstreamPath } from './routes.ts';
-import { holdClient, isUpgrade, isWebSocketUpgrade, routeUpgrades } from './upgrade.ts';
+import { holdClient, isUpgrade, routeUpgrades } from './upgrade.ts';
 
 /** An upstream: origin, and path of its base URL without a trailing slash. */
 export interface UpstreamBase {
@@ -26,6 +27,7 @@ export interface ProxyOptions {
   bodyBytes: number;
   maxConnections: number | null;
   isDraining: () => boolean;
+  answers: OpenAnswers;
 }
 
 export function parseUpstream(baseUrl: string): UpstreamBase {
@@ -38,7 +40,7 @@ export function parseUpstream(baseUrl: string): UpstreamBase {
  * is ours (see `relay.ts` and `upgrade.ts` for what reply-from gets wrong).
  */
 export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): Promise<void> {
-  routeUpgrades(app);
+  routeUpgrades(app, options.answers);
   await app.register(httpProxy, {
     upstream: options.upstreams.chatgpt.origin,
     prefix: PROXY_PREFIX,
@@ -57,11 +59,11 @@ async function forward(
   reply: FastifyReply,
   options: ProxyOptions,
 ): Promise<void> {
-  const { raw } = request;
-  const { target } = request;
+  const { raw, target } = request;
   if (!target) throw new SidecarError('SIDECAR_INTERNAL', 'the request was not checked');
   checkCapacity(options);
-  const upgrade = isWebSocketUpgrade(raw);
+  const closed = countExchange(reply, options.traffic);
+  const upgrade = isUpgrade(raw);
   const rule = ruleFor(request.method, target.path, upgrade, options);
   const pending = options.manager.authorize(rule.auth, isModelRoute(target.path));
   const authorization = pending instanceof Promise ? await pending : pending;
@@ -73,40 +75,52 @@ async function forward(
     path: upstreamPath(authorization.upstream, basePath, target.path) + target.query,
     method: request.method,
     headers: upstreamHeaders(raw.rawHeaders, authorization.headers),
-    body: isUpgrade(raw) ? null : limitedBody(raw, options.bodyBytes),
+    body: upgrade ? null : limitedBody(raw, options.bodyBytes),
     upgrade,
   };
-  await relayCounted(exchange, request, reply, options.traffic);
+  await relayExchange(exchange, request, reply, options.traffic, closed);
   // The client may be gone before any answer; there is nobody left to answer then.
   if (!reply.sent) reply.hijack();
 }
 
-async function relayCounted(
+/**
+ * Counts an exchange from its first check on, so that those that wait for a credential are seen by
+ * the limit and by the drain. @returns what counts its end
+ */
+function countExchange(reply: FastifyReply, traffic: Traffic): () => void {
+  const closed = traffic.opened('http');
+  // A refused upgrade has had its whole answer long before its connection is closed.
+  reply.raw.once('finish', closed);
+  reply.raw.once('close', closed);
+  return closed;
+}
+
+async function relayExchange(
   exchange: Exchange,
   request: FastifyRequest,
   reply: FastifyReply,
   traffic: Traffic,
+  closed: () => void,
 ): Promise<void> {
   const held = exchange.upgrade ? holdClient(request.raw) : null;
-  const closed = traffic.opened('http');
-  reply.raw.once('close', closed);
   try {
     await relay(exchange, reply.raw, {
       onStart: (status, rawHeaders) => {
         traffic.answered(status, rawHeaders);
-        held?.release();
+        held?.refuse();
         reply.hijack();
       },
       onUpgrade: (rawHeaders, socket) => {
         traffic.answered(101, rawHeaders);
         reply.hijack();
-        closed();
+        // Counted before the other ends, so that a drain sees no gap.
         socket.once('close', traffic.opened('websocket'));
+        closed();
         held?.join(reply.raw, switchingHeaders(rawHeaders), socket);
       },
     });
   } catch (error) {
-    held?.release();
+    held?.refuse();
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { upstreamError } from './dispatcher.ts';
@@ -24,7 +24,7 @@ export interface Exchange {
 
 /** What the relay tells its caller. */
 export interface RelayEvents {
-  /** Called before the first byte of the answer goes to the client; from then on it is hijacked. */
+  /** Called before the first byte of the answer goes to the client; from then on it is ours. */
   onStart(status: number, rawHeaders: readonly (Buffer | string)[]): void;
   /** The upstream switched protocols. */
   onUpgrade(rawHeaders: readonly (Buffer | string)[], socket: Duplex): void;
@@ -45,8 +45,10 @@ export function relay(
   response: ServerResponse,
   events: RelayEvents,
 ): Promise<void> {
+  // A client that left while its credential was fetched costs no connection.
+  if (response.destroyed) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const handler = new RelayHandler(exchange.origin, response, events, resolve, reject);
+    const handler = new RelayHandler(exchange, response, events, resolve, reject);
     const { dispatcher, origin, path, method, headers, body, upgrade } = exchange;
     dispatcher.dispatch(
       {
@@ -63,7 +65,7 @@ export function relay(
 }
 
 class RelayHandler implements Dispatcher.DispatchHandler {
-  readonly #origin: string;
+  readonly #exchange: Exchange;
   readonly #response: ServerResponse;
   readonly #events: RelayEvents;
   readonly #resolve: () => void;
@@ -73,19 +75,18 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #finished = false;
 
   constructor(
-    origin: string,
+    exchange: Exchange,
     response: ServerResponse,
     events: RelayEvents,
     resolve: () => void,
     reject: (error: Error) => void,
   ) {
-    this.#origin = origin;
+    this.#exchange = exchange;
     this.#response = response;
     this.#events = events;
     this.#resolve = resolve;
     this.#reject = reject;
     response.on('close', this.#onClientClose);
-    if (response.destroyed) this.#onClientClose();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -114,9 +115,9 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const raw = rawHeaders(controller);
     const response = this.#response;
-    this.#events.onStart(status, raw);
     response.sendDate = false;
-    response.writeHead(status, statusMessage ?? '', downstreamHeaders(raw, status));
+    response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
+    this.#events.onStart(status, raw);
     response.on('drain', this.#onDrain);
     // Headers ride with the first bytes of the body when both came in one packet; otherwise they
     // must not wait for a first event that may be minutes away.
@@ -143,7 +144,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       // A cut stream must not look like a finished one.
       this.#response.destroy();
     } else {
-      this.#reject(upstreamError(error, this.#origin));
+      this.#reject(upstreamError(error, this.#exchange.origin));
     }
   }
 
@@ -161,6 +162,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     this.#finished = true;
     this.#response.off('close', this.#onClientClose);
     this.#response.off('drain', this.#onDrain);
+    this.#exchange.body?.destroy();
   }
 }
 
@@ -169,8 +171,7 @@ function rawHeaders(controller: Dispatcher.DispatchController): (Buffer | string
   return Array.isArray(raw) ? raw : [];
 }
 
-/** Whether a request carries a body (RFC 9112, section 6.3). */
-export function hasBody(request: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  return encoding !== undefined || (length !== undefined && length !== '0');
+// Undici reads it as UTF-8, Node refuses to write what is not latin1; it has no meaning to lose.
+function reasonPhrase(text: string | undefined): string {
+  return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }

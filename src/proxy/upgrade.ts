@@ -1,6 +1,9 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import { closeGently } from '../close-gently.ts';
+import type { OpenAnswers } from '../open-answers.ts';
+import { hasBody } from './body-limit.ts';
 
 /**
  * Upgrades, relayed as bytes in place of http-proxy's own WebSocket support, which answers 101
@@ -15,32 +18,69 @@ interface PendingUpgrade {
 
 const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
 
-/** Bytes that a client may send before the answer to its upgrade; more waits in the kernel. */
+/** Bytes that a client may send before the answer to its upgrade, which none should do at all. */
 const EARLY_BYTES = 64 * 1024;
 
 /** Routes the `upgrade` events of the server through Fastify. */
-export function routeUpgrades(app: FastifyInstance): void {
+export function routeUpgrades(app: FastifyInstance, answers: OpenAnswers): void {
   const server = app.server as Server;
+  const open = new Set<Duplex>();
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Without a listener a reset of this socket would end the process.
-    socket.on('error', () => socket.destroy());
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
-    response.on('finish', () => {
-      if (response.socket) closeGently(socket);
-    });
-    pending.set(request, { socket, head });
-    app.routing(request, response);
+    if (answers.first(socket)) {
+      // Sent ahead of an answer that is not finished, and no longer to be queued behind it.
+      socket.destroy();
+    } else if (isWebSocketHandshake(request)) {
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      pending.set(request, { socket, head });
+      app.routing(request, responseOn(socket, request));
+    } else {
+      handBack(server, request, socket, head);
+    }
+  });
+  // The server knows nothing of upgraded connections, but would wait for them.
+  app.addHook('preClose', (done) => {
+    for (const socket of open) socket.destroy();
+    done();
   });
 }
 
-/** Whether a request came as an upgrade to WebSocket. Other protocols are served as plain HTTP. */
-export function isWebSocketUpgrade(request: IncomingMessage): boolean {
-  return pending.has(request) && request.headers.upgrade?.toLowerCase() === 'websocket';
+function responseOn(socket: Duplex, request: IncomingMessage): ServerResponse {
+  // Without a listener a reset of this socket would end the process.
+  socket.on('error', () => socket.destroy());
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
+  response.on('finish', () => {
+    if (response.socket) closeGently(socket);
+  });
+  return response;
 }
 
-/** Whether the parser let go of the connection, so that a body of this request cannot be read. */
+// RFC 6455, section 4.1.
+function isWebSocketHandshake(request: IncomingMessage): boolean {
+  const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+  return isWebSocket && request.method === 'GET' && !hasBody(request);
+}
+
+/**
+ * Any other upgrade is a plain request whose `upgrade` header is ignored (RFC 9110, section 7.8),
+ * such as the h2c that some HTTP clients offer. Node took its connection out of HTTP already and
+ * left the body unread, so the request goes in again from the start, without that header.
+ */
+function handBack(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request;
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[i + 1]}`);
+  }
+  const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  socket.unshift(Buffer.concat([text, head]));
+  server.emit('connection', socket);
+}
+
+/** Whether a request came as an upgrade to WebSocket. */
 export function isUpgrade(request: IncomingMessage): boolean {
   return pending.has(request);
 }
@@ -68,16 +108,18 @@ export class HeldClient {
     socket.on('end', this.#onEnd);
   }
 
-  /** Stops watching, without taking the connection over. */
-  release(): void {
+  /** The answer is no: what the client sends is dropped, but its hang-up is still seen. */
+  refuse(): void {
     this.#socket.off('data', this.#onData);
-    this.#socket.off('end', this.#onEnd);
+    this.#early.length = 0;
+    this.#socket.resume();
   }
 
   /** Answers 101 and joins the two connections byte by byte until either side ends. */
   join(response: ServerResponse, headers: string[], upstream: Duplex): void {
     const client = this.#socket;
-    this.release();
+    client.off('data', this.#onData);
+    client.off('end', this.#onEnd);
     client.pause();
     response.detachSocket(client as Parameters<ServerResponse['detachSocket']>[0]);
     client.write(head101(headers), 'latin1');
@@ -92,7 +134,7 @@ export class HeldClient {
   readonly #onData = (chunk: Buffer): void => {
     this.#early.push(chunk);
     this.#size += chunk.length;
-    if (this.#size >= EARLY_BYTES) this.#socket.pause();
+    if (this.#size > EARLY_BYTES) this.#socket.destroy();
   };
 
   readonly #onEnd = (): void => {
@@ -104,18 +146,4 @@ function head101(headers: string[]): string {
   const lines = ['HTTP/1.1 101 Switching Protocols'];
   for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
-}
-
-/** How long a client that was told the end may take to hang up itself; milliseconds. */
-const LINGER_MS = 5_000;
-
-// Destroying at once could reset the connection and lose what was sent last; waiting for ever would
-// leak it.
-function closeGently(client: Duplex): void {
-  if (client.destroyed) return;
-  if (!client.writableEnded) client.end();
-  client.resume();
-  const timer = setTimeout(() => client.destroy(), LINGER_MS);
-  timer.unref();
-  client.once('close', () => clearTimeout(timer));
 }

@@ -1,0 +1,23 @@
+import type { Duplex } from 'node:stream';
+
+/** How long a client that was told the end may take to hang up itself; milliseconds. */
+const LINGER_MS = 5_000;
+
+/**
+ * Ends a connection that no HTTP server looks after. Destroying it at once could reset it and lose
+ * what was sent last; waiting for ever would leak it. A slow reader gets everything: the time runs
+ * once all of it has been sent.
+ */
+export function closeGently(client: Duplex): void {
+  if (client.destroyed) return;
+  client.resume();
+  if (!client.writableEnded) client.end();
+  if (client.writableFinished) hangUpLater(client);
+  else client.once('finish', () => hangUpLater(client));
+}
+
+function hangUpLater(client: Duplex): void {
+  const timer = setTimeout(() => client.destroy(), LINGER_MS);
+  timer.unref();
+  client.once('close', () => clearTimeout(timer));
+}
