@@ -166,7 +166,11 @@ function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void
 /** Texts of foreign errors stay here: they may hold anything. */
 function toSidecarError(error: unknown): SidecarError {
   if (error instanceof SidecarError) return error;
-  const { statusCode } = error as { statusCode?: unknown };
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  // The router gives up on broken percent-encoding before any hook can.
+  if (code === 'FST_ERR_BAD_URL') {
+    return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');
+  }
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return new SidecarError('AUTH_REQUEST_INVALID', 'the request is malformed', { cause: error });
   }

@@ -1,0 +1,74 @@
+import t from 'tap';
+import { type AccessRules, type Caller, checkAccess } from '../../src/access/caller.ts';
+import { SidecarError } from '../../src/errors.ts';
+
+const RULES: AccessRules = {
+  viaSocket: false,
+  listenHost: '127.0.0.1',
+  allowedHosts: [],
+  allowedOrigins: [],
+  tokens: null,
+};
+
+function allows(host: string | undefined, changes: Partial<AccessRules> = {}): boolean {
+  const caller: Caller = {
+    local: true,
+    host,
+    origin: undefined,
+    secFetchSite: undefined,
+    authorization: undefined,
+    sidecarToken: undefined,
+  };
+  try {
+    checkAccess(caller, 'open', { ...RULES, ...changes });
+    return true;
+  } catch (error) {
+    if (error instanceof SidecarError && error.code === 'AUTH_HOST_NOT_ALLOWED') return false;
+    throw error;
+  }
+}
+
+t.test('loopback by name and address is allowed, with any port', async (t) => {
+  const hosts = ['127.0.0.1', '127.8.8.8', 'localhost', 'LOCALHOST', '[::1]', '[::ffff:127.0.0.1]'];
+  for (const host of hosts) {
+    t.ok(allows(host), host);
+    t.ok(allows(`${host}:8787`), `${host}:8787`);
+  }
+});
+
+t.test('a name that was pointed at this machine is refused', async (t) => {
+  const hosts = ['evil.example', 'evil.example:8787', 'localhost.evil.example', '127.0.0.1.nip.io'];
+  for (const host of [...hosts, '0.0.0.0', '10.0.0.1', '[::]', '[::2]', 'localhost.']) {
+    t.notOk(allows(host), host);
+  }
+});
+
+t.test('a missing or malformed Host is refused', async (t) => {
+  const userinfo = ['localhost@evil.example', 'evil.example@localhost', 'user:pw@127.0.0.1'];
+  const lists = ['localhost, evil.example', 'localhost evil.example', 'localhost/evil'];
+  const shapes = ['', ' ', '::1', '[::1', '::1]', '[::1]x', 'localhost:', 'localhost:123456'];
+  const ports = ['localhost:80:80', 'localhost:http', 'http://localhost', ' localhost', '[]'];
+  t.notOk(allows(undefined));
+  for (const host of [...userinfo, ...lists, ...shapes, ...ports]) t.notOk(allows(host), host);
+});
+
+t.test('the listening address is allowed, IPv6 in brackets too', async (t) => {
+  t.ok(allows('10.1.2.3:8787', { listenHost: '10.1.2.3' }));
+  t.ok(allows('sidecar.internal', { listenHost: 'Sidecar.Internal' }));
+  t.ok(allows('[fd00::5]:8787', { listenHost: 'fd00::5' }));
+  t.notOk(allows('[fd00::6]:8787', { listenHost: 'fd00::5' }));
+});
+
+t.test('allowedHosts adds exact names, in any letter case, for any port', async (t) => {
+  const allowedHosts = ['Sidecar.example', 'fd00::7', '[fd00::8]'];
+  for (const host of ['sidecar.example', 'SIDECAR.example:80', '[fd00::7]', '[FD00::8]:1']) {
+    t.ok(allows(host, { allowedHosts }), host);
+  }
+  for (const host of ['x.sidecar.example', 'sidecar.example.evil', 'sidecar', '[fd00::9]']) {
+    t.notOk(allows(host, { allowedHosts }), host);
+  }
+});
+
+t.test('behind a Unix socket the name means nothing', async (t) => {
+  for (const host of [undefined, 'anything', '']) t.ok(allows(host, { viaSocket: true }));
+});

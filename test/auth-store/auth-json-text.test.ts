@@ -1,0 +1,16 @@
+import t from 'tap';
+import { parseAuthDocument } from '../../src/auth-store/auth-document.ts';
+import { refuses } from '../helpers/refusal.ts';
+
+t.test('text that is not JSON is refused without a quotation from it', async (t) => {
+  const message = 'auth.json: is not valid JSON; sign in again or repair the file';
+  for (const text of ['', 'hush', '{"OPENAI_API_KEY":"hush', '{"tokens":hush}', '\u0000']) {
+    await refuses(t, () => parseAuthDocument(text), message, ['hush']);
+  }
+});
+
+t.test('JSON that is no object is refused', async (t) => {
+  for (const text of ['null', '"hush"', '["hush"]', '7', 'true']) {
+    await refuses(t, () => parseAuthDocument(text), 'auth.json: is not a JSON object', ['hush']);
+  }
+});

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { run } from '../helpers/program.ts';
+
+t.jobs = 4;
+
+const ADDRESS = ['--config', '--host', '--port', '--socket'];
+const COMMANDS: Record<string, string[]> = {
+  serve: [...ADDRESS, '--server-info', '--log-level', '--pretty', '--allow-unauthenticated'],
+  healthcheck: ADDRESS,
+  emulator: ['--host', '--port', '--codex-home'],
+  demo: [],
+};
+
+t.test('--version prints the version of package.json', async (t) => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  t.strictSame(await run(t, ['--version']), {
+    code: 0,
+    signal: null,
+    stdout: `${version}\n`,
+    stderr: '',
+  });
+});
+
+t.test('--help lists every command', async (t) => {
+  const { code, stdout, stderr } = await run(t, ['--help']);
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  const listed = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name);
+  t.strictSame(listed, Object.keys(COMMANDS));
+});
+
+for (const [command, options] of Object.entries(COMMANDS)) {
+  t.test(`${command} --help names each of its options`, async (t) => {
+    const { code, stdout, stderr } = await run(t, [command, '--help']);
+    t.equal(code, 0);
+    t.equal(stderr, '');
+    const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, name]) => name);
+    t.strictSame(listed, [...options, '--help']);
+  });
+}
+
+const HINT = '(--help lists the commands and options)';
+const MISUSES: { args: string[]; says: string }[] = [
+  { args: ['serv'], says: `unknown command 'serv' ${HINT}` },
+  { args: ['--no-such'], says: `unknown option '--no-such' ${HINT}` },
+  {
+    args: ['healthcheck', '--prot', '1'],
+    says: `unknown option '--prot' (Did you mean --port?) ${HINT}`,
+  },
+  ...['http', '65536'].map((port) => ({
+    args: ['serve', `--port=${port}`],
+    says: `option '--port <number>' argument '${port}' is invalid. it must be a number from 0 to 65535 ${HINT}`,
+  })),
+];
+
+for (const { args, says } of MISUSES) {
+  t.test(`wrong usage: ${args.join(' ')}`, async (t) => {
+    t.strictSame(await run(t, args), {
+      code: 2,
+      signal: null,
+      stdout: '',
+      stderr: `codex-auth-sidecar: ${says}\n`,
+    });
+  });
+}

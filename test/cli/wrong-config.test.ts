@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { makeFile, makeFolder, run, start } from '../helpers/program.ts';
+
+t.jobs = 4;
+
+/** Runs `serve`, which must end with 2 and say exactly `message`. */
+async function refuses(
+  t: Test,
+  message: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<void> {
+  t.strictSame(await run(t, ['serve', '--port', '0', ...args], env), {
+    code: 2,
+    signal: null,
+    stdout: '',
+    stderr: `codex-auth-sidecar: wrong configuration: ${message}\n`,
+  });
+}
+
+const HTTPS_ONLY = 'must use https; plain http is for loopback hosts only';
+const CONFIGS: { config: unknown; says: string }[] = [
+  {
+    config: { agentIdentity: { polisy: 'jwtOnly' } },
+    says: 'unknown key "agentIdentity.polisy"; did you mean "policy"?',
+  },
+  { config: { limits: { drainSeconds: 'long' } }, says: 'limits.drainSeconds must be integer' },
+  {
+    config: { upstream: { chatgptBaseUrl: 'http://chatgpt.example/backend-api' } },
+    says: `upstream.chatgptBaseUrl ${HTTPS_ONLY}`,
+  },
+  {
+    config: { upstream: { caFile: '/nonexistent/ca.pem' } },
+    says: 'upstream.caFile: cannot read /nonexistent/ca.pem (ENOENT)',
+  },
+];
+
+for (const { config, says } of CONFIGS) {
+  t.test(`config ${JSON.stringify(config)}`, async (t) => {
+    await refuses(t, says, ['--config', await makeFile(t, 'config.json', config)]);
+  });
+}
+
+t.test('a config file that is missing', async (t) => {
+  const path = join(await makeFolder(t), 'absent.json');
+  await refuses(t, `config file: cannot read ${path} (ENOENT)`, [], { SIDECAR_CONFIG: path });
+});
+
+t.test('a config file that is not JSON, which is not quoted', async (t) => {
+  const path = await makeFile(t, 'config.json', '{\n  "listen": hunter2\n}\n');
+  await refuses(t, `config file ${path} is not valid JSON`, ['--config', path]);
+});
+
+t.test('a config file that is no object', async (t) => {
+  const path = await makeFile(t, 'config.json', []);
+  await refuses(t, `config file ${path} does not hold a JSON object`, ['--config', path]);
+});
+
+const LEVELS = 'info, fatal, error, warn, debug, trace, silent';
+const ENVIRONMENTS: { env: Record<string, string>; says: string }[] = [
+  { env: { SIDECAR_LOG_LEVEL: 'loud' }, says: `log.level must be one of ${LEVELS}` },
+  {
+    env: { SIDECAR_AGENT_IDENTITY_POLICY: 'always' },
+    says: 'agentIdentity.policy must be one of jwtOnly, chatgptAuth',
+  },
+  {
+    env: { SIDECAR_CHATGPT_BASE_URL: 'chatgpt.com' },
+    says: 'upstream.chatgptBaseUrl must be an https URL',
+  },
+  {
+    env: { SIDECAR_CLIENT_TOKENS_FILE: '/nonexistent/tokens' },
+    says: 'clients.tokensFile: cannot read /nonexistent/tokens (ENOENT)',
+  },
+  {
+    env: { SIDECAR_HOST: '0.0.0.0' },
+    says: 'listen.host 0.0.0.0 is not loopback: set clients.tokensFile, or pass --allow-unauthenticated',
+  },
+];
+
+for (const { env, says } of ENVIRONMENTS) {
+  t.test(`environment ${JSON.stringify(env)}`, (t) => refuses(t, says, [], env));
+}
+
+t.test('SIDECAR_PORT must be a port', async (t) => {
+  t.match(await run(t, ['serve'], { SIDECAR_PORT: 'http' }), {
+    code: 2,
+    stderr: 'codex-auth-sidecar: wrong configuration: listen.port must be integer\n',
+  });
+});
+
+t.test('a tokens file without a token, or with a line that is none', async (t) => {
+  const digest = createHash('sha256').update('token').digest('hex');
+  const empty = await makeFile(t, 'tokens', '# nothing yet\n\n');
+  await refuses(t, `clients.tokensFile: ${empty} holds no token`, [], {
+    SIDECAR_CLIENT_TOKENS_FILE: empty,
+  });
+  const broken = await makeFile(t, 'tokens', `agent:${digest}\nother:hunter2\n`);
+  await refuses(t, 'clients.tokensFile line 2 is not name:sha256', ['--host', '0.0.0.0'], {
+    SIDECAR_CLIENT_TOKENS_FILE: broken,
+  });
+});
+
+t.test('beyond loopback without tokens it serves only when told to, and warns', async (t) => {
+  const program = start(t, [
+    'serve',
+    '--host',
+    '0.0.0.0',
+    '--port',
+    '0',
+    '--allow-unauthenticated',
+  ]);
+  const { level } = await program.logged(
+    'anyone who reaches 0.0.0.0 can use the account (--allow-unauthenticated)',
+  );
+  t.equal(level, 40);
+  await program.logged('listening');
+});

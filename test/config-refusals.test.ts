@@ -1,0 +1,52 @@
+import t from 'tap';
+import { ConfigError, type PartialConfig, resolveConfig } from '../src/config.ts';
+
+function refuses(config: string | PartialConfig, message: string): void {
+  const layer = typeof config === 'string' ? (JSON.parse(config) as PartialConfig) : config;
+  t.throws(() => resolveConfig(layer), new ConfigError(message), JSON.stringify(layer));
+}
+
+t.test('an unknown key is refused with the nearest one', async () => {
+  refuses({ listn: {} }, 'unknown key "listn"; did you mean "listen"?');
+  refuses({ listen: { prot: 1 } }, 'unknown key "listen.prot"; did you mean "port"?');
+  refuses(
+    { upstream: { chatgptBaseURL: 'https://x' } },
+    'unknown key "upstream.chatgptBaseURL"; did you mean "chatgptBaseUrl"?',
+  );
+  refuses({ metrics: { colour: 1 } }, 'unknown key "metrics.colour"; known keys: enabled');
+  refuses(
+    { routes: [{ methods: ['GET'], path: '/backend-api/x', auth: 'deny', autth: 1 }] },
+    'unknown key "routes.0.autth"; did you mean "auth"?',
+  );
+});
+
+t.test('a key named __proto__ sets nothing behind the checks', async (t) => {
+  const layer = JSON.parse('{"__proto__":{"listen":{"host":"0.0.0.0"}}}') as PartialConfig;
+  t.throws(() => resolveConfig(layer), /^unknown key "__proto__"/);
+  t.throws(() => resolveConfig({}, layer), /^unknown key "__proto__"/);
+});
+
+t.test('a wrong type or value names the key', async () => {
+  refuses({ listen: { port: 'x' } }, 'listen.port must be integer');
+  refuses({ listen: { port: 1.5 } }, 'listen.port must be integer');
+  refuses({ listen: { port: 65536 } }, 'listen.port must be <= 65535');
+  refuses({ listen: { socket: 5 } }, 'listen.socket must be string or null');
+  refuses({ listen: null } as PartialConfig, 'listen must be object');
+  refuses({ codexHome: [] }, 'codexHome must be string or null');
+  refuses({ metrics: { enabled: 'yes' } }, 'metrics.enabled must be boolean');
+  refuses({ limits: { drainSeconds: -1 } }, 'limits.drainSeconds must be >= 0');
+  refuses({ upstream: { maxConnections: 0 } }, 'upstream.maxConnections must be >= 1');
+  refuses({ clients: { allowedHosts: [1] } }, 'clients.allowedHosts.0 must be string');
+  refuses(
+    { agentIdentity: { policy: 'always' } },
+    'agentIdentity.policy must be one of jwtOnly, chatgptAuth',
+  );
+  refuses(
+    { agentIdentity: { onUnavailable: 'none' } },
+    'agentIdentity.onUnavailable must be one of error, bearer',
+  );
+  refuses(
+    { listen: { socketMode: '999' } },
+    'listen.socketMode is not valid: File mode of the socket, three octal digits',
+  );
+});

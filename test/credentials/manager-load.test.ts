@@ -1,0 +1,76 @@
+import t from 'tap';
+import { failureOf } from '../helpers/failure.ts';
+import { managedCredential } from '../helpers/manager.ts';
+
+t.test('without a credential a request is told how to sign in', async (t) => {
+  const { manager } = await managedCredential(t);
+  t.equal(manager.snapshot().state, 'starting');
+  for (const auth of ['bearer', 'assertion'] as const) {
+    const error = await failureOf(() => manager.authorize(auth, true));
+    t.equal(error.code, 'AUTH_NOT_CONFIGURED');
+  }
+  t.match(manager.snapshot(), {
+    state: 'unauthenticated',
+    mode: null,
+    account: null,
+    identity: { state: 'off' },
+    bearer: { state: 'none' },
+    error: { code: 'AUTH_NOT_CONFIGURED' },
+  });
+});
+
+t.test('a file that appears is picked up by the next request', async (t) => {
+  const { manager, home, emulator } = await managedCredential(t);
+  await manager.prepare();
+  const { authJson, accessToken, accountId } = emulator.issueLogin();
+  home.write(authJson);
+  const { upstream, headers } = await manager.authorize('bearer', false);
+  t.equal(upstream, 'chatgpt');
+  t.equal(headers?.authorization.reveal(), `Bearer ${accessToken}`);
+  t.equal(headers?.accountId, accountId);
+  t.match(manager.snapshot(), { state: 'ready', mode: 'chatgpt', error: null });
+});
+
+t.test('or by the next probe', async (t) => {
+  const { manager, home, emulator } = await managedCredential(t);
+  await manager.prepare();
+  home.write(emulator.issueLogin().authJson);
+  await manager.prepare();
+  t.equal(manager.snapshot().state, 'ready');
+});
+
+t.test('many requests at once load the credential once', async (t) => {
+  const { manager, captured } = await managedCredential(t, { apiKey: 'sk' });
+  const requests = Array.from({ length: 20 }, () => manager.authorize('bearer', true));
+  const sets = new Set((await Promise.all(requests)).map(({ headers }) => headers));
+  t.equal(sets.size, 1);
+  t.equal(captured.entries().filter(({ msg }) => msg === 'credential loaded').length, 1);
+});
+
+t.test('a file that does not parse is an error until it does, and is left alone', async (t) => {
+  const broken = '{"tokens":{"access_token":"hush"';
+  const { manager, home, emulator, captured } = await managedCredential(t, {
+    authJson: () => broken,
+    agentIdentity: { policy: 'chatgptAuth' },
+  });
+  await manager.prepare();
+  await manager.prepare();
+  const error = await failureOf(() => manager.authorize('assertion', true));
+  t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
+  t.match(manager.snapshot(), { state: 'failed', error: { code: 'AUTH_CREDENTIAL_INVALID' } });
+  t.equal(home.text(), broken);
+  t.equal(captured.warnings().length, 1, 'said once');
+  t.notMatch(captured.text(), 'hush');
+  home.write(emulator.issueLogin().authJson);
+  t.equal((await manager.authorize('assertion', true)).headers?.kind, 'assertion');
+});
+
+t.test('the environment wins over the file', async (t) => {
+  const { manager } = await managedCredential(t, {
+    apiKey: 'sk-env',
+    authJson: ({ emulator }) => emulator.issueLogin().authJson,
+  });
+  const { upstream, headers } = await manager.authorize('assertion', true);
+  t.equal(upstream, 'openai');
+  t.equal(headers?.authorization.reveal(), 'Bearer sk-env');
+});

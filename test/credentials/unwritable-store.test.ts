@@ -1,0 +1,63 @@
+import { mkdirSync } from 'node:fs';
+import t from 'tap';
+import { LockError } from '../../src/auth-store/file-lock.ts';
+import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { registeredIdentity } from '../helpers/registered-identity.ts';
+
+const WARNING = /^the identity cannot be kept in .*auth\.json; every start registers a new one$/;
+
+t.test('where no lock can be had, the identity lives in memory, with a warning', async (t) => {
+  const subject = await registeredIdentity(t);
+  // As on a read-only file system: the lock file cannot be opened for writing.
+  mkdirSync(subject.home.lockPath);
+  const before = subject.home.text();
+  const provider = await subject.start();
+  t.equal((await provider.headers()).kind, 'assertion');
+  t.equal(subject.agentRegistrations(), 1);
+  t.equal(subject.home.text(), before);
+  t.equal(subject.captured.warnings().length, 1);
+  t.match(subject.captured.warnings()[0], WARNING);
+});
+
+t.test('without a lock the account is checked all the same', async (t) => {
+  const subject = await registeredIdentity(t);
+  mkdirSync(subject.home.lockPath);
+  const provider = await subject.start();
+  subject.home.write(subject.emulator.issueLogin().authJson);
+  const error = await failureOf(() => provider.headers());
+  t.match(error.message, /another account/);
+  t.equal(subject.agentRegistrations(), 0);
+});
+
+t.test('a write that fails is a warning too', async (t) => {
+  const subject = await registeredIdentity(t);
+  const { store } = subject.home;
+  const full: AuthStore = {
+    location: store.location,
+    load: () => store.load(),
+    transact: (work) =>
+      store.transact(({ current }) =>
+        work({ current, write: async () => Promise.reject(new Error('ENOSPC')) }),
+      ),
+  };
+  const provider = await subject.start(full);
+  t.equal((await provider.headers()).kind, 'assertion');
+  t.match(subject.captured.warnings()[0], WARNING);
+  t.equal(subject.taskRegistrations(), 1);
+});
+
+t.test('a lock that another process holds is waited for, not passed by', async (t) => {
+  const subject = await registeredIdentity(t);
+  const { store } = subject.home;
+  const busy: AuthStore = {
+    location: store.location,
+    load: () => store.load(),
+    transact: async () => Promise.reject(new LockError('auth.lock is held', true)),
+  };
+  const provider = await subject.start(busy);
+  const error = await failureOf(() => provider.headers());
+  t.equal(error.code, 'AUTH_IDENTITY_UNAVAILABLE');
+  t.match(error.message, /auth\.lock is held/);
+  t.equal(subject.agentRegistrations(), 0);
+});

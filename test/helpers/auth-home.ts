@@ -1,0 +1,35 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import type { JsonObject } from '../../src/auth-store/auth-document.ts';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+
+/** A Codex home folder of its own, gone with the test. */
+export interface AuthHome {
+  folder: string;
+  /** Path of `auth.json`. */
+  path: string;
+  lockPath: string;
+  store: FileAuthStore;
+  write(content: object | string): void;
+  text(): string;
+  read(): JsonObject;
+}
+
+export function makeAuthHome(t: Test, content?: object | string): AuthHome {
+  const folder = t.testdir({});
+  const path = join(folder, 'auth.json');
+  const write = (value: object | string) =>
+    writeFileSync(path, typeof value === 'string' ? value : JSON.stringify(value));
+  const text = () => readFileSync(path, 'utf8');
+  if (content !== undefined) write(content);
+  return {
+    folder,
+    path,
+    lockPath: join(folder, 'auth.lock'),
+    store: new FileAuthStore(folder),
+    write,
+    text,
+    read: () => JSON.parse(text()) as JsonObject,
+  };
+}

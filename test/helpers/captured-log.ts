@@ -1,0 +1,31 @@
+import { createLogger, type Logger } from '../../src/logger.ts';
+
+export interface CapturedLog {
+  log: Logger;
+  /** Everything that was written. */
+  text(): string;
+  entries(): Record<string, unknown>[];
+  /** Messages of the warnings. */
+  warnings(): string[];
+}
+
+const WARN = 40;
+
+export function captureLog(level = 'debug'): CapturedLog {
+  const lines: string[] = [];
+  const destination = {
+    write(line: string) {
+      lines.push(line);
+    },
+  };
+  const entries = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  return {
+    log: createLogger({ level, destination }),
+    text: () => lines.join(''),
+    entries,
+    warnings: () =>
+      entries()
+        .filter((entry) => entry.level === WARN)
+        .map((entry) => String(entry.msg)),
+  };
+}

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Test } from 'tap';
+
+export interface ConnectProxy {
+  url: string;
+  /** `host:port` of every tunnel that was asked for. */
+  tunnels: string[];
+  /** `Proxy-Authorization` of each. */
+  credentials: (string | undefined)[];
+  /** Plain requests; a tunnelling client sends none. */
+  requests: string[];
+}
+
+/** An HTTP proxy that makes tunnels with CONNECT, or refuses them with `refusal`. */
+export async function startConnectProxy(t: Test, refusal?: number): Promise<ConnectProxy> {
+  const proxy: ConnectProxy = { url: '', tunnels: [], credentials: [], requests: [] };
+  const open = new Set<Duplex>();
+  const server = createServer((request, response) => {
+    proxy.requests.push(request.url ?? '');
+    response.writeHead(400).end();
+  });
+  server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
+    proxy.tunnels.push(request.url ?? '');
+    proxy.credentials.push(request.headers['proxy-authorization']);
+    if (refusal !== undefined) {
+      client.end(`HTTP/1.1 ${refusal} Refused\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const { hostname, port } = new URL(`http://${request.url}`);
+    const target = connect(Number(port), hostname);
+    for (const socket of [client, target]) {
+      open.add(socket);
+      socket.on('error', () => socket.destroy());
+    }
+    target.once('connect', () => {
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      target.write(head);
+      target.pipe(client).pipe(target);
+    });
+    target.once('close', () => client.destroy());
+    client.once('close', () => target.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of open) socket.destroy();
+    server.closeAllConnections();
+    server.close();
+  });
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return proxy;
+}

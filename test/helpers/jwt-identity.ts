@@ -1,0 +1,27 @@
+import type { Test } from 'tap';
+import { AgentIdentityProvider } from '../../src/credentials/agent-identity-provider.ts';
+import { IdentityTokenOrigin } from '../../src/credentials/identity-origin.ts';
+import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
+import { Secret } from '../../src/secret.ts';
+import { type Backend, startBackend } from './backend.ts';
+
+export interface JwtIdentity extends Backend {
+  /** Issues a token and makes a provider of it. */
+  start(options?: IdentityTokenOptions): AgentIdentityProvider;
+  jwksRequests(): number;
+}
+
+export async function jwtIdentity(t: Test, jwksBasePath = '/backend-api'): Promise<JwtIdentity> {
+  const backend = await startBackend(t);
+  const { emulator, http, now, authApi } = backend;
+  return {
+    ...backend,
+    jwksRequests: () => emulator.records.filter(({ path }) => path.endsWith('/jwks')).length,
+    start: (options = {}) => {
+      const token = new Secret(emulator.issueIdentityToken(options));
+      const jwksBaseUrl = emulator.url + jwksBasePath;
+      const origin = new IdentityTokenOrigin(token, { http, now, authApi, jwksBaseUrl });
+      return new AgentIdentityProvider(origin, now, 60_000);
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+/** The part of a tap test that the helpers need. */
+export interface TestScope {
+  teardown(cleanUp: () => Promise<void>): void;
+}
+
+export interface Outcome {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export type LogLine = Record<string, unknown>;
+
+interface Waiter {
+  matches: (line: string) => boolean;
+  resolve: (line: string) => void;
+  reject: (error: Error) => void;
+}
+
+/** The built program in a process of its own. */
+export class Program {
+  /** What it has printed so far. */
+  stdout = '';
+  stderr = '';
+  /** Resolves when the process has ended and its output is complete. */
+  readonly ended: Promise<Outcome>;
+  readonly #child: ChildProcess;
+  readonly #lines: string[] = [];
+  #waiters: Waiter[] = [];
+
+  constructor(args: string[], env: Record<string, string>) {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, ...env },
+    });
+    this.#child = child;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => this.#receive(line));
+    this.ended = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, signal) => {
+        const { stdout, stderr } = this;
+        const ending = new Error(`ended with ${code ?? signal}: ${stdout}${stderr}`);
+        for (const waiter of this.#waiters.splice(0)) waiter.reject(ending);
+        resolve({ code, signal, stdout, stderr });
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Sends a signal; without waiting for what it leads to. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** The first line on standard output that matches, now or later; rejects when there is none. */
+  line(matches: (line: string) => boolean): Promise<string> {
+    const known = this.#lines.find(matches);
+    if (known !== undefined) return Promise.resolve(known);
+    return new Promise((resolve, reject) => {
+      if (this.#child.exitCode !== null) reject(new Error(`ended: ${this.stdout}${this.stderr}`));
+      else this.#waiters.push({ matches, resolve, reject });
+    });
+  }
+
+  /** The first log line with this message, now or later. */
+  async logged(message: string): Promise<LogLine> {
+    return JSON.parse(await this.line((line) => line.includes(`"msg":${JSON.stringify(message)}`)));
+  }
+
+  #receive(line: string): void {
+    this.#lines.push(line);
+    this.#waiters = this.#waiters.filter(({ matches, resolve }) => {
+      if (!matches(line)) return true;
+      resolve(line);
+      return false;
+    });
+  }
+}
+
+/**
+ * Starts the program. It sees nothing of this process's environment but PATH, and is killed with the
+ * test.
+ */
+export function start(t: TestScope, args: string[], env: Record<string, string> = {}): Program {
+  // Without a home of its own it could find a login of whoever runs the tests.
+  const program = new Program(args, { HOME: '/nonexistent', ...env });
+  t.teardown(async () => {
+    program.kill('SIGKILL');
+    await program.ended;
+  });
+  return program;
+}
+
+/** Runs the program to its end. */
+export function run(t: TestScope, args: string[], env: Record<string, string> = {}) {
+  return start(t, args, env).ended;
+}
+
+export interface Serving {
+  program: Program;
+  /** Origin; empty with a socket. */
+  url: string;
+}
+
+/** Starts `serve` on a free port and waits until it listens. */
+export async function serve(
+  t: TestScope,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Serving> {
+  const program = start(t, ['serve', '--port', '0', ...args], env);
+  const { url } = await program.logged('listening');
+  return { program, url: typeof url === 'string' ? url : '' };
+}
+
+/** A new folder with a short path (a socket's must be), removed with the test. */
+export async function makeFolder(t: TestScope): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sidecar-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Writes a file into a new folder, text as it is and anything else as JSON. Gives its path. */
+export async function makeFile(t: TestScope, name: string, content: unknown): Promise<string> {
+  const path = join(await makeFolder(t), name);
+  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}

@@ -1,0 +1,52 @@
+import type { Test } from 'tap';
+import type { JsonObject } from '../../src/auth-store/auth-document.ts';
+import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import { AgentIdentityProvider } from '../../src/credentials/agent-identity-provider.ts';
+import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
+import { RegisteredOrigin } from '../../src/credentials/registered-origin.ts';
+import { type AuthHome, makeAuthHome } from './auth-home.ts';
+import { type Backend, startBackend } from './backend.ts';
+import { type CapturedLog, captureLog } from './captured-log.ts';
+
+export const PAUSE_MS = 60_000;
+
+/** A ChatGPT login in a file, and a backend that registers identities for it. */
+export interface RegisteredIdentity extends Backend {
+  home: AuthHome;
+  captured: CapturedLog;
+  /** A start of the program: reads the file and makes a provider of what it says. */
+  start(store?: AuthStore): Promise<AgentIdentityProvider>;
+  /** The record as it stands in the file. */
+  storedRecord(): JsonObject | undefined;
+}
+
+/** @param change what the file holds beside, or in place of, the login */
+export async function registeredIdentity(
+  t: Test,
+  change: JsonObject = {},
+): Promise<RegisteredIdentity> {
+  const backend = await startBackend(t);
+  const { authJson } = backend.emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
+  const home = makeAuthHome(t, { ...authJson, ...change });
+  const captured = captureLog();
+  return {
+    ...backend,
+    home,
+    captured,
+    storedRecord: () => home.read().agent_identity as JsonObject | undefined,
+    start: async (store = home.store) => {
+      const document = await home.store.load();
+      if (!document) throw new Error('no auth.json');
+      const { tokens, lastRefresh, identityRecord } = document;
+      const login = tokens ? readChatGptLogin(tokens, lastRefresh) : null;
+      const origin = new RegisteredOrigin(login, identityRecord, {
+        store,
+        authApi: backend.authApi,
+        log: captured.log,
+        version: '0.0.0-test',
+        platform: 'linux',
+      });
+      return new AgentIdentityProvider(origin, backend.now, PAUSE_MS);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { localError } from '../helpers/exchange.ts';
+import { makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { startUpstream } from '../helpers/upstream.ts';
+import { tryUpgrade } from '../helpers/websocket.ts';
+
+const ERRORS: [string, string, Record<string, string>, number, string][] = [
+  ['a denied route', '/backend-api/wham/remote/control/x', {}, 403, 'AUTH_ROUTE_DENIED'],
+  ['an unknown path', '/elsewhere', {}, 403, 'AUTH_ROUTE_DENIED'],
+  ['an invalid path', '/backend-api//x', {}, 400, 'AUTH_PATH_INVALID'],
+  ['a wrong host', RESPONSES, { host: 'evil.example' }, 403, 'AUTH_HOST_NOT_ALLOWED'],
+  ['an origin', RESPONSES, { origin: 'https://evil.example' }, 403, 'AUTH_ORIGIN_NOT_ALLOWED'],
+  ['no client token', RESPONSES, {}, 401, 'AUTH_CLIENT_TOKEN'],
+  ['a wrong client token', RESPONSES, { authorization: 'Bearer wrong' }, 401, 'AUTH_CLIENT_TOKEN'],
+];
+
+for (const [name, path, headers, status, code] of ERRORS) {
+  t.test(`${name} is answered on the upgrade, and nothing is dialled`, async (t) => {
+    const upstream = await startUpstream(t);
+    const tokensFile = join(await makeFolder(t), 'tokens');
+    const digest = createHash('sha256').update('right').digest('hex');
+    await writeFile(tokensFile, `client:${digest}\n`);
+    const config = code === 'AUTH_CLIENT_TOKEN' ? { clients: { tokensFile } } : {};
+    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    const answer = await tryUpgrade(url + path, headers);
+    localError(t, answer, status, code);
+    t.equal(answer.headers.connection, 'close');
+    t.equal(upstream.connections, 0);
+  });
+}

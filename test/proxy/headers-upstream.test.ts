@@ -1,0 +1,97 @@
+import t from 'tap';
+import { upstreamHeaders } from '../../src/proxy/headers.ts';
+import { Secret } from '../../src/secret.ts';
+
+// Section by section: credentials and routing of OpenAI, of HTTP, of proxies, of one hop.
+const NEVER = [
+  'Authorization',
+  'X-OpenAI-Agent-Assertion',
+  'ChatGPT-Account-ID',
+  'X-OpenAI-Fedramp',
+  'X-OpenAI-Actor-Authorization',
+  'X-OpenAI-Account-Routing-Override',
+  'OpenAI-Organization',
+  'OpenAI-Project',
+  'Cookie',
+  'Proxy-Authorization',
+  'X-Sidecar-Token',
+  'Forwarded',
+  'X-Forwarded-For',
+  'X-Forwarded-Anything',
+  'X-Real-IP',
+  'Via',
+  'CF-Connecting-IP',
+  'CF-Anything',
+  'True-Client-IP',
+  'Host',
+  'Expect',
+  'Keep-Alive',
+  'TE',
+  'Trailer',
+  'Transfer-Encoding',
+  'Upgrade',
+  'Proxy-Connection',
+];
+
+for (const name of NEVER) {
+  for (const spelling of [name, name.toLowerCase(), name.toUpperCase()]) {
+    t.test(`${spelling} is removed`, async (t) => {
+      t.strictSame(upstreamHeaders([spelling, 'x', 'Accept', '*/*'], null), ['Accept', '*/*']);
+    });
+  }
+}
+
+t.test('connection goes, with every header that it names', async (t) => {
+  const raw = ['X-One', '1', 'Connection', 'close, X-One ,x-TWO', 'x-two', '2', 'x-three', '3'];
+  t.strictSame(upstreamHeaders(raw, null), ['x-three', '3']);
+});
+
+t.test('several connection headers count together', async (t) => {
+  const raw = ['connection', 'x-one', 'x-one', '1', 'CONNECTION', 'x-two', 'x-two', '2'];
+  t.strictSame(upstreamHeaders(raw, null), []);
+});
+
+t.test('the rest keeps its order, spelling and repetition', async (t) => {
+  const raw = [
+    'Accept',
+    'b',
+    'X-Codex-Turn-State',
+    ' ü',
+    'accept',
+    'a',
+    'originator',
+    'codex_exec',
+  ];
+  t.strictSame(upstreamHeaders(raw, null), raw);
+});
+
+t.test('names that only resemble removed ones stay', async (t) => {
+  const raw = ['x-forwarded', '1', 'cfx', '2', 'authorization-x', '3', 'x-host', '4', 'vias', '5'];
+  t.strictSame(upstreamHeaders(raw, null), raw);
+});
+
+t.test('the credential comes after the scrub, account and FedRAMP where they apply', async (t) => {
+  const authorization = new Secret('Bearer secret');
+  const plain = { kind: 'bearer', authorization, accountId: null, fedramp: false } as const;
+  const client = ['authorization', 'Bearer client', 'chatgpt-account-id', 'client'];
+  t.strictSame(upstreamHeaders(client, plain), ['authorization', 'Bearer secret']);
+  t.strictSame(upstreamHeaders(client, { ...plain, accountId: 'acc', fedramp: true }), [
+    ...['authorization', 'Bearer secret'],
+    ...['chatgpt-account-id', 'acc'],
+    ...['x-openai-fedramp', 'true'],
+  ]);
+});
+
+t.test('connection cannot remove the credential', async (t) => {
+  const credential = {
+    kind: 'bearer',
+    authorization: new Secret('Bearer secret'),
+    accountId: 'acc',
+    fedramp: false,
+  } as const;
+  const raw = ['connection', 'authorization, chatgpt-account-id'];
+  t.strictSame(upstreamHeaders(raw, credential), [
+    ...['authorization', 'Bearer secret'],
+    ...['chatgpt-account-id', 'acc'],
+  ]);
+});

@@ -1,0 +1,62 @@
+import t from 'tap';
+import type { RouteRule } from '../../src/config.ts';
+import { DEFAULT_ROUTES, isModelRoute, matchRoute, upstreamPath } from '../../src/proxy/routes.ts';
+
+function authOf(method: string, path: string, upgrade = false): string | undefined {
+  return matchRoute(DEFAULT_ROUTES, method, path, upgrade)?.auth;
+}
+
+t.test('the default table', async (t) => {
+  t.equal(authOf('POST', '/backend-api/codex/responses'), 'assertion');
+  t.equal(authOf('GET', '/backend-api/codex/responses', true), 'assertion');
+  t.equal(authOf('GET', '/backend-api/codex/responses'), 'bearer', 'a GET is no inference');
+  t.equal(authOf('POST', '/backend-api/codex/responses/compact'), 'assertion');
+  t.equal(authOf('GET', '/backend-api/codex/responses/compact', true), 'bearer');
+  t.equal(authOf('POST', '/backend-api/codex/responses/other'), 'bearer');
+  t.equal(authOf('GET', '/backend-api/wham/agent-identities/jwks'), 'none');
+  t.equal(authOf('POST', '/backend-api/wham/agent-identities/jwks'), 'bearer');
+  t.equal(authOf('GET', '/backend-api/wham/usage'), 'bearer');
+  t.equal(authOf('DELETE', '/backend-api/codex/anything/below'), 'bearer');
+});
+
+t.test('a denied folder is denied with everything in it, by any method', async (t) => {
+  for (const path of ['/backend-api/wham/remote/control', '/backend-api/wham/remote/control/a/b']) {
+    t.equal(authOf('GET', path), 'deny');
+    t.equal(authOf('POST', path), 'deny');
+    t.equal(authOf('GET', path, true), 'deny');
+  }
+  t.equal(authOf('GET', '/backend-api/wham/remote/controls'), 'bearer');
+});
+
+t.test('the first rule that fits wins, and none fits nothing', async (t) => {
+  const rules: RouteRule[] = [
+    { methods: ['GET'], path: '/backend-api/a/*', auth: 'none' },
+    { methods: ['*'], path: '/backend-api/a/b', auth: 'deny' },
+  ];
+  t.equal(matchRoute(rules, 'GET', '/backend-api/a/b', false)?.auth, 'none');
+  t.equal(matchRoute(rules, 'POST', '/backend-api/a/b', false)?.auth, 'deny');
+  t.equal(matchRoute(rules, 'POST', '/backend-api/a', false), null);
+  t.equal(matchRoute(rules, 'GET', '/backend-api/ab', false), null);
+});
+
+t.test('GET+upgrade is the upgrade alone', async (t) => {
+  const rules: RouteRule[] = [{ methods: ['GET+upgrade'], path: '/backend-api/x', auth: 'bearer' }];
+  t.ok(matchRoute(rules, 'GET', '/backend-api/x', true));
+  t.notOk(matchRoute(rules, 'GET', '/backend-api/x', false));
+  t.notOk(matchRoute(rules, 'POST', '/backend-api/x', true));
+});
+
+t.test('model routes lie below /backend-api/codex/', async (t) => {
+  t.ok(isModelRoute('/backend-api/codex/models'));
+  for (const path of ['/backend-api/codex', '/backend-api/codexx/models', '/backend-api/models']) {
+    t.notOk(isModelRoute(path), path);
+  }
+});
+
+t.test('the path upstream', async (t) => {
+  const path = '/backend-api/codex/responses';
+  t.equal(upstreamPath('chatgpt', '/backend-api', path), '/backend-api/codex/responses');
+  t.equal(upstreamPath('chatgpt', '/base/path', path), '/base/path/codex/responses');
+  t.equal(upstreamPath('chatgpt', '', path), '/codex/responses');
+  t.equal(upstreamPath('openai', '/v1', path), '/v1/responses');
+});

@@ -1,0 +1,54 @@
+import t from 'tap';
+import { Traffic } from '../src/traffic.ts';
+
+const NOW = Date.parse('2026-11-20T21:30:36.900Z');
+
+t.test('counts what is open, and each end once', async (t) => {
+  const traffic = new Traffic(() => NOW);
+  const one = traffic.opened('http');
+  const two = traffic.opened('websocket');
+  t.equal(traffic.open, 2);
+  t.strictSame(traffic.snapshot().connections, { http: 1, websocket: 1 });
+  one();
+  one();
+  t.equal(traffic.open, 1);
+  two();
+  t.equal(traffic.open, 0);
+});
+
+t.test('idle resolves when the last one ends, or at once', async (t) => {
+  const traffic = new Traffic(() => NOW);
+  await traffic.idle();
+  const one = traffic.opened('http');
+  const two = traffic.opened('websocket');
+  let idle = false;
+  const waiting = Promise.all([traffic.idle(), traffic.idle()]).then(() => {
+    idle = true;
+  });
+  one();
+  await Promise.resolve();
+  t.equal(idle, false);
+  two();
+  await waiting;
+  t.equal(idle, true);
+});
+
+t.test('remembers the last answer and the clock of the upstream', async (t) => {
+  const traffic = new Traffic(() => NOW);
+  t.match(traffic.snapshot(), { lastStatus: null, lastResponseAt: null, clockSkewSeconds: null });
+  const date = ['X', 'y', 'Date', 'Fri, 20 Nov 2026 21:30:06 GMT'].map((text) => Buffer.from(text));
+  traffic.answered(200, date);
+  t.match(traffic.snapshot(), {
+    lastStatus: 200,
+    lastResponseAt: '2026-11-20T21:30:36.900Z',
+    clockSkewSeconds: 30,
+  });
+  traffic.answered(503, ['date', 'nonsense']);
+  t.match(traffic.snapshot(), { lastStatus: 503, clockSkewSeconds: null });
+});
+
+t.test('counts requests by what they carried', async (t) => {
+  const traffic = new Traffic(() => NOW);
+  for (const kind of ['assertion', 'bearer', 'bearer', 'denied'] as const) traffic.request(kind);
+  t.strictSame(traffic.snapshot().requests, { assertion: 1, bearer: 2, denied: 1 });
+});
