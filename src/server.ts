@@ -114,7 +114,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 
 function createFastify(log: Logger, answers: OpenAnswers): FastifyInstance {
   const app: FastifyInstance = Fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: quietLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
     // Bodies are streams that the relay counts itself.
     bodyLimit: Number.MAX_SAFE_INTEGER,
@@ -144,6 +144,11 @@ function createFastify(log: Logger, answers: OpenAnswers): FastifyInstance {
     done();
   });
   return app;
+}
+
+/** Fastify's own logger: it says once more where it listens, which is in the start line. */
+function quietLogger(log: Logger): FastifyBaseLogger {
+  return log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level });
 }
 
 // In a hook and not in the handler for it, which Fastify calls only after it has read the body.

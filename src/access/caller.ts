@@ -7,6 +7,8 @@ export interface Caller {
   /** Whether the connection comes from this machine or through the Unix socket. */
   local: boolean;
   host: string | undefined;
+  /** Our own address on this connection; it is the listening address behind a wildcard. */
+  localAddress: string | undefined;
   origin: string | undefined;
   secFetchSite: string | undefined;
   authorization: string | undefined;
@@ -35,7 +37,7 @@ export type AccessLevel = 'client' | 'local' | 'open';
  * @throws SidecarError AUTH_HOST_NOT_ALLOWED, AUTH_ORIGIN_NOT_ALLOWED or AUTH_CLIENT_TOKEN
  */
 export function checkAccess(caller: Caller, level: AccessLevel, rules: AccessRules): void {
-  if (!rules.viaSocket && !isAllowedHost(caller.host, rules)) {
+  if (!rules.viaSocket && !isAllowedHost(caller, rules)) {
     throw new SidecarError(
       'AUTH_HOST_NOT_ALLOWED',
       'the Host header names neither loopback nor the listening address; add it to clients.allowedHosts',
@@ -63,12 +65,12 @@ function presentedToken(caller: Caller): string | null {
 }
 
 // DNS rebinding: a page whose name was pointed at 127.0.0.1 still sends its own name as Host.
-function isAllowedHost(header: string | undefined, rules: AccessRules): boolean {
-  if (header === undefined) return false;
-  const host = hostName(header);
+function isAllowedHost({ host: header, localAddress }: Caller, rules: AccessRules): boolean {
+  const host = header === undefined ? null : hostName(header);
   if (host === null) return false;
   return (
     isLoopbackHost(host) ||
+    host === localAddress?.replace(/^::ffff:/, '') ||
     [rules.listenHost, ...rules.allowedHosts].some((allowed) => bareHost(allowed) === host)
   );
 }

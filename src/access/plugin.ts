@@ -51,6 +51,7 @@ function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
     // Empty once a TCP client is gone: such a one counts as coming from elsewhere.
     local: viaSocket || isLoopbackHost(socket.remoteAddress ?? ''),
     host: headers.host,
+    localAddress: socket.localAddress,
     origin: headers.origin,
     secFetchSite: single(headers['sec-fetch-site']),
     authorization: headers.authorization,

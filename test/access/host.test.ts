@@ -10,11 +10,16 @@ const RULES: AccessRules = {
   tokens: null,
 };
 
-function allows(host: string | undefined, changes: Partial<AccessRules> = {}): boolean {
+function allows(
+  host: string | undefined,
+  changes: Partial<AccessRules> = {},
+  localAddress?: string,
+): boolean {
   const caller: Caller = {
     local: true,
     host,
     origin: undefined,
+    localAddress,
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
@@ -71,4 +76,13 @@ t.test('allowedHosts adds exact names, in any letter case, for any port', async 
 
 t.test('behind a Unix socket the name means nothing', async (t) => {
   for (const host of [undefined, 'anything', '']) t.ok(allows(host, { viaSocket: true }));
+});
+
+t.test('behind a wildcard, the address that the client reached is the listening one', async (t) => {
+  const wildcard = { listenHost: '0.0.0.0' };
+  t.ok(allows('10.1.2.3:8787', wildcard, '10.1.2.3'));
+  t.ok(allows('10.1.2.3:8787', wildcard, '::ffff:10.1.2.3'));
+  t.ok(allows('[fd00::5]:8787', wildcard, 'fd00::5'));
+  t.notOk(allows('10.1.2.4:8787', wildcard, '10.1.2.3'));
+  t.notOk(allows('evil.example:8787', wildcard, '10.1.2.3'));
 });
