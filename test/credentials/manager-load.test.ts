@@ -74,3 +74,22 @@ t.test('the environment wins over the file', async (t) => {
   t.equal(upstream, 'openai');
   t.equal(headers?.authorization.reveal(), 'Bearer sk-env');
 });
+
+t.test('an error of another kind is told in words of our own', async (t) => {
+  const { manager, home } = await managedCredential(t);
+  home.store.load = async () => {
+    throw new TypeError('hush');
+  };
+  const error = await failureOf(() => manager.authorize('bearer', true));
+  t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
+  t.equal(error.message, 'the credential cannot be read');
+});
+
+t.test('the JWKS can have another base than the backend', async (t) => {
+  const { manager, emulator } = await managedCredential(t, {
+    authJson: ({ emulator }) => ({ agent_identity: emulator.issueIdentityToken() }),
+    upstream: ({ url }) => ({ jwksBaseUrl: `${url}/elsewhere` }),
+  });
+  await manager.prepare();
+  t.equal(emulator.records[0]?.path, '/elsewhere/agent-identities/jwks');
+});

@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config.ts';
 import { CredentialManager } from '../../src/credentials/manager.ts';
+import type { Emulator } from '../../src/emulator/index.ts';
 import { Secret } from '../../src/secret.ts';
 import { type AuthHome, makeAuthHome } from './auth-home.ts';
 import { type Backend, startBackend } from './backend.ts';
@@ -19,6 +20,8 @@ export interface ManagerOptions {
   /** Value of CODEX_API_KEY. */
   apiKey?: string;
   agentIdentity?: PartialConfig;
+  /** Configuration of the upstream, in place of the emulator's. */
+  upstream?: (emulator: Emulator) => PartialConfig;
 }
 
 /** A credential manager on an emulated backend, not prepared yet. */
@@ -30,8 +33,10 @@ export async function managedCredential(
   const home = makeAuthHome(t, options.authJson?.(backend));
   const captured = captureLog();
   const { agentIdentity = {}, apiKey } = options;
+  const { emulator } = backend;
+  const upstream = { ...emulator.upstream, ...options.upstream?.(emulator) };
   const manager = new CredentialManager({
-    config: resolveConfig({ upstream: backend.emulator.upstream, agentIdentity }),
+    config: resolveConfig({ upstream, agentIdentity }),
     store: home.store,
     http: backend.http,
     now: backend.now,

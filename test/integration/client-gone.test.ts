@@ -13,8 +13,10 @@ t.test('gone while the credential is fetched: no request', async (t) => {
   const config = { agentIdentity: { policy: 'chatgptAuth' } };
   const { url } = await startInFrontOf(t, upstream.origin, { config });
   const agent = await upstream.next();
-  const gone = open(url + RESPONSES, { method: 'POST', headers: { 'x-number': '1' } });
-  gone.request.end('{}');
+  // Without a body, which would be missing now, so that nothing else keeps it back.
+  const headers = { 'x-number': '1', 'content-length': 0 };
+  const gone = open(url + RESPONSES, { method: 'POST', headers });
+  gone.request.end();
   await untilStatus(url, ({ connections }) => connections.http === 1);
   gone.request.destroy();
   await nothingOpen(url);

@@ -53,6 +53,15 @@ for (const status of [201, 204, 304, 400, 401, 403, 404, 409, 418, 424, 429, 500
   });
 }
 
+t.test('a date is not made up', async (t) => {
+  const upstream = await startUpstream(t, (_request, response) => {
+    response.sendDate = false;
+    response.end();
+  });
+  const { url } = await startInFrontOf(t, upstream.origin);
+  t.equal((await send(url + MODELS)).headers.date, undefined);
+});
+
 t.test('compressed and binary bodies keep their bytes', async (t) => {
   for (const bytes of [gzipSync('text'), randomBytes(2_000_000)]) {
     const upstream = await startUpstream(t, (_request, response) => {
