@@ -26,7 +26,7 @@ t.test('idle resolves when the last one ends, or at once', async (t) => {
     idle = true;
   });
   one();
-  await Promise.resolve();
+  await new Promise(setImmediate);
   t.equal(idle, false);
   two();
   await waiting;

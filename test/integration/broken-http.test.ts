@@ -63,6 +63,16 @@ t.test('a client that is told 400 and resets does no harm', async (t) => {
   t.equal((await send(`${url}/livez`)).status, 200);
 });
 
+t.test('a client that sends on after its 400 gets all of it, and an end in order', async (t) => {
+  const upstream = await startUpstream(t);
+  const { port } = await startInFrontOf(t, upstream.origin);
+  const client = await dialTcp(t, port);
+  const sent = once(client, 'finish');
+  client.end(`GET / HTTP/1.1\r\nx: ${'x'.repeat(16 * 1024 * 1024)}`);
+  localError(t, parseAnswer(String(await readAll(client))), 400, 'AUTH_REQUEST_INVALID');
+  await sent;
+});
+
 t.test('requests sent ahead are answered in order', async (t) => {
   const upstream = await startUpstream(t);
   const { port } = await startInFrontOf(t, upstream.origin);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { untilStatus } from '../helpers/eventually.ts';
 import { localError, send } from '../helpers/exchange.ts';
 import { MODELS, makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
@@ -57,4 +58,14 @@ t.test('the probes need none from this machine, but the right host', async (t) =
     const headers = { host: 'evil.example' };
     localError(t, await send(url + path, { headers }), 403, 'AUTH_HOST_NOT_ALLOWED');
   }
+});
+
+t.test('from another machine the status needs one too, life and readiness do not', async (t) => {
+  const { url, sidecar } = await start(t);
+  await untilStatus(url, ({ status }) => status === 'ready');
+  const ask = (path: string, headers = {}) =>
+    sidecar.app.inject({ url: path, headers, remoteAddress: '192.0.2.1' });
+  t.equal((await ask('/auth/status')).headers['x-sidecar-error'], 'AUTH_CLIENT_TOKEN');
+  t.equal((await ask('/auth/status', GOOD[0])).statusCode, 200);
+  for (const path of ['/livez', '/readyz']) t.equal((await ask(path)).statusCode, 200);
 });

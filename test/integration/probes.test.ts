@@ -87,6 +87,23 @@ t.test('draining', async (t) => {
   await checkProbes(t, url, 'draining', 503);
 });
 
+for (const path of ['/auth/status', '/readyz']) {
+  t.test(`${path} tries again what the start could not do`, async (t) => {
+    const upstream = await startUpstream(t);
+    const config = {
+      agentIdentity: { policy: 'chatgptAuth', minRegistrationIntervalSeconds: 0 },
+    };
+    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    (await upstream.next()).response.writeHead(403).end();
+    const registered = upstream.next().then(async (agent) => {
+      agent.response.end('{"agent_runtime_id":"agent-1"}');
+      (await upstream.next()).response.end('{"task_id":"task-1"}');
+    });
+    while ((await send(url + path)).status !== 200);
+    await registered;
+  });
+}
+
 t.test('the counters follow the traffic', async (t) => {
   const { url } = await startStack(t, { credential: loginWithIdentity });
   await send(url + RESPONSES, { method: 'POST' });

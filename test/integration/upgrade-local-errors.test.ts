@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { localError } from '../helpers/exchange.ts';
+import { dialTcp, localError, parseAnswer, readAll } from '../helpers/exchange.ts';
 import { makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
-import { tryUpgrade } from '../helpers/websocket.ts';
+import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
 const ERRORS: [string, string, Record<string, string>, number, string][] = [
   ['a denied route', '/backend-api/wham/remote/control/x', {}, 403, 'AUTH_ROUTE_DENIED'],
@@ -31,3 +32,14 @@ for (const [name, path, headers, status, code] of ERRORS) {
     t.equal(upstream.connections, 0);
   });
 }
+
+t.test('a client that sends on gets the answer, and a connection that ends in order', async (t) => {
+  const upstream = await startUpstream(t);
+  const { port } = await startInFrontOf(t, upstream.origin);
+  const client = await dialTcp(t, port);
+  const sent = once(client, 'finish');
+  client.write(upgradeText('/unknown'));
+  client.end(Buffer.alloc(4 * 1024 * 1024));
+  localError(t, parseAnswer(String(await readAll(client))), 403, 'AUTH_ROUTE_DENIED');
+  await sent;
+});

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
-import { closeOf, dialTcp, localError, readUntil, send } from '../helpers/exchange.ts';
+import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
+import { closeOf, dialTcp, localError, readAll, readUntil, send } from '../helpers/exchange.ts';
 import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { closedPort, startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
@@ -31,12 +31,15 @@ for (const status of [200, 301, 400, 401, 403, 426, 429, 503]) {
 
 t.test('a chunked refusal streams', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { socket } = await upstream.nextUpgrade();
   socket.write('HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n');
   t.match(await readUntil(client, 'one\r\n'), /^HTTP\/1\.1 403 /);
+  // Of a client that did not wait; now it is of no use, and no reason to cut the answer.
+  client.write(Buffer.alloc(1024 * 1024));
+  await untilStandstill(url, () => client.bytesRead);
   socket.write('3\r\ntwo\r\n0\r\n\r\n');
   t.equal(await readUntil(client, '0\r\n\r\n'), '3\r\ntwo\r\n0\r\n\r\n');
 });
@@ -52,6 +55,21 @@ t.test('a client that hangs up in the middle of a refusal frees the upstream', a
   client.destroy();
   await closeOf(socket);
   await untilStatus(url, ({ connections }) => connections.http === 0);
+});
+
+t.test('a refused upgrade is over once it is answered, whenever its client hangs up', async (t) => {
+  const upstream = await startUpstream(t);
+  const config = { upstream: { maxConnections: 1 } };
+  const { url, port } = await startInFrontOf(t, upstream.origin, { config });
+  const client = await dialTcp(t, port);
+  client.write(upgradeText(RESPONSES));
+  const { socket } = await upstream.nextUpgrade();
+  socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n');
+  t.match(String(await readAll(client)), /^HTTP\/1\.1 426 /);
+  const next = send(url + MODELS);
+  (await upstream.next()).response.end('next');
+  t.equal((await next).text, 'next');
+  t.notOk(client.closed);
 });
 
 t.test('an upstream where nobody listens is a 502', async (t) => {
