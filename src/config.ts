@@ -93,15 +93,25 @@ export const ConfigSchema = Type.Object(
       bodyBytes: count(268435456, 'Largest request body'),
       replayBytes: count(16777216, 'Bytes of one body kept for a replay'),
       replayTotalBytes: count(134217728, 'Bytes of all kept bodies'),
-      drainSeconds: count(20, 'Longest wait for running streams at shutdown'),
+      drainSeconds: Type.Integer({
+        minimum: 0,
+        maximum: 86400,
+        default: 20,
+        description: 'Longest wait for running streams at shutdown',
+      }),
     }),
-    metrics: section({ enabled: Type.Boolean({ default: true }) }),
+    metrics: section({
+      enabled: Type.Boolean({
+        default: true,
+        description: 'Kept for later: there are no metrics yet',
+      }),
+    }),
     log: section({
       level: words(
         ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
         'Least severe level that is logged',
       ),
-      audit: text('File of the audit log, or "stdout"'),
+      audit: text('Kept for later: there is no audit log yet; setting it is refused'),
     }),
   },
   { additionalProperties: false, title: 'codex-auth-sidecar configuration' },
@@ -134,6 +144,9 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   for (const [key, value] of Object.entries(config.upstream)) {
     if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }
+  if (config.log.audit !== null) {
+    throw new ConfigError('log.audit cannot be set yet: this version writes no audit log');
+  }
   const { proxy } = config.upstream;
   if (proxy !== null && proxy !== 'env') checkProxy(proxy);
   return deepFreeze(config);
@@ -153,7 +166,8 @@ export function environmentLayer(env: Record<string, string | undefined>): Parti
     agentIdentity: dropUndefined({ policy: value('SIDECAR_AGENT_IDENTITY_POLICY') }),
     upstream: dropUndefined({
       chatgptBaseUrl: value('SIDECAR_CHATGPT_BASE_URL'),
-      authApiBaseUrl: value('CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL'),
+      authApiBaseUrl:
+        value('CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL') ?? value('CODEX_AUTHAPI_BASE_URL'),
       jwksBaseUrl: value('CODEX_AGENT_IDENTITY_JWKS_BASE_URL'),
       oauthTokenUrl: value('CODEX_REFRESH_TOKEN_URL_OVERRIDE'),
     }),

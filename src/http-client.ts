@@ -31,7 +31,12 @@ export class ResponseTooLargeError extends Error {
   }
 }
 
-export function createHttpClient(dispatcher: Dispatcher, userAgent: string): HttpClient {
+/** @param observeDate is told the `Date` header of every answer that is no cached one */
+export function createHttpClient(
+  dispatcher: Dispatcher,
+  userAgent: string,
+  observeDate: (date: string | null) => void = () => undefined,
+): HttpClient {
   return async (request) => {
     const signal = AbortSignal.timeout(request.timeoutMs);
     const { origin, pathname, search } = new URL(request.url);
@@ -48,6 +53,9 @@ export function createHttpClient(dispatcher: Dispatcher, userAgent: string): Htt
       body: request.body === undefined ? null : JSON.stringify(request.body),
       signal,
     });
+    const { date, age } = response.headers;
+    // An answer out of a cache was dated when it went in.
+    observeDate(typeof date === 'string' && age === undefined ? date : null);
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of response.body) {

@@ -1,9 +1,11 @@
-import type { Clock } from './clock.ts';
+import type { BackendClock } from './backend-clock.ts';
+import { type Clock, wholeSeconds } from './clock.ts';
 
 /** What status shows of the requests so far. */
 export interface TrafficSnapshot {
   connections: { http: number; websocket: number };
-  requests: { assertion: number; bearer: number; denied: number };
+  /** `degraded` counts those of `bearer` that should have been an assertion. */
+  requests: { assertion: number; bearer: number; degraded: number; denied: number };
   lastStatus: number | null;
   lastResponseAt: string | null;
   /** Our clock minus the upstream's, in whole seconds; null before the first answer. */
@@ -14,12 +16,14 @@ export interface TrafficSnapshot {
 export class Traffic {
   readonly #now: Clock;
   readonly #connections = { http: 0, websocket: 0 };
-  readonly #requests = { assertion: 0, bearer: 0, denied: 0 };
+  readonly #requests = { assertion: 0, bearer: 0, degraded: 0, denied: 0 };
   #waiters: (() => void)[] = [];
-  #last: { status: number; at: number; date: string | null } | null = null;
+  readonly #backendClock: BackendClock;
+  #last: { status: number; at: number } | null = null;
 
-  constructor(now: Clock) {
+  constructor(now: Clock, backendClock: BackendClock) {
     this.#now = now;
+    this.#backendClock = backendClock;
   }
 
   /** Exchanges and sockets that are open now. */
@@ -45,33 +49,25 @@ export class Traffic {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  request(kind: 'assertion' | 'bearer' | 'denied'): void {
+  request(kind: keyof TrafficSnapshot['requests']): void {
     this.#requests[kind]++;
   }
 
-  answered(status: number, rawHeaders: readonly (Buffer | string)[]): void {
-    this.#last = { status, at: this.#now(), date: headerValue(rawHeaders, 'date') };
+  /** @param header its headers, by lower-case name */
+  answered(status: number, header: (name: string) => string | null): void {
+    this.#last = { status, at: this.#now() };
+    // An answer out of a cache was dated when it went in.
+    if (header('age') === null) this.#backendClock.observe(header('date'));
   }
 
   snapshot(): TrafficSnapshot {
     const last = this.#last;
-    const upstreamTime = last?.date ? Date.parse(last.date) : Number.NaN;
     return {
       connections: { ...this.#connections },
       requests: { ...this.#requests },
       lastStatus: last?.status ?? null,
-      lastResponseAt: last ? new Date(last.at).toISOString() : null,
-      clockSkewSeconds:
-        last && !Number.isNaN(upstreamTime)
-          ? Math.floor(last.at / 1000) - Math.floor(upstreamTime / 1000)
-          : null,
+      lastResponseAt: last ? wholeSeconds(last.at) : null,
+      clockSkewSeconds: this.#backendClock.skewSeconds,
     };
   }
-}
-
-function headerValue(raw: readonly (Buffer | string)[], name: string): string | null {
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (String(raw[i]).toLowerCase() === name) return String(raw[i + 1]);
-  }
-  return null;
 }

@@ -57,7 +57,7 @@ export function decodeIdentityToken(token: Secret, nowMs: number): IdentityToken
       requiredString(payload, 'agent_private_key'),
       `${FIELD} claim agent_private_key`,
     ),
-    accountId: requiredString(payload, 'account_id'),
+    accountId: headerString(payload, 'account_id'),
     userId: requiredString(payload, 'chatgpt_user_id'),
     email: optionalString(payload, 'email'),
     planType: normalizePlanType(required(payload, 'plan_type')),
@@ -124,6 +124,13 @@ function requiredString(payload: JWTPayload, name: string): string {
     throw invalid(`claim ${name}`, 'must be a non-empty string');
   }
   return value;
+}
+
+/** For a value that goes into a header. */
+function headerString(payload: JWTPayload, name: string): string {
+  const value = requiredString(payload, name);
+  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  throw invalid(name, 'holds a character that a header cannot carry');
 }
 
 function optionalString(payload: JWTPayload, name: string): string | null {

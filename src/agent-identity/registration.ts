@@ -32,6 +32,8 @@ const MAX_ATTEMPTS = 3;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const ERROR_EXCERPT = 512;
 const FIRST_DELAY_MS = 250;
+/** No attempt takes longer than this, so a clock that moved further was set by the answer. */
+const CLOCK_JUMP_MS = 30_000;
 
 /**
  * Registers the public key of a new agent for the account of `accessToken`
@@ -122,9 +124,13 @@ async function postWithRetries(
   makeAttempt: () => Attempt,
 ): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
+    const stampedAt = api.now();
     const outcome = await post(api, what, makeAttempt());
     if (!(outcome instanceof RegistrationError)) return parseAnswer(what, outcome);
-    if (attempt === MAX_ATTEMPTS || !isRetryableRegistration(outcome.status)) throw outcome;
+    // The answer itself may have shown that the timestamp was wrong.
+    const clockMoved = Math.abs(api.now() - stampedAt) > CLOCK_JUMP_MS;
+    const retryable = isRetryableRegistration(outcome.status) || clockMoved;
+    if (attempt === MAX_ATTEMPTS || !retryable) throw outcome;
     await api.sleep(FIRST_DELAY_MS * 2 ** (attempt - 1));
   }
 }
@@ -144,11 +150,18 @@ async function post(
     return new RegistrationError(`${what}: ${problem}: ${messageOf(cause)}`, status, cause);
   }
   if (response.status >= 200 && response.status < 300) return response;
-  const excerpt = response.text.slice(0, ERROR_EXCERPT);
+  const excerpt = withoutCredentials(response.text, attempt).slice(0, ERROR_EXCERPT);
   return new RegistrationError(
     `${what}: AuthAPI answered ${response.status}: ${excerpt}`,
     response.status,
   );
+}
+
+/** Whoever stands in between may quote the request; its credential must not get any further. */
+function withoutCredentials(text: string, { headers }: Attempt): string {
+  const token = headers.authorization?.replace(/^Bearer /, '');
+  const clean = token ? text.replaceAll(token, '[redacted]') : text;
+  return clean.replaceAll(/\b(bearer|agentassertion)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]');
 }
 
 function parseAnswer(what: string, response: TextResponse): Answer {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { invalidCredential } from '../errors.ts';
+import { invalidCredential, SidecarError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
 export type JsonObject = { [key: string]: unknown };
@@ -55,6 +55,8 @@ export class AuthDocument {
   readonly tokens: StoredTokens | null;
   readonly identityToken: Secret | null;
   readonly identityRecord: IdentityRecord | null;
+  /** Why a record beside ChatGPT tokens cannot be read; it counts as absent, and is replaced. */
+  readonly recordProblem: SidecarError | null;
   readonly personalAccessToken: Secret | null;
   readonly lastRefresh: string | null;
 
@@ -66,7 +68,10 @@ export class AuthDocument {
     this.lastRefresh = textAt(raw, 'last_refresh');
     const identity = raw.agent_identity;
     this.identityToken = typeof identity === 'string' ? secretAt(raw, 'agent_identity') : null;
-    this.identityRecord = isObject(identity) ? readRecord(identity) : null;
+    const record = isObject(identity) ? tryRecord(identity) : null;
+    this.identityRecord = record instanceof SidecarError ? null : record;
+    this.recordProblem = record instanceof SidecarError ? record : null;
+    if (this.recordProblem && !this.tokens) throw this.recordProblem;
     if (!isAbsent(identity) && typeof identity !== 'string' && !isObject(identity)) {
       throw invalid('agent_identity', 'must be a JWT or a record');
     }
@@ -79,6 +84,16 @@ export class AuthDocument {
   }
 
   /**
+   * The change that replaces some fields of `tokens`; the others stay, known or not. Absent values
+   * keep the old ones.
+   */
+  tokensChange(fresh: { [field: string]: string | null }): JsonObject {
+    const old = isObject(this.#raw.tokens) ? this.#raw.tokens : {};
+    const present = Object.entries(fresh).filter(([, value]) => value !== null);
+    return { tokens: { ...old, ...Object.fromEntries(present) } };
+  }
+
+  /**
    * The change that stores a record. Fields of the stored one that are not known here stay, unless
    * it is the record of another agent.
    */
@@ -86,6 +101,19 @@ export class AuthDocument {
     const same = this.identityRecord?.agentRuntimeId === record.agentRuntimeId;
     const kept = same ? (this.#raw.agent_identity as JsonObject) : {};
     return { agent_identity: { ...kept, ...encodeIdentityRecord(record) } };
+  }
+
+  /** Whether these top-level fields hold the same in `other`. */
+  agreesWith(other: AuthDocument, fields: readonly string[]): boolean {
+    const text = (raw: JsonObject) => JSON.stringify(fields.map((name) => raw[name]));
+    return text(this.#raw) === text(other.#raw);
+  }
+
+  /** Whether nobody is signed in here, as after a logout. */
+  get isEmpty(): boolean {
+    const { apiKey, tokens, identityToken, identityRecord, personalAccessToken } = this;
+    const anything = apiKey ?? tokens ?? identityToken ?? identityRecord ?? personalAccessToken;
+    return anything === null && isAbsent(this.#raw.auth_mode);
   }
 
   toJSON(): string {
@@ -108,6 +136,11 @@ export class AuthDocument {
 
 /** @throws SidecarError AUTH_CREDENTIAL_INVALID naming the field */
 export function parseAuthDocument(text: string): AuthDocument {
+  return new AuthDocument(parseJsonObject(text));
+}
+
+/** @throws SidecarError AUTH_CREDENTIAL_INVALID */
+export function parseJsonObject(text: string): JsonObject {
   let raw: unknown;
   try {
     raw = JSON.parse(text);
@@ -116,7 +149,7 @@ export function parseAuthDocument(text: string): AuthDocument {
     throw invalidCredential('auth.json', 'is not valid JSON; sign in again or repair the file');
   }
   if (!isObject(raw)) throw invalidCredential('auth.json', 'is not a JSON object');
-  return new AuthDocument(raw);
+  return raw;
 }
 
 /** The JSON form of a record, with the field names of Codex. */
@@ -157,6 +190,15 @@ function readTokens(value: unknown): StoredTokens | null {
     refreshToken: secretAt(value, 'refresh_token', 'tokens.'),
     accountId: headerTextAt(value, 'account_id', 'tokens.'),
   };
+}
+
+function tryRecord(value: JsonObject): IdentityRecord | SidecarError {
+  try {
+    return readRecord(value);
+  } catch (error) {
+    if (error instanceof SidecarError) return error;
+    throw error;
+  }
 }
 
 function readRecord(value: JsonObject): IdentityRecord {

@@ -4,25 +4,39 @@ import { type FSWatcher, unwatchFile, watch, watchFile } from 'node:fs';
 export type StopWatching = () => void;
 
 const POLL_MS = 5_000;
+/** One replacement of a file makes several events. */
+const SETTLE_MS = 50;
 
 /**
- * Calls back whenever the file at `path` may have changed, also when it is replaced by rename or
- * through a link of a parent folder, as Kubernetes does with mounted secrets. Folder events come
- * first where the system has them; a slow poll of the file's status finds what they miss.
+ * Calls back after the file at `path` may have changed, also when it is replaced by rename or
+ * through a link in its folder, as Kubernetes does with mounted secrets. Events of the folder come
+ * first, where the file system has them; a slow poll of the file finds what they miss.
  */
 export function watchPath(path: string, folder: string, changed: () => void): StopWatching {
-  let watcher: FSWatcher | null = null;
-  try {
-    watcher = watch(folder, { persistent: false }, () => changed());
-    // The folder may be removed; the poll goes on.
-    watcher.on('error', () => watcher?.close());
-  } catch {
-    // No such folder yet, or no events on this file system: the poll remains.
-  }
-  const poll = () => changed();
-  watchFile(path, { persistent: false, interval: POLL_MS }, poll);
+  let timer: NodeJS.Timeout | null = null;
+  const settle = () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      changed();
+    }, SETTLE_MS).unref();
+  };
+  const watcher = watchFolder(folder, settle);
+  watchFile(path, { persistent: false, interval: POLL_MS }, settle);
   return () => {
     watcher?.close();
-    unwatchFile(path, poll);
+    unwatchFile(path, settle);
+    if (timer) clearTimeout(timer);
   };
+}
+
+/** null where there is no such folder yet, or where the file system has no events. */
+function watchFolder(folder: string, changed: () => void): FSWatcher | null {
+  try {
+    const watcher = watch(folder, { persistent: false }, changed);
+    // The folder may be removed; the poll goes on.
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return null;
+  }
 }

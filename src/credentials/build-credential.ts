@@ -2,15 +2,19 @@ import type { AuthApi } from '../agent-identity/registration.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import { invalidCredential } from '../errors.ts';
 import type { HttpClient } from '../http-client.ts';
 import type { Logger } from '../logger.ts';
+import { CODEX_CLIENT_ID } from '../oauth/token-endpoint.ts';
 import { normalizePlanType } from '../plan-type.ts';
 import { AgentIdentityProvider } from './agent-identity-provider.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
 import { readChatGptLogin } from './chatgpt-login.ts';
+import { ChatGptSession } from './chatgpt-session.ts';
+import { chatGptFingerprint, fingerprintOf, recordFingerprint } from './fingerprint.ts';
 import { type IdentityOrigin, IdentityTokenOrigin } from './identity-origin.ts';
+import { PersonalAccessToken } from './personal-access-token.ts';
 import { RegisteredOrigin } from './registered-origin.ts';
+import type { Schedule } from './schedule.ts';
 import type { Selection } from './select.ts';
 import { StaticBearer } from './static-bearer.ts';
 import type { Credential } from './types.ts';
@@ -20,35 +24,65 @@ export interface CredentialDeps {
   store: AuthStore;
   http: HttpClient;
   now: Clock;
+  /** Time as the backend sees it; stamps assertions and registrations. */
+  backendNow: Clock;
+  schedule: Schedule;
   sleep: (ms: number) => Promise<void>;
   log: Logger;
   version: string;
   platform: string;
+  /** `CODEX_APP_SERVER_LOGIN_CLIENT_ID`; null means Codex's own. */
+  oauthClientId: string | null;
+}
+
+/** Outlives the credential that it was made for: its tokens may be newer than those of the file. */
+export interface KeptSession {
+  session: ChatGptSession | null;
 }
 
 /**
  * Makes the providers of a selected credential.
+ * @param kept the session of the login so far, which goes on for the same login
  * @throws SidecarError AUTH_CREDENTIAL_INVALID
  */
-export function buildCredential(selection: Selection, deps: CredentialDeps): Credential {
+export function buildCredential(
+  selection: Selection,
+  deps: CredentialDeps,
+  kept: KeptSession,
+): Credential {
   switch (selection.kind) {
     case 'apikey': {
       const account = { id: null, email: null, planType: null, fedramp: false };
       const bearer = new StaticBearer(selection.key, null, false);
-      return { mode: 'apikey', account, bearer, assertion: null };
+      return { ...constant(selection), mode: 'apikey', account, bearer, assertion: null };
     }
-    case 'personalAccessToken':
-      throw invalidCredential(
-        selection.from,
-        'holds a personal access token (at-…), which this version cannot use yet',
-      );
+    case 'personalAccessToken': {
+      const { http, now } = deps;
+      const { authApiBaseUrl } = deps.config.upstream;
+      const { from } = selection;
+      const bearer = new PersonalAccessToken(selection.token, { authApiBaseUrl, http, now, from });
+      const { account } = bearer;
+      return {
+        ...constant(selection),
+        mode: 'personalAccessToken',
+        account,
+        bearer,
+        assertion: null,
+      };
+    }
     case 'identityToken':
       return fromIdentityToken(selection, deps);
     case 'identityRecord':
       return fromIdentityRecord(selection, deps);
     case 'chatgpt':
-      return fromChatGptLogin(selection, deps);
+      return fromChatGptLogin(selection, deps, kept);
   }
+}
+
+/** For credentials that stay what they were selected as. */
+function constant(selection: Selection): Pick<Credential, 'from' | 'fingerprint'> {
+  const fingerprint = fingerprintOf(selection, false);
+  return { from: selection.from, fingerprint: () => fingerprint };
 }
 
 type Selected<Kind extends Selection['kind']> = Extract<Selection, { kind: Kind }>;
@@ -63,6 +97,7 @@ function fromIdentityToken(selection: Selected<'identityToken'>, deps: Credentia
   });
   const { accountId, email, planType, fedramp } = origin.claims;
   return {
+    ...constant(selection),
     mode: 'agentIdentity',
     account: { id: accountId, email, planType, fedramp },
     bearer: null,
@@ -75,7 +110,10 @@ function fromIdentityRecord(
   deps: CredentialDeps,
 ): Credential {
   const { record } = selection;
+  const origin = registeredOrigin(null, record, deps);
   return {
+    from: selection.from,
+    fingerprint: () => recordFingerprint(origin.stored),
     mode: 'agentIdentity',
     account: {
       id: record.accountId,
@@ -84,30 +122,55 @@ function fromIdentityRecord(
       fedramp: record.fedramp,
     },
     bearer: null,
-    assertion: provider(registeredOrigin(null, selection.record, deps), deps),
+    assertion: provider(origin, deps),
   };
 }
 
-function fromChatGptLogin(selection: Selected<'chatgpt'>, deps: CredentialDeps): Credential {
-  const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
-  const withIdentity = deps.config.agentIdentity.policy === 'chatgptAuth';
+function fromChatGptLogin(
+  selection: Selected<'chatgpt'>,
+  deps: CredentialDeps,
+  kept: KeptSession,
+): Credential {
+  const { now, backendNow, schedule, config, log } = deps;
+  if (selection.recordProblem) {
+    log.warn({ err: selection.recordProblem }, 'the stored identity cannot be read');
+  }
+  const session = kept.session?.holds(selection.tokens)
+    ? kept.session
+    : chatGptSession(selection, deps);
+  kept.session = session;
+  const origin =
+    config.agentIdentity.policy === 'chatgptAuth'
+      ? registeredOrigin(session, selection.record, deps)
+      : null;
   return {
+    from: selection.from,
+    fingerprint: () => chatGptFingerprint(selection.mode, session.stored, origin?.stored ?? null),
     mode: selection.mode,
-    account: login.account,
-    bearer: new ChatGptBearer(login, deps.now),
-    assertion: withIdentity
-      ? provider(registeredOrigin(login, selection.record, deps), deps)
-      : null,
+    get account() {
+      return session.login.account;
+    },
+    bearer: new ChatGptBearer(session, { now, backendNow, schedule }),
+    assertion: origin ? provider(origin, deps) : null,
   };
+}
+
+function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): ChatGptSession {
+  const { store, now, backendNow, log, http, config } = deps;
+  const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
+  const { oauthTokenUrl: tokenUrl, oauthRevokeUrl: revokeUrl } = config.upstream;
+  const clientId = deps.oauthClientId ?? CODEX_CLIENT_ID;
+  const oauth = { tokenUrl, revokeUrl, clientId, http };
+  return new ChatGptSession(login, { store, now, backendNow, log, oauth });
 }
 
 function registeredOrigin(
-  login: ConstructorParameters<typeof RegisteredOrigin>[0],
+  session: ConstructorParameters<typeof RegisteredOrigin>[0],
   record: ConstructorParameters<typeof RegisteredOrigin>[1],
   deps: CredentialDeps,
 ): RegisteredOrigin {
   const { store, log, version, platform } = deps;
-  return new RegisteredOrigin(login, record, {
+  return new RegisteredOrigin(session, record, {
     store,
     log,
     version,
@@ -118,10 +181,11 @@ function registeredOrigin(
 
 function provider(origin: IdentityOrigin, deps: CredentialDeps): AgentIdentityProvider {
   const pauseMs = deps.config.agentIdentity.minRegistrationIntervalSeconds * 1000;
-  return new AgentIdentityProvider(origin, deps.now, pauseMs);
+  const { now, backendNow, log } = deps;
+  return new AgentIdentityProvider(origin, { now, backendNow, log, pauseMs });
 }
 
 function authApi(deps: CredentialDeps): AuthApi {
-  const { http, now, sleep } = deps;
-  return { baseUrl: deps.config.upstream.authApiBaseUrl, http, now, sleep };
+  const { http, backendNow, sleep } = deps;
+  return { baseUrl: deps.config.upstream.authApiBaseUrl, http, now: backendNow, sleep };
 }

@@ -1,53 +1,137 @@
 import type { Clock } from '../clock.ts';
-import { invalidCredential, type SidecarError } from '../errors.ts';
-import type { ChatGptLogin } from './chatgpt-login.ts';
+import { SidecarError } from '../errors.ts';
+import type { ChatGptSession } from './chatgpt-session.ts';
+import type { Schedule } from './schedule.ts';
 import { bearerHeaders } from './static-bearer.ts';
-import type { AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
+import type { AuthHeaders, BearerProvider, BearerState, BearerStatus } from './types.ts';
 
-/** How long before its end an access token counts as expiring (Codex: 5 minutes). */
-export const EXPIRY_MARGIN_MS = 5 * 60_000;
+export interface ChatGptBearerDeps {
+  now: Clock;
+  /** Time as the backend sees it; what an expiry is compared with. */
+  backendNow: Clock;
+  schedule: Schedule;
+}
 
-/** The access token of a ChatGPT login. */
+/** Several sidecars on one login should not wake in the same second. */
+const JITTER_MS = 60_000;
+/** Pause between two background tries while the token still lives. */
+const RETRY_MS = 15_000;
+/** A path that refuses every token must not lead to a refresh at each of its requests. */
+const MAX_REFUSALS = 3;
+const REFUSALS_MS = 60_000;
+
+/** The access token of a ChatGPT login, renewed before its end and when it is refused. */
 export class ChatGptBearer implements BearerProvider {
-  readonly #login: ChatGptLogin;
-  readonly #now: Clock;
-  readonly #headers: AuthHeaders;
+  readonly #session: ChatGptSession;
+  readonly #deps: ChatGptBearerDeps;
+  #headers: AuthHeaders;
+  #accessToken: ChatGptSession['login']['accessToken'];
+  #cancelTimer: () => void = () => undefined;
+  #disposed = false;
+  /** When refused tokens were renewed; milliseconds since the epoch. */
+  #refusals: number[] = [];
 
-  constructor(login: ChatGptLogin, now: Clock) {
-    this.#login = login;
-    this.#now = now;
-    this.#headers = bearerHeaders(login.accessToken, login.account.id, login.account.fedramp);
+  constructor(session: ChatGptSession, deps: ChatGptBearerDeps) {
+    this.#session = session;
+    this.#deps = deps;
+    this.#accessToken = session.login.accessToken;
+    this.#headers = headersOf(session);
+    this.#arm();
   }
 
-  headers(): AuthHeaders {
-    if (this.#isExpired()) throw this.#expiredError();
-    return this.#headers;
+  headers(): AuthHeaders | Promise<AuthHeaders> {
+    if (!this.#session.isExpired()) return this.#current();
+    return this.#session.renew(this.#accessToken).then(() => this.#current());
   }
 
   isReady(): boolean {
-    return !this.#isExpired();
+    return !this.#session.isExpired();
   }
 
-  async prepare(): Promise<void> {}
+  async prepare(): Promise<void> {
+    if (this.#session.isExpired()) await this.#renewQuietly();
+  }
+
+  async rejected(used: AuthHeaders): Promise<boolean> {
+    if (used !== this.#current()) return true;
+    if (this.#session.isRefreshing || this.#mayRenewRefused()) await this.#renewQuietly();
+    return used !== this.#current();
+  }
 
   status(): BearerStatus {
-    const { expiresAt, lastRefresh } = this.#login;
-    const expiring = expiresAt !== null && expiresAt - EXPIRY_MARGIN_MS <= this.#now();
+    const { expiresAt, lastRefresh } = this.#session.login;
     return {
-      state: this.#isExpired() ? 'failed' : expiring ? 'expiring' : 'valid',
+      state: this.#state(),
       expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
       lastRefreshAt: lastRefresh,
-      lastError: this.#isExpired() ? this.#expiredError().message : null,
+      lastError: this.#session.lastError,
     };
   }
 
-  #isExpired(): boolean {
-    const { expiresAt } = this.#login;
-    return expiresAt !== null && expiresAt <= this.#now();
+  dispose(): void {
+    this.#disposed = true;
+    this.#cancelTimer();
   }
 
-  #expiredError(): SidecarError {
-    const at = new Date(this.#login.expiresAt ?? 0).toISOString();
-    return invalidCredential('auth.json tokens.access_token', `expired at ${at}; sign in again`);
+  #state(): BearerState {
+    if (this.#session.isRefreshing) return 'refreshing';
+    if (this.#session.isExpired()) return 'failed';
+    const dueAt = this.#session.dueAt();
+    return dueAt !== null && dueAt <= this.#deps.backendNow() ? 'expiring' : 'valid';
   }
+
+  #mayRenewRefused(): boolean {
+    const now = this.#deps.now();
+    this.#refusals = this.#refusals.filter((at) => now - at < REFUSALS_MS);
+    if (this.#refusals.length >= MAX_REFUSALS) return false;
+    this.#refusals.push(now);
+    return true;
+  }
+
+  /** Headers of the session's token; a new object only for a new token. */
+  #current(): AuthHeaders {
+    const { accessToken } = this.#session.login;
+    if (accessToken === this.#accessToken) return this.#headers;
+    const changed = !accessToken.equals(this.#accessToken);
+    this.#accessToken = accessToken;
+    if (changed) {
+      this.#headers = headersOf(this.#session);
+      this.#arm();
+    }
+    return this.#headers;
+  }
+
+  async #renewQuietly(): Promise<void> {
+    try {
+      await this.#session.renew(this.#accessToken);
+    } catch (error) {
+      // The session has logged it and shows it in its status.
+      if (!(error instanceof SidecarError)) throw error;
+    }
+    this.#current();
+  }
+
+  #arm(): void {
+    this.#cancelTimer();
+    const dueAt = this.#session.dueAt();
+    if (dueAt === null || this.#session.isOver() || this.#disposed) return;
+    const jitter = Math.random() * JITTER_MS;
+    const delayMs = Math.max(0, dueAt - jitter - this.#deps.backendNow());
+    this.#cancelTimer = this.#deps.schedule(delayMs, () => void this.#renewInTime());
+  }
+
+  async #renewInTime(): Promise<void> {
+    const dueAt = this.#session.dueAt();
+    // A timer has a longest delay; one that came early is set again.
+    if (dueAt !== null && dueAt - JITTER_MS > this.#deps.backendNow()) return this.#arm();
+    const before = this.#headers;
+    await this.#renewQuietly();
+    if (this.#current() !== before || this.#session.isOver() || this.#disposed) return;
+    this.#cancelTimer = this.#deps.schedule(RETRY_MS, () => void this.#renewInTime());
+  }
+}
+
+function headersOf(session: ChatGptSession): AuthHeaders {
+  const { accessToken, account } = session.login;
+  return bearerHeaders(accessToken, account.id, account.fedramp);
 }

@@ -1,4 +1,4 @@
-import type { StoredTokens } from '../auth-store/auth-document.ts';
+import { isHeaderText, NO_HEADER_TEXT, type StoredTokens } from '../auth-store/auth-document.ts';
 import { invalidCredential } from '../errors.ts';
 import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Secret } from '../secret.ts';
@@ -7,6 +7,8 @@ import type { Account } from './types.ts';
 /** A ChatGPT login as the providers need it. */
 export interface ChatGptLogin {
   accessToken: Secret;
+  refreshToken: Secret | null;
+  idToken: Secret | null;
   account: Account & { id: string };
   userId: string | null;
   /** Milliseconds since the epoch; null when the access token does not say. */
@@ -24,11 +26,16 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
   const id = tokens.idToken ? readChatGptClaims(tokens.idToken.reveal()) : null;
   if (tokens.idToken && !id) throw invalidCredential('auth.json tokens.id_token', 'is not a JWT');
   const accountId = tokens.accountId ?? id?.accountId ?? access.accountId;
+  if (accountId && !isHeaderText(accountId)) {
+    throw invalidCredential('auth.json tokens.account_id', NO_HEADER_TEXT);
+  }
   if (!accountId) {
     throw invalidCredential('auth.json tokens.account_id', 'is missing, and no token names one');
   }
   return {
     accessToken: tokens.accessToken,
+    refreshToken: tokens.refreshToken,
+    idToken: tokens.idToken,
     account: {
       id: accountId,
       email: id?.email ?? access.email,

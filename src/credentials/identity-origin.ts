@@ -35,6 +35,8 @@ export interface IdentityOrigin {
   establishNow(): RunIdentity | null;
   /** Verifies or registers what is missing. The caller sees to it that only one runs at a time. */
   establish(): Promise<RunIdentity>;
+  /** A run task other than the rejected one: one that the store holds by now, or a new one. */
+  renew(rejectedTaskId: string): Promise<RunIdentity>;
 }
 
 const JWKS_TIMEOUT_MS = 10_000;
@@ -74,8 +76,12 @@ export class IdentityTokenOrigin implements IdentityOrigin {
   }
 
   async establish(): Promise<RunIdentity> {
-    const { agentRuntimeId, key, accountId, fedramp } = this.claims;
     await this.#verify();
+    return this.renew();
+  }
+
+  async renew(): Promise<RunIdentity> {
+    const { agentRuntimeId, key, accountId, fedramp } = this.claims;
     const taskId = await registerTask(this.#deps.authApi, { agentRuntimeId, key });
     const taskRegisteredAt = this.#deps.now();
     return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };

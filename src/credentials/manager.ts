@@ -1,12 +1,16 @@
-import type { RouteAuth } from '../config.ts';
+import { type Config, ConfigError, type RouteAuth } from '../config.ts';
 import { SidecarError } from '../errors.ts';
-import { buildCredential, type CredentialDeps } from './build-credential.ts';
+import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { type Decision, decide } from './policy.ts';
+import type { Rejection } from './rejection.ts';
 import { type EnvironmentCredentials, selectCredential } from './select.ts';
 import type {
   Account,
+  AssertionProvider,
   AuthHeaders,
   AuthMode,
+  BearerProvider,
   BearerStatus,
   Credential,
   IdentityStatus,
@@ -16,10 +20,16 @@ import type {
 export interface Authorization {
   upstream: Decision['upstream'];
   headers: AuthHeaders | null;
+  /** Who made the headers; null when there are none. */
+  provider: BearerProvider | AssertionProvider | null;
+  /** The bearer in place of an assertion that cannot be had (`onUnavailable: bearer`). */
+  degraded: boolean;
 }
 
 /** What status and health show of the credential; holds no secret. */
 export interface CredentialSnapshot {
+  /** Place that the credential comes from; null without one. */
+  from: string | null;
   /** `starting` until the first load has ended. */
   state: 'starting' | 'ready' | 'waiting' | 'degraded' | 'unauthenticated' | 'failed';
   mode: AuthMode | null;
@@ -30,7 +40,10 @@ export interface CredentialSnapshot {
   error: SidecarError | null;
 }
 
-export type ManagerDeps = CredentialDeps & { environment: EnvironmentCredentials };
+export type ManagerDeps = CredentialDeps & {
+  /** Asked at every load: mounted secrets change while we run. */
+  environment: () => Promise<EnvironmentCredentials>;
+};
 
 const NO_BEARER: BearerStatus = {
   state: 'none',
@@ -51,11 +64,17 @@ const NO_IDENTITY: IdentityStatus = {
 
 /** Holds the current credential and answers what a request of a route kind carries upstream. */
 export class CredentialManager {
-  readonly #deps: ManagerDeps;
+  #deps: ManagerDeps;
   #credential: Credential | null = null;
   #failure: SidecarError | null = null;
-  #loading: Promise<void> | null = null;
+  #loading: Promise<SidecarError | null> | null = null;
+  /** The fallback is on and was logged. */
   #degraded = false;
+  /** The credential was built for settings that are no longer in force. */
+  #stale = false;
+  #disposed = false;
+  readonly #kept: KeptSession = { session: null };
+  readonly #refused = new WeakSet<AuthHeaders>();
 
   constructor(deps: ManagerDeps) {
     this.#deps = deps;
@@ -67,6 +86,7 @@ export class CredentialManager {
    */
   async prepare(): Promise<void> {
     if (!this.#credential) await this.#load();
+    await this.#credential?.bearer?.prepare();
     await this.#credential?.assertion?.prepare();
   }
 
@@ -75,29 +95,76 @@ export class CredentialManager {
    * @throws SidecarError, or rejects with one
    */
   authorize(auth: RouteAuth, modelRoute: boolean): Authorization | Promise<Authorization> {
-    if (!this.#credential) return this.#loadAndAuthorize(auth, modelRoute);
     const credential = this.#credential;
+    if (!credential) return this.#loadAndAuthorize(auth, modelRoute);
     const { inject, upstream } = decide(auth, modelRoute, abilities(credential));
-    if (inject === 'none') return { upstream, headers: null };
+    if (inject === 'none') return { upstream, headers: null, provider: null, degraded: false };
     const provider = inject === 'assertion' ? credential.assertion : credential.bearer;
     if (!provider) throw new SidecarError('SIDECAR_INTERNAL', `no provider for ${inject}`);
     const headers = provider.headers();
     if (!(headers instanceof Promise)) {
       if (inject === 'assertion') this.#degraded = false;
-      return { upstream, headers };
+      return { upstream, headers, provider, degraded: false };
     }
     return headers.then(
-      (ready) => {
-        if (inject === 'assertion') this.#degraded = false;
-        return { upstream, headers: ready };
-      },
-      (error: unknown) => ({ upstream, headers: this.#fallback(credential, error) }),
+      (ready) => ({ upstream, headers: ready, provider, degraded: false }),
+      (error: unknown) => this.#fallback(credential, inject, error),
     );
+  }
+
+  /**
+   * The upstream refused what `authorization` carried. Never rejects.
+   * @returns whether one more try makes sense; it needs a new authorization
+   */
+  async rejected(authorization: Authorization, rejection: Rejection): Promise<boolean> {
+    const { provider, headers } = authorization;
+    if (!provider || !headers) return false;
+    const credential = this.#credential;
+    // Replaced in the meantime, e.g. by a new login in the file.
+    if (provider !== credential?.bearer && provider !== credential?.assertion) {
+      return credential !== null;
+    }
+    // Many requests carry the same headers, and may all be refused at once.
+    if (!this.#refused.has(headers)) {
+      this.#refused.add(headers);
+      const { kind } = headers;
+      this.#deps.log.warn({ kind, code: rejection.code }, 'the upstream refused the credential');
+    }
+    return provider.rejected(headers, rejection);
+  }
+
+  /** A WebSocket that carried `authorization` was closed the way a rejection closes it. */
+  suspect({ provider, headers }: Authorization): void {
+    if (headers && provider === this.#credential?.assertion) provider?.suspect?.(headers);
+  }
+
+  /**
+   * Reads the credential again. What is unusable leaves the old credential in place; what is gone
+   * takes it away. Never rejects.
+   * @param config what is in force from now on
+   * @returns why the old credential stays; null when the stored one is in use
+   */
+  async reload(config: Config = this.#deps.config): Promise<SidecarError | null> {
+    await this.#loading;
+    if (JSON.stringify(config.agentIdentity) !== JSON.stringify(this.#deps.config.agentIdentity)) {
+      this.#stale = true;
+    }
+    this.#deps = { ...this.#deps, config };
+    const failure = await this.#load();
+    await this.prepare();
+    return failure;
+  }
+
+  /** Ends all timers; a load that is under way changes nothing any more. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#replace(null);
   }
 
   snapshot(): CredentialSnapshot {
     const credential = this.#credential;
     return {
+      from: credential?.from ?? null,
       state: this.#state(),
       mode: credential?.mode ?? null,
       account: credential?.account ?? null,
@@ -113,66 +180,100 @@ export class CredentialManager {
       return this.#failure.code === 'AUTH_NOT_CONFIGURED' ? 'unauthenticated' : 'failed';
     }
     const { bearer, assertion } = this.#credential;
-    const bearerReady = bearer?.isReady() ?? true;
-    if (!assertion || assertion.isReady()) return bearerReady ? 'ready' : 'failed';
-    if (assertion.status().state === 'registering') return 'waiting';
-    return this.#degraded && bearerReady ? 'degraded' : 'failed';
+    if (bearer && !bearer.isReady()) {
+      if (assertion?.isReady()) return 'degraded';
+      return bearer.status().state === 'refreshing' ? 'waiting' : 'failed';
+    }
+    if (!assertion || assertion.isReady()) {
+      const troubled = this.#failure !== null || bearer?.status().lastError != null;
+      return troubled ? 'degraded' : 'ready';
+    }
+    if (bearer && this.#mayDegrade() && assertion.isUnavailable()) return 'degraded';
+    return assertion.status().state === 'registering' ? 'waiting' : 'failed';
   }
 
   async #loadAndAuthorize(auth: RouteAuth, modelRoute: boolean): Promise<Authorization> {
     if (auth === 'none' || auth === 'deny') {
       const nobody = { mode: 'chatgpt', bearer: false, assertion: false } as const;
-      return { upstream: decide(auth, modelRoute, nobody).upstream, headers: null };
+      const { upstream } = decide(auth, modelRoute, nobody);
+      return { upstream, headers: null, provider: null, degraded: false };
     }
-    await this.#load();
+    const failure = await this.#load();
     if (this.#credential) return this.authorize(auth, modelRoute);
-    throw this.#failure ?? new SidecarError('AUTH_NOT_CONFIGURED', 'no credential');
+    throw failure ?? new SidecarError('AUTH_NOT_CONFIGURED', 'no credential');
   }
 
-  #load(): Promise<void> {
+  #load(): Promise<SidecarError | null> {
     this.#loading ??= this.#loadOnce().finally(() => {
       this.#loading = null;
     });
     return this.#loading;
   }
 
-  async #loadOnce(): Promise<void> {
-    const { store, environment, log } = this.#deps;
+  async #loadOnce(): Promise<SidecarError | null> {
+    const { store, environment, log, config } = this.#deps;
     try {
-      const selection = await selectCredential(environment, () => store.load());
-      this.#credential = buildCredential(selection, this.#deps);
+      const selection = await selectCredential(await environment(), () => store.load());
+      const withRecord = config.agentIdentity.policy === 'chatgptAuth';
+      if (this.#disposed) return null;
+      const fingerprint = fingerprintOf(selection, withRecord);
+      if (this.#stale || this.#credential?.fingerprint() !== fingerprint) {
+        this.#replace(buildCredential(selection, this.#deps, this.#kept));
+        this.#stale = false;
+        log.info({ mode: this.#credential?.mode, from: selection.from }, 'credential loaded');
+      }
       this.#failure = null;
-      log.info({ mode: this.#credential.mode, from: selection.from }, 'credential loaded');
     } catch (error) {
-      const failure =
-        error instanceof SidecarError
-          ? error
-          : new SidecarError('AUTH_CREDENTIAL_INVALID', 'the credential cannot be read', {
-              cause: error,
-            });
+      const failure = asSidecarError(error);
       // A probe asks again and again; the log says it once.
       if (failure.message !== this.#failure?.message) {
-        log.warn({ code: failure.code }, failure.message);
+        log.warn({ code: failure.code, kept: this.#credential !== null }, failure.message);
       }
       this.#failure = failure;
+      if (failure.code === 'AUTH_NOT_CONFIGURED') this.#replace(null);
     }
+    return this.#failure;
+  }
+
+  #replace(credential: Credential | null): void {
+    this.#credential?.bearer?.dispose();
+    this.#credential?.assertion?.dispose();
+    this.#credential = credential;
+    this.#degraded = false;
+  }
+
+  #mayDegrade(): boolean {
+    return this.#deps.config.agentIdentity.onUnavailable === 'bearer';
   }
 
   /** The bearer instead of an assertion, only where the operator asked for that. */
-  #fallback(credential: Credential, error: unknown): AuthHeaders {
-    const allowed = this.#deps.config.agentIdentity.onUnavailable === 'bearer';
+  async #fallback(
+    credential: Credential,
+    inject: Decision['inject'],
+    error: unknown,
+  ): Promise<Authorization> {
+    const { log } = this.#deps;
+    const allowed = inject === 'assertion' && this.#mayDegrade();
     const unavailable = error instanceof SidecarError && error.code === 'AUTH_IDENTITY_UNAVAILABLE';
-    const headers = allowed && unavailable ? credential.bearer?.headers() : undefined;
-    if (!headers || headers instanceof Promise) throw error;
+    const provider = credential.bearer;
+    if (!allowed || !unavailable || !provider) throw error;
+    const headers = await provider.headers();
     if (!this.#degraded) {
-      this.#deps.log.warn(
-        { err: error },
-        'no identity: sending the bearer (onUnavailable: bearer)',
-      );
+      log.warn({ err: error }, 'no identity: sending the bearer (onUnavailable: bearer)');
     }
     this.#degraded = true;
-    return headers;
+    return { upstream: 'chatgpt', headers, provider, degraded: true };
   }
+}
+
+function asSidecarError(error: unknown): SidecarError {
+  if (error instanceof SidecarError) return error;
+  if (error instanceof ConfigError) {
+    return new SidecarError('AUTH_CREDENTIAL_INVALID', error.message);
+  }
+  return new SidecarError('AUTH_CREDENTIAL_INVALID', 'the credential cannot be read', {
+    cause: error,
+  });
 }
 
 function abilities(credential: Credential) {

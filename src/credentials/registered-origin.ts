@@ -4,7 +4,12 @@ import {
   generateAgentKey,
   parseAgentKey,
 } from '../agent-identity/keys.ts';
-import { type AuthApi, registerAgent, registerTask } from '../agent-identity/registration.ts';
+import {
+  type AuthApi,
+  RegistrationError,
+  registerAgent,
+  registerTask,
+} from '../agent-identity/registration.ts';
 import type { AuthDocument, IdentityRecord } from '../auth-store/auth-document.ts';
 import { LockError } from '../auth-store/file-lock.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
@@ -12,7 +17,10 @@ import { invalidCredential, SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { Secret } from '../secret.ts';
 import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
+import type { ChatGptSession } from './chatgpt-session.ts';
+import { recordFingerprint } from './fingerprint.ts';
 import type { IdentityOrigin, RunIdentity } from './identity-origin.ts';
+import { transactIfPossible } from './transact.ts';
 
 export interface RegisteredOriginDeps {
   store: AuthStore;
@@ -24,28 +32,33 @@ export interface RegisteredOriginDeps {
   platform: string;
 }
 
+type LoginSession = Pick<ChatGptSession, 'login' | 'isExpired' | 'renew'>;
+
 const RECORD_KEY_FIELD = 'auth.json agent_identity.agent_private_key';
 
 /**
  * An identity of our own, kept as a record in the store: beside a ChatGPT login, which registers
- * one when there is none that fits (policy `chatgptAuth`), or alone (`login` null), where a missing
+ * one when there is none that fits (policy `chatgptAuth`), or alone (`session` null), where a missing
  * run task is all that can be registered.
  */
 export class RegisteredOrigin implements IdentityOrigin {
   readonly source = 'registered';
-  readonly #login: ChatGptLogin | null;
+  readonly #session: LoginSession | null;
   readonly #deps: RegisteredOriginDeps;
   #record: IdentityRecord | null;
+  /** The record that the store holds: not the one in use when it does not fit, or a write failed. */
+  #stored: IdentityRecord | null;
   #key: AgentKey | null = null;
 
   constructor(
-    login: ChatGptLogin | null,
+    session: LoginSession | null,
     record: IdentityRecord | null,
     deps: RegisteredOriginDeps,
   ) {
-    this.#login = login;
+    this.#session = session;
     this.#deps = deps;
     this.#record = null;
+    this.#stored = record;
     this.#adopt(record);
   }
 
@@ -61,27 +74,55 @@ export class RegisteredOrigin implements IdentityOrigin {
     return this.#runIdentity(null);
   }
 
+  get #login(): ChatGptLogin | null {
+    return this.#session?.login ?? null;
+  }
+
+  /** The record that the store holds, as far as is known. */
+  get stored(): IdentityRecord | null {
+    return this.#stored;
+  }
+
   async establish(): Promise<RunIdentity> {
+    // Before the lock is taken, for a refresh takes it too.
+    if (this.#session?.isExpired()) await this.#session.renew(this.#session.login.accessToken);
+    const used = this.#login?.accessToken;
+    const register = () => this.#transact((transaction) => this.#register(transaction, null));
     try {
-      return await this.#deps.store.transact((transaction) => this.#register(transaction));
+      return await register();
     } catch (error) {
-      if (!(error instanceof LockError)) throw error;
-      // Its holder is registering, or refreshing: a second registration beside it helps nobody.
-      if (error.held) {
-        throw new SidecarError('AUTH_IDENTITY_UNAVAILABLE', error.message, { cause: error });
-      }
-      this.#warnNotKept(error);
-      const current = await this.#deps.store.load();
-      return this.#register({ current, write: async () => undefined });
+      const refused = error instanceof RegistrationError && error.status === 401;
+      // The access token was revoked before its time; with a record none was sent.
+      if (!refused || this.#record || !this.#session || !used) throw error;
+      await this.#session.renew(used);
+      return register();
     }
   }
 
-  async #register(transaction: Transaction): Promise<RunIdentity> {
+  renew(rejectedTaskId: string): Promise<RunIdentity> {
+    return this.#transact((transaction) => this.#register(transaction, rejectedTaskId));
+  }
+
+  async #transact(work: (transaction: Transaction) => Promise<RunIdentity>): Promise<RunIdentity> {
+    try {
+      return await transactIfPossible(this.#deps, work);
+    } catch (error) {
+      if (!(error instanceof LockError)) throw error;
+      // Its holder is registering, or refreshing: a second registration beside it helps nobody.
+      throw new SidecarError('AUTH_IDENTITY_UNAVAILABLE', error.message, { cause: error });
+    }
+  }
+
+  async #register(transaction: Transaction, rejectedTaskId: string | null): Promise<RunIdentity> {
     // Another process may have registered while this one waited for the lock.
-    this.#adopt(this.#checkUnchanged(transaction.current).identityRecord);
+    const { identityRecord } = this.#checkUnchanged(transaction.current);
+    if (recordFingerprint(identityRecord) !== recordFingerprint(this.#stored)) {
+      this.#stored = identityRecord;
+      this.#adopt(identityRecord);
+    }
     if (!this.#record) await this.#registerAgent(transaction);
     const found = this.#runIdentity(null);
-    if (found) return found;
+    if (found && found.taskId !== rejectedTaskId) return found;
     return this.#registerTask(transaction);
   }
 
@@ -165,7 +206,10 @@ export class RegisteredOrigin implements IdentityOrigin {
   async #persist(transaction: Transaction, record: IdentityRecord): Promise<void> {
     try {
       const { current } = transaction;
-      if (current) await transaction.write(current.identityChange(record));
+      if (!current) return;
+      if (current.identityToken) throw new Error('agent_identity holds a JWT, which stays');
+      await transaction.write(current.identityChange(record));
+      this.#stored = record;
     } catch (error) {
       this.#warnNotKept(error);
     }

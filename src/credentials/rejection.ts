@@ -15,9 +15,17 @@ export interface UpstreamAnswer {
   body: string;
 }
 
-/** Statuses that can be a rejection at all; others are never held back. */
-export function mayBeRejection(status: number): boolean {
-  return status === 401 || status === 403;
+/**
+ * Whether an answer can be a rejection at all, by its head; others are never held back. Of the 403s
+ * only the JSON of a deleted agent is one, not the page of a challenge.
+ */
+export function mayBeRejection(
+  used: 'assertion' | 'bearer',
+  { status, header }: Pick<UpstreamAnswer, 'status' | 'header'>,
+): boolean {
+  if (status === 401) return true;
+  const isJson = header('content-type')?.includes('json') ?? false;
+  return status === 403 && used === 'assertion' && isJson;
 }
 
 /**

@@ -27,6 +27,8 @@ export type Selection =
       mode: 'chatgpt' | 'chatgptAuthTokens';
       tokens: StoredTokens;
       record: IdentityRecord | null;
+      /** Why a stored record cannot be read. */
+      recordProblem: SidecarError | null;
       lastRefresh: string | null;
     };
 
@@ -55,7 +57,7 @@ export async function selectCredential(
     return { kind: 'identityToken', from: 'CODEX_AGENT_IDENTITY', token: agentIdentity };
   }
   const document = await loadDocument();
-  if (document) return fromDocument(document);
+  if (document && !document.isEmpty) return fromDocument(document);
   throw new SidecarError(
     'AUTH_NOT_CONFIGURED',
     'no credential: run "codex login" for the CODEX_HOME of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it',
@@ -90,6 +92,7 @@ function fromDocument(document: AuthDocument): Selection {
         mode: document.mode,
         tokens: document.tokens,
         record: document.identityRecord,
+        recordProblem: document.recordProblem,
         lastRefresh: document.lastRefresh,
       };
   }

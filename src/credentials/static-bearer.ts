@@ -4,6 +4,7 @@ import type { AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
 /** A bearer that never changes and cannot be refreshed, such as an API key. */
 export class StaticBearer implements BearerProvider {
   readonly #headers: AuthHeaders;
+  #lastError: string | null = null;
 
   constructor(token: Secret, accountId: string | null, fedramp: boolean) {
     this.#headers = bearerHeaders(token, accountId, fedramp);
@@ -19,9 +20,17 @@ export class StaticBearer implements BearerProvider {
 
   async prepare(): Promise<void> {}
 
-  status(): BearerStatus {
-    return { state: 'valid', expiresAt: null, lastRefreshAt: null, lastError: null };
+  async rejected(): Promise<boolean> {
+    this.#lastError = 'the upstream refused the key or token';
+    return false;
   }
+
+  status(): BearerStatus {
+    const lastError = this.#lastError;
+    return { state: 'valid', expiresAt: null, lastRefreshAt: null, lastError };
+  }
+
+  dispose(): void {}
 }
 
 export function bearerHeaders(

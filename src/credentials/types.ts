@@ -1,5 +1,6 @@
 import type { PlanType } from '../plan-type.ts';
 import type { Secret } from '../secret.ts';
+import type { Rejection } from './rejection.ts';
 
 /** Values of Codex's `AuthMode`. */
 export type AuthMode =
@@ -59,11 +60,25 @@ export interface HeaderProvider<Status> {
   isReady(): boolean;
   /** Does what can be done before the first request: verify, register. Never rejects. */
   prepare(): Promise<void>;
+  /**
+   * The upstream refused `used`, which came from this provider. Many may report the same set at
+   * once; one of them mends it.
+   * @returns whether one more try with new headers makes sense. Never rejects.
+   */
+  rejected(used: AuthHeaders, rejection: Rejection): Promise<boolean>;
+  /** A connection that carried `used` ended the way a rejection ends it. */
+  suspect?(used: AuthHeaders): void;
   status(): Status;
+  /** Ends timers; the provider is not used afterwards. */
+  dispose(): void;
 }
 
 export type BearerProvider = HeaderProvider<BearerStatus>;
-export type AssertionProvider = HeaderProvider<IdentityStatus>;
+
+export interface AssertionProvider extends HeaderProvider<IdentityStatus> {
+  /** Whether the identity cannot be had for the time being, as opposed to being invalid or revoked. */
+  isUnavailable(): boolean;
+}
 
 /** The current credential: who it is, and a provider for each kind of header that it can make. */
 export interface Credential {
@@ -71,4 +86,8 @@ export interface Credential {
   readonly account: Account;
   readonly bearer: BearerProvider | null;
   readonly assertion: AssertionProvider | null;
+  /** Place that it comes from: the name of a variable, or `auth.json`. */
+  readonly from: string;
+  /** Digest of what its source holds, as far as is known; see `fingerprint.ts`. */
+  fingerprint(): string;
 }

@@ -1,0 +1,135 @@
+import type { Clock } from '../clock.ts';
+import { invalidCredential, SidecarError } from '../errors.ts';
+import type { HttpClient, TextResponse } from '../http-client.ts';
+import { normalizePlanType } from '../plan-type.ts';
+import type { Secret } from '../secret.ts';
+import { bearerHeaders } from './static-bearer.ts';
+import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
+
+export interface PersonalAccessTokenDeps {
+  /** AuthAPI base for `whoami`. */
+  authApiBaseUrl: string;
+  http: HttpClient;
+  now: Clock;
+  /** Where the token comes from, for messages. */
+  from: string;
+}
+
+const TIMEOUT_MS = 15_000;
+const MAX_BYTES = 64 * 1024;
+const RETRY_PAUSE_MS = 10_000;
+
+/** A personal access token: `whoami` once for the account, then a bearer that never changes. */
+export class PersonalAccessToken implements BearerProvider {
+  readonly account: Account = { id: null, email: null, planType: null, fedramp: false };
+  readonly #token: Secret;
+  readonly #deps: PersonalAccessTokenDeps;
+  #headers: AuthHeaders | null = null;
+  #pending: Promise<AuthHeaders> | null = null;
+  #failure: { error: SidecarError; retryAt: number } | null = null;
+  #refused = false;
+
+  constructor(token: Secret, deps: PersonalAccessTokenDeps) {
+    this.#token = token;
+    this.#deps = deps;
+  }
+
+  headers(): AuthHeaders | Promise<AuthHeaders> {
+    return this.#headers ?? this.#identify();
+  }
+
+  isReady(): boolean {
+    return this.#headers !== null;
+  }
+
+  async prepare(): Promise<void> {
+    // The failure is kept and answered to whoever asks for headers.
+    if (!this.#headers) await this.#identify().catch(() => undefined);
+  }
+
+  async rejected(): Promise<boolean> {
+    this.#refused = true;
+    return false;
+  }
+
+  status(): BearerStatus {
+    const lastError = this.#failure?.error.message ?? null;
+    return {
+      state: this.#headers ? 'valid' : this.#failure ? 'failed' : 'refreshing',
+      expiresAt: null,
+      lastRefreshAt: null,
+      lastError: this.#refused ? 'the upstream refused the token' : lastError,
+    };
+  }
+
+  dispose(): void {}
+
+  #identify(): Promise<AuthHeaders> {
+    if (this.#failure && this.#failure.retryAt > this.#deps.now()) {
+      return Promise.reject(this.#failure.error);
+    }
+    this.#pending ??= this.#identifyOnce().finally(() => {
+      this.#pending = null;
+    });
+    return this.#pending;
+  }
+
+  async #identifyOnce(): Promise<AuthHeaders> {
+    try {
+      const answer = await this.#whoami();
+      this.account.id = answer.accountId;
+      this.account.email = answer.email;
+      this.account.planType = normalizePlanType(answer.planType);
+      this.account.fedramp = answer.fedramp;
+      this.#headers = bearerHeaders(this.#token, answer.accountId, answer.fedramp);
+      this.#failure = null;
+      return this.#headers;
+    } catch (cause) {
+      const error = cause instanceof SidecarError ? cause : unavailable('no answer', cause);
+      this.#failure = { error, retryAt: this.#deps.now() + RETRY_PAUSE_MS };
+      throw error;
+    }
+  }
+
+  async #whoami(): Promise<ReturnType<typeof parseWhoami>> {
+    const response = await this.#deps.http({
+      method: 'GET',
+      url: `${this.#deps.authApiBaseUrl.replace(/\/+$/, '')}/v1/user-auth-credential/whoami`,
+      headers: { authorization: `Bearer ${this.#token.reveal()}` },
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    if (response.status === 401 || response.status === 403) {
+      throw invalidCredential(this.#deps.from, `AuthAPI refused the token (${response.status})`);
+    }
+    if (response.status !== 200) throw unavailable(`AuthAPI answered ${response.status}`);
+    return parseWhoami(response);
+  }
+}
+
+function parseWhoami(response: TextResponse) {
+  let answer: Record<string, unknown>;
+  try {
+    answer = JSON.parse(response.text) as Record<string, unknown>;
+  } catch {
+    throw unavailable('AuthAPI did not answer with JSON');
+  }
+  const accountId = answer?.chatgpt_account_id;
+  if (typeof accountId !== 'string' || accountId === '') {
+    throw unavailable('the answer of AuthAPI lacks chatgpt_account_id');
+  }
+  return {
+    accountId,
+    email: typeof answer.email === 'string' ? answer.email : null,
+    planType: answer.chatgpt_plan_type,
+    fedramp: answer.chatgpt_account_is_fedramp === true,
+  };
+}
+
+function unavailable(problem: string, cause?: unknown): SidecarError {
+  return new SidecarError(
+    'AUTH_IDENTITY_UNAVAILABLE',
+    `the account of the personal access token cannot be had: ${problem}`,
+    { retryAfterSeconds: RETRY_PAUSE_MS / 1000, ...(cause === undefined ? {} : { cause }) },
+  );
+}
