@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type { LoginInput } from './commands/login.ts';
 import { ConfigError, dropUndefined, type PartialConfig } from './config.ts';
 import { VERSION } from './version.ts';
 
@@ -16,6 +17,14 @@ interface ServeFlags {
   logLevel?: string;
   pretty?: boolean;
   allowUnauthenticated?: boolean;
+}
+
+interface LoginFlags {
+  config?: string;
+  withAgentIdentity?: boolean;
+  withAccessToken?: boolean;
+  withApiKey?: boolean;
+  import?: string;
 }
 
 const program = new Command('codex-auth-sidecar')
@@ -56,6 +65,50 @@ withAddress(
 });
 
 program
+  .command('login')
+  .description('store a credential in auth.json; the token comes from standard input')
+  .option('--config <file>', 'configuration file (JSON)')
+  .option('--with-agent-identity', 'an Agent Identity JWT')
+  .option('--with-access-token', 'an Agent Identity JWT or a personal access token (at-…)')
+  .option('--with-api-key', 'an API key')
+  .option('--import <file>', "take over a Codex auth.json; the file's login is shared, not moved")
+  .action(async (flags: LoginFlags) => {
+    const { login } = await import('./commands/login.ts');
+    const { readSettings } = await import('./commands/environment.ts');
+    const { codexHome } = await readSettings(process.env, flags.config ?? null, {});
+    print(await login(codexHome, loginInput(flags)));
+  });
+
+program
+  .command('logout')
+  .description('remove the credential from auth.json')
+  .option('--config <file>', 'configuration file (JSON)')
+  .option('--revoke', 'revoke the refresh token at the backend first')
+  .action(async (flags: { config?: string; revoke?: boolean }) => {
+    const { logout } = await import('./commands/logout.ts');
+    const { readSettings } = await import('./commands/environment.ts');
+    const settings = await readSettings(process.env, flags.config ?? null, {});
+    for (const line of await logout(settings, flags.revoke ?? false)) print(line);
+  });
+
+withAddress(program.command('status').description('ask a running sidecar how it is'))
+  .option('--url <url>', 'address of the sidecar')
+  .option('--json', 'print the answer of /auth/status')
+  .action(async (flags: ServeFlags & { url?: string; json?: boolean }) => {
+    const { fetchStatus, statusTable, statusTarget } = await import('./commands/status.ts');
+    const { readSettings } = await import('./commands/environment.ts');
+    const target = flags.url
+      ? { url: flags.url }
+      : statusTarget(
+          (await readSettings(process.env, flags.config ?? null, configLayer(flags))).config.listen,
+        );
+    const status = await fetchStatus(target);
+    if (flags.json) print(JSON.stringify(status));
+    else for (const line of statusTable(status)) print(line);
+    if (status.status !== 'ready' && status.status !== 'degraded') process.exitCode = FAILURE;
+  });
+
+program
   .command('emulator')
   .description('serve an emulated backend, to try the sidecar without an account')
   .option('--host <address>', 'listening address', '127.0.0.1')
@@ -94,6 +147,31 @@ function configLayer(flags: ServeFlags): PartialConfig {
     listen: dropUndefined({ host, port, socket }),
     log: dropUndefined({ level: logLevel }),
   };
+}
+
+function loginInput(flags: LoginFlags): LoginInput {
+  const chosen: [LoginInput['kind'], boolean][] = [
+    ['agentIdentity', flags.withAgentIdentity ?? false],
+    ['accessToken', flags.withAccessToken ?? false],
+    ['apiKey', flags.withApiKey ?? false],
+    ['import', flags.import !== undefined],
+  ];
+  const kinds = chosen.filter(([, given]) => given).map(([kind]) => kind);
+  const [kind] = kinds;
+  if (kinds.length !== 1 || !kind) {
+    throw new ConfigError(
+      'choose one of --with-agent-identity, --with-access-token, --with-api-key and --import',
+    );
+  }
+  if (kind === 'import') return { kind, path: flags.import ?? '' };
+  return { kind, readToken: readStandardInput };
+}
+
+async function readStandardInput(): Promise<string> {
+  if (process.stdin.isTTY) process.stderr.write('token: ');
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parsePort(value: string): number {

@@ -13,17 +13,21 @@ import { guardAccess } from './access/plugin.ts';
 import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
+import { BackendClock } from './backend-clock.ts';
 import type { Clock } from './clock.ts';
 import { closeGently } from './close-gently.ts';
 import type { Config } from './config.ts';
 import { CredentialManager } from './credentials/manager.ts';
+import type { Schedule } from './credentials/schedule.ts';
 import type { EnvironmentCredentials } from './credentials/select.ts';
 import { errorBody, SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
+import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
 import { OpenAnswers } from './open-answers.ts';
-import { parseUpstream, proxyPlugin } from './proxy/plugin.ts';
-import { DEFAULT_ROUTES } from './proxy/routes.ts';
+import { parseUpstream } from './proxy/forward.ts';
+import { proxyPlugin } from './proxy/plugin.ts';
+import { ReplayBudget } from './proxy/request-body.ts';
 import { Traffic } from './traffic.ts';
 import { USER_AGENT, VERSION } from './version.ts';
 
@@ -31,17 +35,27 @@ export interface ServerDeps {
   log: Logger;
   dispatcher: Dispatcher;
   store: AuthStore;
-  environment: EnvironmentCredentials;
+  environment: () => Promise<EnvironmentCredentials>;
   clientTokens: ClientTokens | null;
   now: Clock;
   sleep: (ms: number) => Promise<void>;
+  schedule: Schedule;
   /** `process.platform`. */
   platform: string;
+  oauthClientId: string | null;
+  /** Reads the configuration again. Throws SidecarError when it cannot be used. */
+  readConfig: () => Promise<{ config: Config; clientTokens: ClientTokens | null }>;
 }
 
 export interface Sidecar {
   app: FastifyInstance;
   manager: CredentialManager;
+  /**
+   * Reads configuration and credential again, as `POST /auth/reload` and SIGHUP do.
+   * @returns sections of the configuration that differ and need a restart
+   * @throws SidecarError; the old ones stay in force then
+   */
+  reload(): Promise<string[]>;
   /** From now on new requests are answered AUTH_DRAINING; resolves when no exchange is open. */
   drain(): Promise<void>;
 }
@@ -51,16 +65,25 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
   const { log, dispatcher, now } = deps;
-  const traffic = new Traffic(now);
+  const backendClock = new BackendClock(now, log);
+  const traffic = new Traffic(now, backendClock);
   const startedAt = now();
   let draining = false;
   const manager = new CredentialManager({
     ...deps,
     config,
-    http: createHttpClient(dispatcher, USER_AGENT),
+    backendNow: backendClock.now,
+    http: createHttpClient(dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
     version: VERSION,
   });
-  const routes = config.routes ?? DEFAULT_ROUTES;
+  const live = new LiveConfig(config, deps.clientTokens);
+  const reload = async () => {
+    const next = await deps.readConfig();
+    const restartNeededFor = live.apply(next.config, next.clientTokens);
+    const failure = await manager.reload(live.config);
+    if (failure) throw failure;
+    return restartNeededFor;
+  };
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
@@ -68,24 +91,19 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 
   const answers = new OpenAnswers();
   const app = createFastify(log, answers);
-  guardAccess(app, {
-    viaSocket: config.listen.socket !== null,
-    listenHost: config.listen.host,
-    allowedHosts: config.clients.allowedHosts,
-    allowedOrigins: config.clients.allowedOrigins,
-    tokens: deps.clientTokens,
-  });
+  guardAccess(app, () => live.rules);
   app.addHook('onRequest', denyUnknownPath);
   await app.register(adminPlugin, {
     nudge: () => manager.prepare(),
+    reload,
     status: () =>
       buildStatus({
         version: VERSION,
         uptimeMs: now() - startedAt,
-        policy: config.agentIdentity.policy,
+        policy: live.config.agentIdentity.policy,
         draining,
         upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
-        routes,
+        routes: live.routes,
         credential: manager.snapshot(),
         traffic: traffic.snapshot(),
       }),
@@ -94,9 +112,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     manager,
     dispatcher,
     upstreams,
-    routes,
+    routes: () => live.routes,
     traffic,
     bodyBytes: config.limits.bodyBytes,
+    replay: new ReplayBudget(config.limits.replayBytes, config.limits.replayTotalBytes),
     maxConnections: config.upstream.maxConnections,
     isDraining: () => draining,
     answers,
@@ -105,6 +124,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   return {
     app,
     manager,
+    reload,
     drain: async () => {
       draining = true;
       await traffic.idle();

@@ -18,8 +18,9 @@ declare module 'fastify' {
 /**
  * Checks every request and upgrade, also those for which there is no route. Call it on the root
  * instance before any route is added.
+ * @param rules asked at every request, because a reload may change them
  */
-export function guardAccess(app: FastifyInstance, rules: AccessRules): void {
+export function guardAccess(app: FastifyInstance, rules: () => AccessRules): void {
   app.decorateRequest('target', null);
   app.addHook('onRoute', (route) => {
     if (!route.config?.access) throw new Error(`route ${route.url} has no access level`);
@@ -27,7 +28,8 @@ export function guardAccess(app: FastifyInstance, rules: AccessRules): void {
   app.addHook('onRequest', (request, _reply, done) => {
     try {
       const level = request.routeOptions.config.access ?? 'client';
-      checkAccess(describeCaller(request, rules.viaSocket), level, rules);
+      const current = rules();
+      checkAccess(describeCaller(request, current.viaSocket), level, current);
       if (level === 'client') request.target = requireTarget(request.raw.url ?? '');
       done();
     } catch (error) {

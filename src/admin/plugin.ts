@@ -8,6 +8,11 @@ export interface AdminOptions {
    * itself; it never rejects.
    */
   nudge: () => Promise<void>;
+  /**
+   * Reads configuration and credential again. @returns settings that need a restart
+   * @throws SidecarError when the new ones cannot be used; the old ones stay in force then
+   */
+  reload: () => Promise<string[]>;
 }
 
 /** The sidecar's own endpoints. */
@@ -19,6 +24,11 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .code(isUsable(status.status) ? 200 : 503)
       .header('cache-control', 'no-store')
       .send(status);
+  });
+
+  app.post('/auth/reload', { config: { access: 'client' } }, async () => {
+    const restartNeededFor = await options.reload();
+    return { reloaded: true, restartNeededFor };
   });
 
   app.get('/livez', { config: { access: 'open' } }, (_request, reply) => {

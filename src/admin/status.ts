@@ -17,6 +17,8 @@ export interface StatusDocument {
   version: string;
   uptimeSeconds: number;
   authMode: CredentialSnapshot['mode'];
+  /** The variable or file that the credential comes from. */
+  credentialSource: string | null;
   planType: string | null;
   account: { id: string | null; email: string | null; fedramp: boolean } | null;
   usesCodexBackend: boolean;
@@ -54,6 +56,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
     version: input.version,
     uptimeSeconds: Math.floor(input.uptimeMs / 1000),
     authMode: credential.mode,
+    credentialSource: credential.from,
     planType: credential.account?.planType ?? null,
     account: credential.account ? maskAccount(credential.account) : null,
     usesCodexBackend: credential.mode !== null && !withKey,

@@ -17,7 +17,9 @@ export type Environment = Record<string, string | undefined>;
 /** Everything that a command takes from outside, read once. */
 export interface Settings {
   config: Config;
-  credentials: EnvironmentCredentials;
+  /** Read anew at each call, for the files that `*_FILE` names may change. */
+  credentials: () => Promise<EnvironmentCredentials>;
+  oauthClientId: string | null;
   proxyEnvironment: ProxyEnvironment;
   codexHome: string;
 }
@@ -37,11 +39,8 @@ export async function readSettings(
   return {
     config,
     codexHome: config.codexHome ?? join(homedir(), '.codex'),
-    credentials: {
-      apiKey: secretOf(env, 'CODEX_API_KEY'),
-      accessToken: secretOf(env, 'CODEX_ACCESS_TOKEN'),
-      agentIdentity: secretOf(env, 'CODEX_AGENT_IDENTITY'),
-    },
+    credentials: () => readCredentials(env),
+    oauthClientId: textOf(env, 'CODEX_APP_SERVER_LOGIN_CLIENT_ID'),
     proxyEnvironment: {
       httpProxy: textOf(env, 'http_proxy') ?? textOf(env, 'HTTP_PROXY'),
       httpsProxy: textOf(env, 'https_proxy') ?? textOf(env, 'HTTPS_PROXY'),
@@ -80,7 +79,20 @@ function textOf(env: Environment, name: string): string | null {
   return env[name]?.trim() || null;
 }
 
-function secretOf(env: Environment, name: string): Secret | null {
+async function readCredentials(env: Environment): Promise<EnvironmentCredentials> {
+  return {
+    apiKey: await secretOf(env, 'CODEX_API_KEY'),
+    accessToken: await secretOf(env, 'CODEX_ACCESS_TOKEN'),
+    agentIdentity: await secretOf(env, 'CODEX_AGENT_IDENTITY'),
+  };
+}
+
+/** The variable itself, or the file that its `*_FILE` variant names, as container secrets come. */
+async function secretOf(env: Environment, name: string): Promise<Secret | null> {
   const value = textOf(env, name);
-  return value === null ? null : new Secret(value);
+  const path = textOf(env, `${name}_FILE`);
+  if (path === null) return value === null ? null : new Secret(value);
+  if (value !== null) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one`);
+  const content = (await readNamedFile(`${name}_FILE`, path)).trim();
+  return content === '' ? null : new Secret(content);
 }

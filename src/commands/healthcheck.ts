@@ -31,7 +31,7 @@ export async function healthcheck(
 }
 
 /** A wildcard address is listened on, not connected to. */
-function reachable(host: string): string {
+export function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;
 }

@@ -17,10 +17,12 @@ export interface ServeOptions {
 
 /** Runs the proxy until SIGTERM or SIGINT. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const settings = await readSettings(options.env, options.configFile, options.flags);
+  const read = () => readSettings(options.env, options.configFile, options.flags);
+  const settings = await read();
   const { config } = settings;
   const log = await openLog(config.log.level, options.pretty);
-  const sidecar = await startSidecar(settings, log, options.allowUnauthenticated);
+  const sidecar = await startSidecar(settings, log, options.allowUnauthenticated, read);
+  reloadOnHangUp(sidecar, log);
   const signals = stopOnSignal(sidecar, log, config.limits.drainSeconds);
   const { address } = sidecar;
   try {
@@ -56,12 +58,22 @@ async function writeServerInfo(
   }
 }
 
+function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
+  process.on('SIGHUP', () => {
+    sidecar.reload().then(
+      (restartNeededFor) => log.info({ restartNeededFor }, 'reloaded'),
+      (error: unknown) => log.error({ err: error }, 'not reloaded, the old settings stay'),
+    );
+  });
+}
+
 function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number) {
   return closeWithGrace(
     {
       // The drain has its own bound; this one is for a close that hangs.
       delay: (drainSeconds + 5) * 1000,
       logger: false,
+      skip: ['SIGHUP'],
       onSecondSignal: () => log.warn('second signal: not waiting any longer'),
     },
     async ({ err, signal }) => {

@@ -3,10 +3,12 @@ import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../config.ts';
+import { timerSchedule } from '../credentials/schedule.ts';
+import { SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isLoopbackHost } from '../loopback.ts';
 import { createDispatcher } from '../proxy/dispatcher.ts';
-import { buildServer, type Sidecar } from '../server.ts';
+import { buildServer, type ServerDeps, type Sidecar } from '../server.ts';
 import { readNamedFile, type Settings } from './environment.ts';
 import { type ListenAddress, listen } from './listen.ts';
 
@@ -21,8 +23,11 @@ export async function startSidecar(
   settings: Settings,
   log: Logger,
   allowUnauthenticated: boolean,
+  readAgain: () => Promise<Settings> = async () => settings,
 ): Promise<RunningSidecar> {
   const { config, codexHome } = settings;
+  // A secret that cannot be read is a wrong start, not a credential that fails later.
+  await settings.credentials();
   const { caFile, proxy } = config.upstream;
   const clientTokens = await readClientTokens(config.clients.tokensFile);
   checkExposure(settings, clientTokens, allowUnauthenticated, log);
@@ -40,13 +45,20 @@ export async function startSidecar(
     environment: settings.credentials,
     now: systemClock,
     sleep,
+    schedule: timerSchedule,
     platform: process.platform,
+    oauthClientId: settings.oauthClientId,
+    readConfig: () => readConfigAgain(readAgain, log, allowUnauthenticated),
   });
   if (await store.isReadableByOthers()) {
     log.warn(`${store.location} can be read by other users; run: chmod 600 ${store.location}`);
   }
+  if (await store.hasOtherNames()) {
+    log.warn(`${store.location} has hard links; the others keep the old tokens when it is written`);
+  }
   const close = async () => {
     await sidecar.app.close();
+    sidecar.manager.dispose();
     await dispatcher.destroy();
   };
   let address: ListenAddress;
@@ -57,10 +69,12 @@ export async function startSidecar(
     throw error;
   }
   void sidecar.manager.prepare();
+  const stopWatching = store.watch(() => void sidecar.manager.reload());
   return {
     ...sidecar,
     address,
     stop: async () => {
+      stopWatching();
       const patience = new AbortController();
       const limit = sleep(config.limits.drainSeconds * 1000, undefined, {
         signal: patience.signal,
@@ -70,6 +84,23 @@ export async function startSidecar(
       await close();
     },
   };
+}
+
+/** For a reload: what would end a start is said in the answer instead. */
+async function readConfigAgain(
+  readAgain: () => Promise<Settings>,
+  log: Logger,
+  allowUnauthenticated: boolean,
+): ReturnType<ServerDeps['readConfig']> {
+  try {
+    const settings = await readAgain();
+    const clientTokens = await readClientTokens(settings.config.clients.tokensFile);
+    checkExposure(settings, clientTokens, allowUnauthenticated, log);
+    return { config: settings.config, clientTokens };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);
+  }
 }
 
 async function readClientTokens(path: string | null): Promise<ClientTokens | null> {

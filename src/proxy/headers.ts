@@ -85,6 +85,14 @@ export function switchingHeaders(raw: readonly (Buffer | string)[]): string[] {
   return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
 }
 
+/** First value of a header; null when it is absent. @param name in lower case */
+export function headerValue(raw: readonly (Buffer | string)[], name: string): string | null {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (String(raw[i]).toLowerCase() === name) return String(raw[i + 1]);
+  }
+  return null;
+}
+
 /** Header names that `connection` lists as belonging to this hop; null when there are none. */
 function connectionOptions(raw: readonly string[]): Set<string> | null {
   let named: Set<string> | null = null;

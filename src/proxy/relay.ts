@@ -1,13 +1,15 @@
 import type { ServerResponse } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { UpstreamAnswer } from '../credentials/rejection.ts';
 import { upstreamError } from './dispatcher.ts';
-import { downstreamHeaders } from './headers.ts';
+import { downstreamHeaders, headerValue } from './headers.ts';
 
 /**
  * The HTTP exchange with the upstream, in place of reply-from, which leaves the upstream running
  * when the client goes away before the headers, retries a GET on 503, and collects headers into an
- * object. Here nothing is buffered, retried or rewritten.
+ * object. Here nothing is rewritten, and nothing is held back but an answer that may reject the
+ * credential.
  */
 export interface Exchange {
   dispatcher: Dispatcher;
@@ -17,9 +19,19 @@ export interface Exchange {
   method: string;
   /** Flat list, already scrubbed and with the credential. */
   headers: string[];
-  body: Readable | null;
+  body: Readable | Buffer | null;
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
+  /** null: every answer is passed on as it comes. */
+  judge: AnswerJudge | null;
+}
+
+/** Looks at answers that may reject the credential, before any of it goes to the client. */
+export interface AnswerJudge {
+  /** Whether the body has to be seen as well; the answer is held back meanwhile. */
+  wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean;
+  /** True drops the answer: the exchange will be sent once more. */
+  drops(answer: UpstreamAnswer): Promise<boolean>;
 }
 
 /** What the relay tells its caller. */
@@ -37,16 +49,17 @@ export class ClientGoneError extends Error {
 
 /**
  * Sends the exchange and streams the answer into `response`.
- * @returns a promise that is fulfilled when the answer has begun (or the client is gone), and
+ * @returns a promise that is fulfilled with `answered` when the answer has begun (or the client is
+ *   gone), with `dropped` when the judge wants the exchange sent once more, and
  *   rejected with a SidecarError when there will be none; a failure after that cuts the client off
  */
 export function relay(
   exchange: Exchange,
   response: ServerResponse,
   events: RelayEvents,
-): Promise<void> {
+): Promise<RelayOutcome> {
   // A client that left while its credential was fetched costs no connection.
-  if (response.destroyed) return Promise.resolve();
+  if (response.destroyed) return Promise.resolve('answered');
   return new Promise((resolve, reject) => {
     const handler = new RelayHandler(exchange, response, events, resolve, reject);
     const { dispatcher, origin, path, method, headers, body, upgrade } = exchange;
@@ -64,21 +77,35 @@ export function relay(
   });
 }
 
+export type RelayOutcome = 'answered' | 'dropped';
+
+/** More than this of an answer is not held back. */
+const HELD_BYTES = 64 * 1024;
+
+interface HeldAnswer {
+  status: number;
+  statusMessage: string | undefined;
+  raw: (Buffer | string)[];
+  chunks: Buffer[];
+  size: number;
+}
+
 class RelayHandler implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
   readonly #events: RelayEvents;
-  readonly #resolve: () => void;
+  readonly #resolve: (outcome: RelayOutcome) => void;
   readonly #reject: (error: Error) => void;
   #controller: Dispatcher.DispatchController | null = null;
   #clientGone = false;
   #finished = false;
+  #held: HeldAnswer | null = null;
 
   constructor(
     exchange: Exchange,
     response: ServerResponse,
     events: RelayEvents,
-    resolve: () => void,
+    resolve: (outcome: RelayOutcome) => void,
     reject: (error: Error) => void,
   ) {
     this.#exchange = exchange;
@@ -103,7 +130,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   ): void {
     this.#finish();
     this.#events.onUpgrade(rawHeaders(controller), socket);
-    this.#resolve();
+    this.#resolve('answered');
   }
 
   onResponseStart(
@@ -114,6 +141,15 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const raw = rawHeaders(controller);
+    const header = (name: string) => headerValue(raw, name);
+    if (this.#exchange.judge?.wantsBody({ status, header })) {
+      this.#held = { status, statusMessage, raw, chunks: [], size: 0 };
+    } else {
+      this.#begin(status, statusMessage, raw);
+    }
+  }
+
+  #begin(status: number, statusMessage: string | undefined, raw: (Buffer | string)[]): void {
     const response = this.#response;
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
@@ -124,22 +160,63 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     process.nextTick(() => {
       if (!this.#finished) response.flushHeaders();
     });
-    this.#resolve();
+    this.#resolve('answered');
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#response.write(chunk)) controller.pause();
+    const held = this.#held;
+    if (!held) {
+      if (!this.#response.write(chunk)) controller.pause();
+      return;
+    }
+    held.chunks.push(chunk);
+    held.size += chunk.length;
+    if (held.size > HELD_BYTES) this.#passHeld(held);
   }
 
   onResponseEnd(): void {
+    if (this.#held) {
+      void this.#decide(this.#held);
+      return;
+    }
     this.#finish();
     this.#response.end();
   }
 
+  /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
+  async #decide(held: HeldAnswer): Promise<void> {
+    try {
+      const again = await this.#exchange.judge?.drops({
+        status: held.status,
+        header: (name) => headerValue(held.raw, name),
+        body: Buffer.concat(held.chunks).toString('utf8'),
+      });
+      const gone = this.#clientGone;
+      if (!again && !gone) this.#passHeld(held);
+      this.#finish();
+      if (again || gone) this.#resolve(gone ? 'answered' : 'dropped');
+      else this.#response.end();
+    } catch (error) {
+      // Nobody else listens to this promise.
+      this.#finish();
+      this.#reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #passHeld(held: HeldAnswer): void {
+    this.#held = null;
+    this.#begin(held.status, held.statusMessage, held.raw);
+    let flowing = true;
+    for (const chunk of held.chunks) flowing = this.#response.write(chunk);
+    if (!flowing) this.#controller?.pause();
+  }
+
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    // What came of a broken answer goes to the client, which sees it break off as well.
+    if (this.#held && !this.#clientGone) this.#passHeld(this.#held);
     this.#finish();
     if (this.#clientGone) {
-      this.#resolve();
+      this.#resolve('answered');
     } else if (this.#response.headersSent) {
       // A cut stream must not look like a finished one.
       this.#response.destroy();
@@ -162,7 +239,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     this.#finished = true;
     this.#response.off('close', this.#onClientClose);
     this.#response.off('drain', this.#onDrain);
-    this.#exchange.body?.destroy();
+    const { body } = this.#exchange;
+    if (body instanceof Readable) body.destroy();
   }
 }
 

@@ -27,8 +27,7 @@ export function matchRoute(
   upgrade: boolean,
 ): RouteRule | null {
   return (
-    rules.find((rule) => matchesPath(rule.path, path) && matchesMethod(rule, method, upgrade)) ??
-    null
+    rules.find((rule) => matchesPath(rule, path) && matchesMethod(rule, method, upgrade)) ?? null
   );
 }
 
@@ -50,7 +49,11 @@ export function upstreamPath(
   return basePath + path.slice(prefix.length);
 }
 
-function matchesPath(pattern: string, path: string): boolean {
+// A backend may not care about case: what is denied is denied in any spelling.
+function matchesPath(rule: RouteRule, requested: string): boolean {
+  const fold = rule.auth === 'deny' ? (text: string) => text.toLowerCase() : (text: string) => text;
+  const pattern = fold(rule.path);
+  const path = fold(requested);
   if (!pattern.endsWith('/*')) return pattern === path;
   const stem = pattern.slice(0, -2);
   // A prefix rule covers the folder itself too, so that a deny rule leaves no gap.

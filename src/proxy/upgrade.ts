@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { closeGently } from '../close-gently.ts';
 import type { OpenAnswers } from '../open-answers.ts';
-import { hasBody } from './body-limit.ts';
+import { hasBody } from './request-body.ts';
+import { watchOpening } from './turned-away.ts';
 
 /**
  * Upgrades, relayed as bytes in place of http-proxy's own WebSocket support, which answers 101
@@ -115,8 +116,16 @@ export class HeldClient {
     this.#socket.resume();
   }
 
-  /** Answers 101 and joins the two connections byte by byte until either side ends. */
-  join(response: ServerResponse, headers: string[], upstream: Duplex): void {
+  /**
+   * Answers 101 and joins the two connections byte by byte until either side ends.
+   * @param turnedAway see {@link watchOpening}
+   */
+  join(
+    response: ServerResponse,
+    headers: string[],
+    upstream: Duplex,
+    turnedAway: () => void,
+  ): void {
     const client = this.#socket;
     client.off('data', this.#onData);
     client.off('end', this.#onEnd);
@@ -127,6 +136,7 @@ export class HeldClient {
     upstream.on('error', () => upstream.destroy());
     client.on('close', () => upstream.destroy());
     upstream.on('close', () => closeGently(client));
+    watchOpening(client, upstream, this.#size, turnedAway);
     client.pipe(upstream);
     upstream.pipe(client);
   }

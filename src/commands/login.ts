@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { decodeIdentityToken } from '../agent-identity/identity-token.ts';
+import {
+  type AuthDocument,
+  parseAuthDocument,
+  parseJsonObject,
+} from '../auth-store/auth-document.ts';
+import { FileAuthStore } from '../auth-store/file-store.ts';
+import { systemClock } from '../clock.ts';
+import { ConfigError } from '../config.ts';
+import { selectCredential } from '../credentials/select.ts';
+import { invalidCredential } from '../errors.ts';
+import { Secret } from '../secret.ts';
+
+/** What `login` stores: one token of a kind, or a whole Codex auth.json. */
+export type LoginInput =
+  | { kind: 'agentIdentity' | 'accessToken' | 'apiKey'; readToken: () => Promise<string> }
+  | { kind: 'import'; path: string };
+
+/**
+ * Checks a credential and stores it in `auth.json`. Fields that this program does not know stay.
+ * @returns one line that says what was stored
+ */
+export async function login(codexHome: string, input: LoginInput): Promise<string> {
+  const store = new FileAuthStore(codexHome);
+  const change = await changeFor(input);
+  await checkUsable(parseAuthDocument(JSON.stringify(change)));
+  await store.mend(change);
+  return `stored in ${store.location}`;
+}
+
+/** Whether a sidecar that reads nothing else could start from it. */
+async function checkUsable(document: AuthDocument): Promise<void> {
+  if (document.isEmpty) throw invalidCredential('auth.json', 'holds no credential');
+  const nothing = { apiKey: null, accessToken: null, agentIdentity: null };
+  await selectCredential(nothing, async () => document);
+}
+
+/** A login replaces the one before: what could still win over it is taken out. */
+const NOTHING = {
+  auth_mode: undefined,
+  OPENAI_API_KEY: undefined,
+  tokens: undefined,
+  last_refresh: undefined,
+  agent_identity: undefined,
+  personal_access_token: undefined,
+};
+
+async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
+  if (input.kind === 'import') return importedChange(input.path);
+  const token = (await input.readToken()).trim();
+  if (token === '') throw new ConfigError('no token on standard input');
+  switch (input.kind) {
+    case 'apiKey':
+      return { ...NOTHING, auth_mode: 'apikey', OPENAI_API_KEY: token };
+    case 'agentIdentity':
+      decodeIdentityToken(new Secret(token), systemClock());
+      return { ...NOTHING, auth_mode: 'agentIdentity', agent_identity: token };
+    case 'accessToken':
+      if (token.startsWith('at-')) {
+        return { ...NOTHING, auth_mode: 'personalAccessToken', personal_access_token: token };
+      }
+      decodeIdentityToken(new Secret(token), systemClock());
+      return { ...NOTHING, auth_mode: 'agentIdentity', agent_identity: token };
+  }
+}
+
+async function importedChange(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`--import: cannot read ${path} (${code ?? 'unknown error'})`);
+  }
+  return { ...NOTHING, ...parseJsonObject(text) };
+}

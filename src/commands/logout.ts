@@ -1,0 +1,73 @@
+import { FileAuthStore } from '../auth-store/file-store.ts';
+import { SidecarError } from '../errors.ts';
+import { createHttpClient } from '../http-client.ts';
+import { CODEX_CLIENT_ID, revokeToken } from '../oauth/token-endpoint.ts';
+import { createDispatcher } from '../proxy/dispatcher.ts';
+import { USER_AGENT } from '../version.ts';
+import { readNamedFile, type Settings } from './environment.ts';
+
+/**
+ * Takes every credential out of `auth.json`; fields that this program does not know stay.
+ * @returns lines for the user
+ */
+export async function logout(settings: Settings, revoke: boolean): Promise<string[]> {
+  const store = new FileAuthStore(settings.codexHome);
+  try {
+    return await removeFrom(store, settings, revoke);
+  } catch (error) {
+    // What cannot be used can be removed all the same, but what to revoke is unknown.
+    if (revoke || !(error instanceof SidecarError)) throw error;
+    await store.mend(NOTHING);
+    return [`the credential is removed from ${store.location}`];
+  }
+}
+
+const NOTHING = {
+  auth_mode: undefined,
+  OPENAI_API_KEY: undefined,
+  tokens: undefined,
+  last_refresh: undefined,
+  agent_identity: undefined,
+  personal_access_token: undefined,
+};
+
+function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): Promise<string[]> {
+  return store.transact(async ({ current, write }) => {
+    if (!current) return [`nothing is stored in ${store.location}`];
+    const lines: string[] = [];
+    const refreshToken = current.tokens?.refreshToken;
+    if (revoke && refreshToken) {
+      await revokeAt(settings, refreshToken);
+      lines.push('the refresh token is revoked');
+    } else if (revoke) {
+      lines.push('there is no refresh token to revoke');
+    }
+    await write(NOTHING);
+    return [...lines, `the credential is removed from ${store.location}`];
+  });
+}
+
+async function revokeAt(
+  { config, proxyEnvironment, oauthClientId }: Settings,
+  token: Parameters<typeof revokeToken>[1],
+): Promise<void> {
+  const { caFile, proxy, oauthTokenUrl, oauthRevokeUrl } = config.upstream;
+  const ca = caFile === null ? null : await readNamedFile('upstream.caFile', caFile);
+  const dispatcher = createDispatcher({ ca, proxy, proxyEnvironment });
+  try {
+    await revokeToken(
+      {
+        tokenUrl: oauthTokenUrl,
+        revokeUrl: oauthRevokeUrl,
+        clientId: oauthClientId ?? CODEX_CLIENT_ID,
+        http: createHttpClient(dispatcher, USER_AGENT),
+      },
+      token,
+    );
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : 'unknown failure';
+    throw new Error(`the token could not be revoked, so nothing was removed: ${problem}`);
+  } finally {
+    await dispatcher.close();
+  }
+}

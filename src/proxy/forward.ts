@@ -1,0 +1,185 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Dispatcher } from 'undici';
+import type { RouteRule } from '../config.ts';
+import type { Authorization, CredentialManager } from '../credentials/manager.ts';
+import { classifyRejection, mayBeRejection } from '../credentials/rejection.ts';
+import { SidecarError } from '../errors.ts';
+import type { Traffic } from '../traffic.ts';
+import { headerValue, switchingHeaders, upstreamHeaders } from './headers.ts';
+import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
+import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
+import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
+import { type HeldClient, holdClient, isUpgrade } from './upgrade.ts';
+
+/** An upstream: origin, and path of its base URL without a trailing slash. */
+export interface UpstreamBase {
+  origin: string;
+  basePath: string;
+}
+
+export interface ForwardOptions {
+  manager: Pick<CredentialManager, 'authorize' | 'rejected' | 'suspect'>;
+  dispatcher: Dispatcher;
+  upstreams: { chatgpt: UpstreamBase; openai: UpstreamBase };
+  /** Asked at every request, because a reload may change them. */
+  routes: () => readonly RouteRule[];
+  traffic: Traffic;
+  bodyBytes: number;
+  replay: ReplayBudget;
+  maxConnections: number | null;
+  isDraining: () => boolean;
+}
+
+export function parseUpstream(baseUrl: string): UpstreamBase {
+  const { origin, pathname } = new URL(baseUrl);
+  return { origin, basePath: pathname.replace(/\/+$/, '') };
+}
+
+/** One proxied request on its way. */
+interface Passage {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  options: ForwardOptions;
+  rule: RouteRule;
+  path: string;
+  query: string;
+  /** null on an upgrade, and where there is none. */
+  body: RequestBody | null;
+  /** The client of an upgrade. */
+  held: HeldClient | null;
+  /** Counts the end of the exchange. */
+  closed: () => void;
+}
+
+/** Authorise, scrub, inject, relay: the way of every proxied request. */
+export async function forward(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: ForwardOptions,
+): Promise<void> {
+  const { raw, target } = request;
+  if (!target) throw new SidecarError('SIDECAR_INTERNAL', 'the request was not checked');
+  checkCapacity(options);
+  const closed = countExchange(reply, options.traffic);
+  const upgrade = isUpgrade(raw);
+  const { path, query } = target;
+  const rule = ruleFor(request.method, path, upgrade, options);
+  const pending = options.manager.authorize(rule.auth, isModelRoute(path));
+  const authorization = pending instanceof Promise ? await pending : pending;
+  const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay);
+  const held = upgrade ? holdClient(raw) : null;
+  const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
+  try {
+    const outcome = await send(passage, authorization, body, true);
+    if (outcome === 'dropped') await replay(passage);
+  } catch (error) {
+    held?.refuse();
+    throw error;
+  } finally {
+    body?.forget();
+  }
+  // The client may be gone before any answer; there is nobody left to answer then.
+  if (!reply.sent) reply.hijack();
+}
+
+/** The one more try, with new headers; whatever comes of it goes to the client. */
+async function replay(passage: Passage): Promise<void> {
+  const { rule, path, body, options } = passage;
+  const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
+  await send(passage, authorization, body?.replay() ?? null, false);
+}
+
+function send(
+  passage: Passage,
+  authorization: Authorization,
+  body: Exchange['body'],
+  mayReplay: boolean,
+): Promise<RelayOutcome> {
+  const { request, reply, options, path, query, held } = passage;
+  const { origin, basePath } = options.upstreams[authorization.upstream];
+  if (authorization.headers) options.traffic.request(authorization.headers.kind);
+  if (authorization.degraded) options.traffic.request('degraded');
+  const exchange: Exchange = {
+    dispatcher: options.dispatcher,
+    origin,
+    path: upstreamPath(authorization.upstream, basePath, path) + query,
+    method: request.method,
+    headers: upstreamHeaders(request.raw.rawHeaders, authorization.headers),
+    body,
+    upgrade: held !== null,
+    judge: mayReplay ? judgeOf(passage, authorization) : null,
+  };
+  return relay(exchange, reply.raw, {
+    onStart: (status, rawHeaders) => {
+      options.traffic.answered(status, (name) => headerValue(rawHeaders, name));
+      held?.refuse();
+      reply.hijack();
+    },
+    onUpgrade: (rawHeaders, socket) => {
+      options.traffic.answered(101, (name) => headerValue(rawHeaders, name));
+      reply.hijack();
+      // Counted before the other ends, so that a drain sees no gap.
+      socket.once('close', options.traffic.opened('websocket'));
+      passage.closed();
+      held?.join(reply.raw, switchingHeaders(rawHeaders), socket, () =>
+        options.manager.suspect(authorization),
+      );
+    },
+  });
+}
+
+/** Finds rejections and tells the manager; null where no credential was sent. */
+function judgeOf({ options, body }: Passage, authorization: Authorization): AnswerJudge | null {
+  if (!authorization.headers) return null;
+  const { kind } = authorization.headers;
+  return {
+    wantsBody: (head) => mayBeRejection(kind, head),
+    drops: async (answer) => {
+      options.traffic.answered(answer.status, answer.header);
+      const rejection = classifyRejection(kind, answer);
+      if (!rejection) return false;
+      const mended = options.manager.rejected(authorization, rejection);
+      // A body that cannot be sent again: the answer need not wait for what helps the next request.
+      return body && !(await body.whole()) ? false : mended;
+    },
+  };
+}
+
+/**
+ * Counts an exchange from its first check on, so that those that wait for a credential are seen by
+ * the limit and by the drain. @returns what counts its end
+ */
+function countExchange(reply: FastifyReply, traffic: Traffic): () => void {
+  const closed = traffic.opened('http');
+  // A refused upgrade has had its whole answer long before its connection is closed.
+  reply.raw.once('finish', closed);
+  reply.raw.once('close', closed);
+  return closed;
+}
+
+function ruleFor(
+  method: string,
+  path: string,
+  upgrade: boolean,
+  { routes, traffic }: ForwardOptions,
+): RouteRule {
+  const rule = matchRoute(routes(), method, path, upgrade);
+  if (rule && rule.auth !== 'deny') return rule;
+  traffic.request('denied');
+  throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
+}
+
+function checkCapacity({ isDraining, maxConnections, traffic }: ForwardOptions): void {
+  if (isDraining()) {
+    throw new SidecarError('AUTH_DRAINING', 'the sidecar is shutting down', {
+      retryAfterSeconds: 1,
+    });
+  }
+  if (maxConnections !== null && traffic.open >= maxConnections) {
+    throw new SidecarError(
+      'UPSTREAM_BUSY',
+      `${maxConnections} requests are open already (upstream.maxConnections)`,
+      { retryAfterSeconds: 1 },
+    );
+  }
+}

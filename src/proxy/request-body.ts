@@ -1,0 +1,153 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { SidecarError } from '../errors.ts';
+
+/**
+ * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when there
+ * is none. A declared length is judged before anything is read.
+ */
+export function openBody(
+  request: IncomingMessage,
+  limit: number,
+  replay: ReplayBudget,
+): RequestBody | null {
+  if (!hasBody(request)) return null;
+  const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
+  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
+    throw new SidecarError('AUTH_REQUEST_INVALID', 'no transfer-encoding but chunked is taken');
+  }
+  if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
+  return new RequestBody(request, limit, replay);
+}
+
+/** Bounds of what is kept for replays: of one body, and of all bodies at once; bytes. */
+export class ReplayBudget {
+  readonly perBody: number;
+  readonly #total: number;
+  #kept = 0;
+
+  constructor(perBody: number, total: number) {
+    this.perBody = perBody;
+    this.#total = total;
+  }
+
+  /** @returns false when it would be too much; nothing is taken then */
+  take(bytes: number): boolean {
+    if (this.#kept + bytes > this.#total) return false;
+    this.#kept += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#kept -= bytes;
+  }
+}
+
+/** Whether a request carries a body (RFC 9112, section 6.3). */
+export function hasBody(request: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  return encoding !== undefined || (length !== undefined && length !== '0');
+}
+
+/**
+ * The body apart from its connection: undici destroys the stream that it was given when the
+ * upstream fails or answers early. What is left unread then is drained, so that the client gets its
+ * answer and can send its next request on the same connection; it is kept for a replay all the same.
+ */
+export class RequestBody extends Readable {
+  readonly #request: IncomingMessage;
+  readonly #limit: number;
+  readonly #budget: ReplayBudget;
+  #size = 0;
+  /** null: outgrown, or given back. */
+  #kept: Buffer[] | null = [];
+  #keptBytes = 0;
+  #complete = false;
+  #settle: () => void = () => undefined;
+  /** The body is complete, or will not be replayed. */
+  readonly #settled = new Promise<void>((resolve) => {
+    this.#settle = resolve;
+  });
+
+  constructor(request: IncomingMessage, limit: number, budget: ReplayBudget) {
+    super();
+    this.#request = request;
+    this.#limit = limit;
+    this.#budget = budget;
+    // Whoever reads learns of a failure; when nobody reads any more it must not end the process.
+    this.on('error', () => undefined);
+    request.on('data', this.#onData);
+    request.once('end', this.#onEnd);
+    request.once('error', this.#onError);
+    request.once('close', () => this.#settle());
+  }
+
+  /**
+   * Waits for the rest of a body that was answered early.
+   * @returns whether the whole body came, and was kept
+   */
+  async whole(): Promise<boolean> {
+    await this.#settled;
+    return this.#complete && this.#kept !== null;
+  }
+
+  /** The whole body once more; null when it is not replayable. */
+  replay(): Buffer | null {
+    return this.#complete && this.#kept ? Buffer.concat(this.#kept) : null;
+  }
+
+  /** Gives the kept bytes back; there will be no replay. */
+  forget(): void {
+    this.#budget.give(this.#keptBytes);
+    this.#kept = null;
+    this.#keptBytes = 0;
+    this.#settle();
+  }
+
+  override _read(): void {
+    this.#request.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#request.resume();
+    done(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#size += chunk.length;
+    this.#keep(chunk);
+    if (this.#size > this.#limit) {
+      this.forget();
+      this.destroy(tooLarge(this.#limit));
+    } else if (this.destroyed) {
+      return;
+    } else if (!this.push(chunk)) this.#request.pause();
+  };
+
+  #keep(chunk: Buffer): void {
+    if (!this.#kept) return;
+    if (this.#size > this.#budget.perBody || !this.#budget.take(chunk.length)) {
+      this.forget();
+      return;
+    }
+    this.#kept.push(chunk);
+    this.#keptBytes += chunk.length;
+  }
+
+  readonly #onEnd = (): void => {
+    this.#complete = true;
+    this.#settle();
+    if (!this.destroyed) this.push(null);
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.destroy(error);
+  };
+}
+
+function tooLarge(limit: number): SidecarError {
+  return new SidecarError(
+    'AUTH_BODY_TOO_LARGE',
+    `the request body is larger than limits.bodyBytes (${limit})`,
+  );
+}
