@@ -13,7 +13,7 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Where the base image brings authorities of its own, a registry mirror or a proxy may need them.
+# Where the base image brings authorities of its own, a proxy on the way out may need them.
 RUN ca=/etc/ssl/certs/ca-certificates.crt; if [ -f "$ca" ]; then export NODE_EXTRA_CA_CERTS="$ca"; fi; \
     npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
