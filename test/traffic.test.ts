@@ -1,10 +1,17 @@
 import t from 'tap';
+import { BackendClock } from '../src/backend-clock.ts';
 import { Traffic } from '../src/traffic.ts';
+import { captureLog } from './helpers/captured-log.ts';
 
 const NOW = Date.parse('2026-11-20T21:30:36.900Z');
 
+function newTraffic(): Traffic {
+  const now = () => NOW;
+  return new Traffic(now, new BackendClock(now, captureLog().log));
+}
+
 t.test('counts what is open, and each end once', async (t) => {
-  const traffic = new Traffic(() => NOW);
+  const traffic = newTraffic();
   const one = traffic.opened('http');
   const two = traffic.opened('websocket');
   t.equal(traffic.open, 2);
@@ -17,7 +24,7 @@ t.test('counts what is open, and each end once', async (t) => {
 });
 
 t.test('idle resolves when the last one ends, or at once', async (t) => {
-  const traffic = new Traffic(() => NOW);
+  const traffic = newTraffic();
   await traffic.idle();
   const one = traffic.opened('http');
   const two = traffic.opened('websocket');
@@ -34,21 +41,28 @@ t.test('idle resolves when the last one ends, or at once', async (t) => {
 });
 
 t.test('remembers the last answer and the clock of the upstream', async (t) => {
-  const traffic = new Traffic(() => NOW);
+  const traffic = newTraffic();
   t.match(traffic.snapshot(), { lastStatus: null, lastResponseAt: null, clockSkewSeconds: null });
-  const date = ['X', 'y', 'Date', 'Fri, 20 Nov 2026 21:30:06 GMT'].map((text) => Buffer.from(text));
-  traffic.answered(200, date);
+  const dated = (date: string, age?: string) => (name: string) => ({ date, age })[name] ?? null;
+  traffic.answered(200, dated('Fri, 20 Nov 2026 21:30:06 GMT'));
   t.match(traffic.snapshot(), {
     lastStatus: 200,
-    lastResponseAt: '2026-11-20T21:30:36.900Z',
+    lastResponseAt: '2026-11-20T21:30:36Z',
     clockSkewSeconds: 30,
   });
-  traffic.answered(503, ['date', 'nonsense']);
-  t.match(traffic.snapshot(), { lastStatus: 503, clockSkewSeconds: null });
+  traffic.answered(200, dated('Fri, 20 Nov 2026 20:30:06 GMT', '3600'));
+  t.equal(traffic.snapshot().clockSkewSeconds, 30, 'a cached answer tells nothing');
+  traffic.answered(503, dated('nonsense'));
+  t.match(traffic.snapshot(), { lastStatus: 503, clockSkewSeconds: 30 });
 });
 
 t.test('counts requests by what they carried', async (t) => {
-  const traffic = new Traffic(() => NOW);
+  const traffic = newTraffic();
   for (const kind of ['assertion', 'bearer', 'bearer', 'denied'] as const) traffic.request(kind);
-  t.strictSame(traffic.snapshot().requests, { assertion: 1, bearer: 2, denied: 1 });
+  t.strictSame(traffic.snapshot().requests, {
+    assertion: 1,
+    bearer: 2,
+    degraded: 0,
+    denied: 1,
+  });
 });

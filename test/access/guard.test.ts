@@ -13,14 +13,15 @@ const ELSEWHERE = '192.0.2.7';
 function build(t: Test, changes: Partial<AccessRules> = {}) {
   const app = Fastify();
   t.teardown(() => app.close());
-  guardAccess(app, {
+  const rules: AccessRules = {
     viaSocket: false,
     listenHost: '127.0.0.1',
     allowedHosts: [],
     allowedOrigins: [],
     tokens: parseClientTokens(`test:${DIGEST}`),
     ...changes,
-  });
+  };
+  guardAccess(app, () => rules);
   app.setErrorHandler((error, _request, reply) => {
     const code = error instanceof SidecarError ? error.code : String(error);
     return reply.code(400).send(code);

@@ -11,6 +11,7 @@ import { SidecarError } from '../../src/errors.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 
 const CREDENTIAL: CredentialSnapshot = {
+  from: 'auth.json',
   state: 'ready',
   mode: 'chatgpt',
   account: {
@@ -43,7 +44,7 @@ const INPUT: StatusInput = {
   credential: CREDENTIAL,
   traffic: {
     connections: { http: 3, websocket: 1 },
-    requests: { assertion: 17, bearer: 4, denied: 2 },
+    requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
     lastStatus: 200,
     lastResponseAt: '2026-11-20T21:30:37.000Z',
     clockSkewSeconds: -1,
@@ -56,6 +57,7 @@ t.test('the whole document, and nothing whole that is private', async (t) => {
     version: '1.2.3',
     uptimeSeconds: 12,
     authMode: 'chatgpt',
+    credentialSource: 'auth.json',
     planType: 'pro',
     account: { id: 'acco…6789', email: 's…@example.com', fedramp: true },
     usesCodexBackend: true,
@@ -79,7 +81,7 @@ t.test('the whole document, and nothing whole that is private', async (t) => {
     },
     routes: DEFAULT_ROUTES,
     connections: { http: 3, websocket: 1 },
-    requests: { assertion: 17, bearer: 4, denied: 2 },
+    requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
   });
 });
 

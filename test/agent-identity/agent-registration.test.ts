@@ -134,3 +134,12 @@ t.test('the default timeout is 15 seconds', async (t) => {
   });
   t.strictSame(timeouts, [15_000]);
 });
+
+t.test('an answer that quotes the request does not carry its token on', async (t) => {
+  const echo = 'blocked: authorization: Bearer access-token-1, and Bearer eyJhbGciOiJub25lIn0.e30.';
+  const { api } = await start(t, { status: 403, body: echo });
+  const error = await register(api).catch((cause: unknown) => cause);
+  t.ok(error instanceof RegistrationError);
+  t.match(inspect(error), /authorization: Bearer \[redacted\], and Bearer \[redacted\]/);
+  t.notMatch(inspect(error), /access-token-1|eyJhbGciOiJub25lIn0/);
+});

@@ -135,3 +135,16 @@ t.test('a value that no header can carry is refused at once', async (t) => {
     }
   }
 });
+
+t.test(
+  'a damaged record is no obstacle beside a login, and the credential itself alone',
+  async (t) => {
+    const damaged = { ...record, chatgpt_user_id: undefined };
+    const document = parse({ auth_mode: 'chatgpt', tokens, agent_identity: damaged });
+    t.equal(document.identityRecord, null);
+    t.match(document.recordProblem?.message, /agent_identity\.chatgpt_user_id: is missing/);
+    t.throws(() => parse({ auth_mode: 'agentIdentity', agent_identity: damaged }), {
+      code: 'AUTH_CREDENTIAL_INVALID',
+    });
+  },
+);

@@ -8,6 +8,9 @@ const ADDRESS = ['--config', '--host', '--port', '--socket'];
 const COMMANDS: Record<string, string[]> = {
   serve: [...ADDRESS, '--server-info', '--log-level', '--pretty', '--allow-unauthenticated'],
   healthcheck: ADDRESS,
+  login: ['--config', '--with-agent-identity', '--with-access-token', '--with-api-key', '--import'],
+  logout: ['--config', '--revoke'],
+  status: [...ADDRESS, '--url', '--json'],
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
 };

@@ -1,16 +1,43 @@
 import t from 'tap';
 import { ChatGptBearer } from '../../src/credentials/chatgpt-bearer.ts';
+import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
 import { StaticBearer } from '../../src/credentials/static-bearer.ts';
 import { Secret } from '../../src/secret.ts';
+import { makeAuthHome } from '../helpers/auth-home.ts';
+import { captureLog } from '../helpers/captured-log.ts';
 import { failureOf } from '../helpers/failure.ts';
 
 const EXPIRES = Date.parse('2026-11-30T00:00:00Z');
 const MINUTE = 60_000;
 
-function login(expiresAt: number | null, fedramp = false) {
-  const account = { id: 'account-1', email: null, planType: null, fedramp };
-  const accessToken = new Secret('hush');
-  return { accessToken, account, userId: 'user-1', expiresAt, lastRefresh: 'then' };
+/** A login with a refresh token, for which nothing is stored and no endpoint answers. */
+function bearerOf(expiresAt: number | null, now: () => number, fedramp = false): ChatGptBearer {
+  const login = {
+    accessToken: new Secret('hush'),
+    idToken: null,
+    refreshToken: new Secret('once'),
+    account: { id: 'account-1', email: null, planType: null, fedramp },
+    userId: 'user-1',
+    expiresAt,
+    lastRefresh: '2026-11-20T00:00:00Z',
+  };
+  const session = new ChatGptSession(login, {
+    store: makeAuthHome(t).store,
+    oauth: {
+      tokenUrl: '',
+      revokeUrl: '',
+      clientId: '',
+      http: () => Promise.reject(new Error('not asked')),
+    },
+    now,
+    backendNow: now,
+    log: captureLog().log,
+  });
+  return new ChatGptBearer(session, {
+    now,
+    backendNow: now,
+    schedule: () => () => undefined,
+  });
 }
 
 t.test('an API key is a bearer without an account', async (t) => {
@@ -23,36 +50,40 @@ t.test('an API key is a bearer without an account', async (t) => {
 });
 
 t.test('a login adds account and FedRAMP', async (t) => {
-  const headers = new ChatGptBearer(login(null, true), () => 0).headers();
+  const headers = await bearerOf(EXPIRES, () => 0, true).headers();
   t.match(headers, { kind: 'bearer', accountId: 'account-1', fedramp: true });
   t.equal(headers.authorization.reveal(), 'Bearer hush');
   t.notMatch(JSON.stringify(headers), 'hush');
 });
 
-t.test('a token that does not say when it ends stays valid', async (t) => {
-  const bearer = new ChatGptBearer(login(null), () => Number.MAX_SAFE_INTEGER);
+t.test('a token that does not say when it ends is due eight days after the last', async (t) => {
+  let now = Date.parse('2026-11-27T23:59:59Z');
+  const bearer = bearerOf(null, () => now);
   t.ok(bearer.isReady());
-  t.match(bearer.status(), { state: 'valid', expiresAt: null, lastRefreshAt: 'then' });
+  t.match(bearer.status(), { state: 'valid', expiresAt: null });
+  now = Date.parse('2026-11-28T00:00:00Z');
+  t.ok(bearer.isReady());
+  t.equal(bearer.status().state, 'expiring');
 });
 
 t.test('is expiring for the last five minutes, and then over', async (t) => {
   let now = EXPIRES - 5 * MINUTE - 1;
-  const bearer = new ChatGptBearer(login(EXPIRES), () => now);
+  const bearer = bearerOf(EXPIRES, () => now);
   t.match(bearer.status(), { state: 'valid', expiresAt: '2026-11-30T00:00:00.000Z' });
   now = EXPIRES - 5 * MINUTE;
   t.equal(bearer.status().state, 'expiring');
   now = EXPIRES - 1;
   t.ok(bearer.isReady());
-  t.equal(bearer.headers().authorization.reveal(), 'Bearer hush');
+  t.match(bearer.headers(), { kind: 'bearer' }, 'at once, without a refresh');
   now = EXPIRES;
   t.notOk(bearer.isReady());
   t.equal(bearer.status().state, 'failed');
 });
 
 t.test('an expired token is never sent', async (t) => {
-  const bearer = new ChatGptBearer(login(EXPIRES), () => EXPIRES);
+  const bearer = bearerOf(EXPIRES, () => EXPIRES);
   const error = await failureOf(() => bearer.headers());
-  t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
-  t.match(error.message, /tokens\.access_token: expired at 2026-11-30T00:00:00\.000Z; sign in/);
+  t.equal(error.code, 'AUTH_REFRESH_FAILED');
+  t.match(error.message, /no login any more; sign in again/);
   t.equal(bearer.status().lastError, error.message);
 });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { StoredTokens } from '../../src/auth-store/auth-document.ts';
+import { NO_HEADER_TEXT, type StoredTokens } from '../../src/auth-store/auth-document.ts';
 import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { Secret } from '../../src/secret.ts';
 import { refuses } from '../helpers/refusal.ts';
@@ -80,4 +80,11 @@ t.test('tokens that are no JWT are refused by name', async (t) => {
     'auth.json tokens.id_token: is not a JWT',
     ['hush'],
   );
+});
+
+t.test('an account id that a header cannot carry is refused by name', async (t) => {
+  const message = `auth.json tokens.account_id: ${NO_HEADER_TEXT}`;
+  await refuses(t, () => read({ access: { ...access, accountId: 'acc\nount' } }), message, [
+    'acc\nount',
+  ]);
 });

@@ -35,7 +35,7 @@ t.test('a ready identity is described without its key', async (t) => {
     agentRuntimeId: claims.agent_runtime_id,
     publicKey: fingerprint(registeredKey(emulator)),
     taskId: claims.task_id,
-    taskRegisteredAt: '2026-11-20T21:30:36.250Z',
+    taskRegisteredAt: '2026-11-20T21:30:36Z',
   });
   const { agent_private_key: key } = Object(home.read().agent_identity);
   t.notOk(JSON.stringify(provider.status()).includes(key));

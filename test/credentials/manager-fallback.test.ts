@@ -56,13 +56,13 @@ t.test('an identity alone has nothing to fall back to', async (t) => {
   t.equal(manager.snapshot().state, 'failed');
 });
 
-t.test('a bearer that has expired is no fallback', async (t) => {
+t.test('a bearer that has expired and cannot be renewed is no fallback', async (t) => {
   const subject = await managedCredential(t, withPolicy('bearer'));
   subject.emulator.addFault(DOWN);
   await subject.manager.prepare();
   subject.advance(11 * 86_400_000);
   subject.emulator.addFault({ ...DOWN, times: 0 });
+  subject.emulator.addFault({ path: '/oauth/token', status: 503, times: 0 });
   const error = await failureOf(() => subject.manager.authorize('assertion', true));
-  t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
-  t.match(error.message, /access_token: expired at/);
+  t.equal(error.code, 'AUTH_REFRESH_UNAVAILABLE');
 });

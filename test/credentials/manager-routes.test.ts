@@ -7,14 +7,24 @@ const login: NonNullable<ManagerOptions['authJson']> = ({ emulator }) =>
 
 t.test('a route without credential needs none, and loads none', async (t) => {
   const { manager } = await managedCredential(t);
-  t.strictSame(await manager.authorize('none', false), { upstream: 'chatgpt', headers: null });
+  t.strictSame(await manager.authorize('none', false), {
+    upstream: 'chatgpt',
+    headers: null,
+    provider: null,
+    degraded: false,
+  });
   t.equal(manager.snapshot().state, 'starting');
 });
 
 t.test('a route without credential gets none, also when there is one', async (t) => {
   const { manager } = await managedCredential(t, { authJson: login });
   await manager.prepare();
-  t.strictSame(await manager.authorize('none', false), { upstream: 'chatgpt', headers: null });
+  t.strictSame(await manager.authorize('none', false), {
+    upstream: 'chatgpt',
+    headers: null,
+    provider: null,
+    degraded: false,
+  });
 });
 
 t.test('a denied route is denied with and without a credential', async (t) => {

@@ -24,7 +24,12 @@ const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString(
 
 t.test('only 401 and 403 can be a rejection', async (t) => {
   const statuses = [200, 400, 401, 402, 403, 404, 429, 500, 503];
-  t.strictSame(statuses.filter(mayBeRejection), [401, 403]);
+  const json = { 'content-type': 'application/json; charset=utf-8' };
+  const held = (used: 'assertion' | 'bearer', headers: Record<string, string>) =>
+    statuses.filter((status) => mayBeRejection(used, answer(status, '', headers)));
+  t.strictSame(held('assertion', json), [401, 403]);
+  t.strictSame(held('assertion', { 'content-type': 'text/html' }), [401], 'a challenge page');
+  t.strictSame(held('bearer', json), [401], 'a deleted agent concerns assertions alone');
   for (const status of [400, 404, 429, 500, 503]) {
     t.equal(classifyRejection('assertion', answer(status, DELETED)), null);
   }

@@ -85,3 +85,11 @@ t.test('a record that another process stored meanwhile is taken over', async (t)
   t.equal(claims.agent_runtime_id, other.agent_runtime_id);
   t.equal(subject.agentRegistrations(), 1);
 });
+
+t.test('a JWT in the place of the record is left alone', async (t) => {
+  const subject = await registeredIdentity(t, { agent_identity: 'a.jwt.here' });
+  const provider = await subject.start();
+  t.equal((await provider.headers()).kind, 'assertion');
+  t.equal(subject.home.read().agent_identity, 'a.jwt.here');
+  t.match(subject.captured.warnings(), [/^the identity cannot be kept in/]);
+});

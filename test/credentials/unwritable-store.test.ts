@@ -7,17 +7,14 @@ import { registeredIdentity } from '../helpers/registered-identity.ts';
 
 const WARNING = /^the identity cannot be kept in .*auth\.json; every start registers a new one$/;
 
-t.test('where no lock can be had, the identity lives in memory, with a warning', async (t) => {
+t.test('where no lock can be had, the identity is kept without one, with a warning', async (t) => {
   const subject = await registeredIdentity(t);
-  // As on a read-only file system: the lock file cannot be opened for writing.
   mkdirSync(subject.home.lockPath);
-  const before = subject.home.text();
   const provider = await subject.start();
   t.equal((await provider.headers()).kind, 'assertion');
   t.equal(subject.agentRegistrations(), 1);
-  t.equal(subject.home.text(), before);
-  t.equal(subject.captured.warnings().length, 1);
-  t.match(subject.captured.warnings()[0], WARNING);
+  t.type(subject.storedRecord()?.task_id, 'string');
+  t.match(subject.captured.warnings(), [/auth\.json cannot be locked; going on without$/]);
 });
 
 t.test('without a lock the account is checked all the same', async (t) => {
@@ -36,6 +33,8 @@ t.test('a write that fails is a warning too', async (t) => {
   const full: AuthStore = {
     location: store.location,
     load: () => store.load(),
+    watch: () => () => undefined,
+    transactUnlocked: (work) => store.transactUnlocked(work),
     transact: (work) =>
       store.transact(({ current }) =>
         work({ current, write: async () => Promise.reject(new Error('ENOSPC')) }),
@@ -53,6 +52,8 @@ t.test('a lock that another process holds is waited for, not passed by', async (
   const busy: AuthStore = {
     location: store.location,
     load: () => store.load(),
+    watch: () => () => undefined,
+    transactUnlocked: (work) => store.transactUnlocked(work),
     transact: async () => Promise.reject(new LockError('auth.lock is held', true)),
   };
   const provider = await subject.start(busy);

@@ -4,6 +4,7 @@ import { IdentityTokenOrigin } from '../../src/credentials/identity-origin.ts';
 import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
 import { Secret } from '../../src/secret.ts';
 import { type Backend, startBackend } from './backend.ts';
+import { captureLog } from './captured-log.ts';
 
 export interface JwtIdentity extends Backend {
   /** Issues a token and makes a provider of it. */
@@ -21,7 +22,9 @@ export async function jwtIdentity(t: Test, jwksBasePath = '/backend-api'): Promi
       const token = new Secret(emulator.issueIdentityToken(options));
       const jwksBaseUrl = emulator.url + jwksBasePath;
       const origin = new IdentityTokenOrigin(token, { http, now, authApi, jwksBaseUrl });
-      return new AgentIdentityProvider(origin, now, 60_000);
+      const { log } = captureLog();
+      const deps = { now, backendNow: now, log, pauseMs: 60_000 };
+      return new AgentIdentityProvider(origin, deps);
     },
   };
 }

@@ -44,11 +44,14 @@ export async function managedCredential(
     log: captured.log,
     version: '0.0.0-test',
     platform: 'linux',
-    environment: {
+    backendNow: backend.now,
+    schedule: () => () => undefined,
+    oauthClientId: null,
+    environment: async () => ({
       apiKey: apiKey === undefined ? null : new Secret(apiKey),
       accessToken: null,
       agentIdentity: null,
-    },
+    }),
   });
   return { ...backend, manager, home, captured };
 }

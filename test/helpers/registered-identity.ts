@@ -2,7 +2,7 @@ import type { Test } from 'tap';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
 import { AgentIdentityProvider } from '../../src/credentials/agent-identity-provider.ts';
-import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
+import { type ChatGptLogin, readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { RegisteredOrigin } from '../../src/credentials/registered-origin.ts';
 import { type AuthHome, makeAuthHome } from './auth-home.ts';
 import { type Backend, startBackend } from './backend.ts';
@@ -38,15 +38,22 @@ export async function registeredIdentity(
       const document = await home.store.load();
       if (!document) throw new Error('no auth.json');
       const { tokens, lastRefresh, identityRecord } = document;
-      const login = tokens ? readChatGptLogin(tokens, lastRefresh) : null;
-      const origin = new RegisteredOrigin(login, identityRecord, {
+      const session = tokens && stillSession(readChatGptLogin(tokens, lastRefresh));
+      const origin = new RegisteredOrigin(session, identityRecord, {
         store,
         authApi: backend.authApi,
         log: captured.log,
         version: '0.0.0-test',
         platform: 'linux',
       });
-      return new AgentIdentityProvider(origin, backend.now, PAUSE_MS);
+      const { now } = backend;
+      const deps = { now, backendNow: now, log: captured.log, pauseMs: PAUSE_MS };
+      return new AgentIdentityProvider(origin, deps);
     },
   };
+}
+
+/** A session whose tokens live as long as the test. */
+function stillSession(login: ChatGptLogin) {
+  return { login, isExpired: () => false, renew: async () => undefined };
 }

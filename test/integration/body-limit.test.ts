@@ -53,3 +53,12 @@ for (const headers of [{ 'content-length': 1000 }, { 'transfer-encoding': 'chunk
     t.equal((await answer).status, 200);
   });
 }
+
+t.test('a transfer-encoding besides chunked is refused before anything goes up', async (t) => {
+  const upstream = await startUpstream(t);
+  const { url } = await startInFrontOf(t, upstream.origin);
+  const headers = { 'transfer-encoding': 'gzip, chunked' };
+  const answer = await send(url + RESPONSES, { method: 'POST', headers, body: 'x' });
+  localError(t, answer, 400, 'AUTH_REQUEST_INVALID');
+  t.equal(upstream.connections, 0);
+});

@@ -113,7 +113,7 @@ t.test('the counters follow the traffic', async (t) => {
   await send(`${url}/backend-api/wham/remote/control/x`);
   await tryUpgrade(url + RESPONSES);
   const { requests, upstream } = await readStatus(url);
-  t.strictSame(requests, { assertion: 2, bearer: 2, denied: 1 });
+  t.strictSame(requests, { assertion: 2, bearer: 2, degraded: 0, denied: 1 });
   t.equal(upstream.lastStatus, 101);
   t.ok(Math.abs(upstream.clockSkewSeconds ?? 99) <= 60);
   await untilStatus(url, ({ connections }) => connections.http + connections.websocket === 0);

@@ -60,3 +60,9 @@ t.test('the path upstream', async (t) => {
   t.equal(upstreamPath('chatgpt', '', path), '/codex/responses');
   t.equal(upstreamPath('openai', '/v1', path), '/v1/responses');
 });
+
+t.test('what is denied is denied in any spelling, what is allowed only in its own', async (t) => {
+  t.equal(authOf('GET', '/backend-api/WHAM/Remote/control/x'), 'deny');
+  t.equal(authOf('POST', '/backend-api/codex/Responses'), 'bearer');
+  t.equal(authOf('GET', '/Backend-API/wham/usage'), undefined);
+});

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { startEmulator } from '../../src/emulator/index.ts';
+import { serveProgram } from '../helpers/recovery-program.ts';
+import { ask, getModels, Home, infer } from '../helpers/recovery-scene.ts';
+
+async function setUp(t: Test) {
+  const emulator = await startEmulator();
+  t.teardown(() => emulator.close());
+  const home = new Home(t);
+  const path = join(home.folder, 'config.json');
+  const upstream = { ...emulator.upstream, proxy: null };
+  const configure = (more: object) =>
+    writeFileSync(path, JSON.stringify({ codexHome: home.folder, upstream, ...more }));
+  configure({});
+  home.write(emulator.issueLogin().authJson);
+  const served = await serveProgram(t, ['--config', path], {});
+  const reload = (headers: Record<string, string> = {}) =>
+    ask(`${served.url}/auth/reload`, { method: 'POST', headers });
+  return { emulator, home, path, configure, served, reload };
+}
+
+t.test('SIGHUP and POST /auth/reload put a new configuration in force', async (t) => {
+  const { emulator, configure, served, reload } = await setUp(t);
+  t.equal((await infer(served)).status, 200);
+  t.equal(emulator.records.at(-1)?.auth.kind, 'bearer');
+  configure({ agentIdentity: { policy: 'chatgptAuth' }, log: { level: 'debug' } });
+  const said = served.logged('"msg":"reloaded"');
+  served.signal('SIGHUP');
+  t.match(await said, '"restartNeededFor":["log"]');
+  t.equal((await infer(served)).status, 200);
+  t.equal(emulator.records.at(-1)?.auth.kind, 'assertion');
+  configure({ routes: [] });
+  const answer = await reload();
+  t.equal(answer.status, 200);
+  t.strictSame(JSON.parse(answer.text), { reloaded: true, restartNeededFor: [] });
+  t.equal((await getModels(served)).code, 'AUTH_ROUTE_DENIED');
+});
+
+t.test('a configuration that cannot be used keeps the old one and says why', async (t) => {
+  const { path, served, reload } = await setUp(t);
+  writeFileSync(path, '{"limits":{"bodyBites":1}}');
+  const answer = await reload();
+  t.equal(answer.status, 400);
+  t.equal(answer.code, 'SIDECAR_CONFIG_INVALID');
+  t.match(answer.text, 'did you mean');
+  const said = served.logged('not reloaded, the old settings stay');
+  served.signal('SIGHUP');
+  await said;
+  t.equal((await getModels(served)).status, 200);
+});
+
+t.test('a credential that cannot be used keeps the old one and says why', async (t) => {
+  const { home, served, reload } = await setUp(t);
+  t.equal((await getModels(served)).status, 200);
+  writeFileSync(home.path, '{"tokens":');
+  const answer = await reload();
+  t.equal(answer.code, 'AUTH_CREDENTIAL_INVALID');
+  t.equal((await getModels(served)).status, 200);
+});
+
+t.test('a login that somebody stores is used without being told', async (t) => {
+  const { emulator, home, served } = await setUp(t);
+  await getModels(served);
+  const { authJson, accountId } = emulator.issueLogin();
+  const said = served.logged('credential loaded');
+  home.write(authJson);
+  await said;
+  t.equal((await getModels(served)).status, 200);
+  t.equal(emulator.records.at(-1)?.headers['chatgpt-account-id'], accountId);
+});
+
+t.test('client tokens: a reload needs one, and brings new ones in', async (t) => {
+  const { home, configure, reload } = await setUp(t);
+  const tokensFile = join(home.folder, 'tokens');
+  const digest = createHash('sha256').update('hush').digest('hex');
+  writeFileSync(tokensFile, `agent:${digest}\n`);
+  configure({ clients: { tokensFile } });
+  t.equal((await reload()).status, 200);
+  t.equal((await reload()).code, 'AUTH_CLIENT_TOKEN');
+  t.equal((await reload({ authorization: 'Bearer hush' })).status, 200);
+});

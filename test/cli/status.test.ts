@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import { runProgram } from '../helpers/recovery-program.ts';
+import { infer, startScene, WITH_IDENTITY } from '../helpers/recovery-scene.ts';
+
+const status = (url: string, ...args: string[]) =>
+  runProgram(['status', '--url', url, ...args], {});
+
+t.test('a table for people, JSON for programs, and no secret in either', async (t) => {
+  const scene = await startScene(t, { config: WITH_IDENTITY });
+  await infer(scene);
+  const table = await status(scene.url);
+  t.equal(table.code, 0, table.stderr);
+  for (const row of [
+    /^status {10}ready$/m,
+    /^credential {6}chatgpt, pro, from auth\.json$/m,
+    /^agent identity {2}policy chatgptAuth, ready, agent-rt/m,
+    /^bearer {10}valid, expires 2026-11-30T/m,
+    /^requests {8}1 assertion, 0 bearer, 0 degraded, 0 denied$/m,
+  ]) {
+    t.match(table.stdout, row);
+  }
+  const json = await status(scene.url, '--json');
+  t.equal(json.code, 0);
+  const document = JSON.parse(json.stdout);
+  t.match(document, { status: 'ready', credentialSource: 'auth.json', requests: { degraded: 0 } });
+  const { tokens, agent_identity: record } = scene.home.read() as Record<
+    string,
+    Record<string, string>
+  >;
+  for (const secret of [
+    ...Object.values(tokens ?? {}),
+    record?.agent_private_key,
+    record?.task_id,
+  ]) {
+    t.notOk(`${table.stdout}${json.stdout}`.includes(String(secret)));
+  }
+});
+
+t.test('a sidecar without a credential: exit code 1', async (t) => {
+  const scene = await startScene(t, { authJson: () => null });
+  await fetch(`${scene.url}/auth/status`);
+  const { code, stdout } = await status(scene.url);
+  t.equal(code, 1);
+  t.match(stdout, /^status {10}(unauthenticated|starting)$/m);
+});
+
+t.test('a cooldown says when the next try is', async (t) => {
+  const scene = await startScene(t, { config: WITH_IDENTITY });
+  scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
+  await infer(scene);
+  const { code, stdout } = await status(scene.url);
+  t.equal(code, 1);
+  t.match(stdout, /^identity error .*\(next try 2026-11-20T21:31:36Z\)$/m);
+});
+
+const OTHERS: [name: string, body: string, problem: RegExp][] = [
+  ['HTML', '<html>', /did not answer with a status; is it a sidecar\?/],
+  ['other JSON', '{"status":"ok"}', /did not answer with a status/],
+  ['null', 'null', /did not answer with a status/],
+  ['an error', '{"error":{"message":"the client token is missing"}}', /refused: the client token/],
+];
+
+for (const [name, body, problem] of OTHERS) {
+  t.test(`a server that answers with ${name}`, async (t) => {
+    const server = createServer((_request, response) => response.end(body));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stderr } = await status(url);
+    t.equal(code, 1);
+    t.match(stderr, problem);
+    t.equal(stderr.trim().split('\n').length, 1);
+  });
+}
+
+t.test('nobody there', async (t) => {
+  const { code, stderr } = await status('http://127.0.0.1:1');
+  t.equal(code, 1);
+  t.match(stderr, /http:\/\/127\.0\.0\.1:1 cannot be reached \(ECONNREFUSED\)/);
+});

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent } from 'undici';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
+import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
+import { createHttpClient } from '../../src/http-client.ts';
+import { createLogger } from '../../src/logger.ts';
+import { CODEX_CLIENT_ID } from '../../src/oauth/token-endpoint.ts';
+
+// A process that is told to refresh its login again and again, beside another one on the same
+// auth.json. Prints the access token that it ends with, as JSON.
+const [, , folder = '', tokenUrl = '', rounds = '0'] = process.argv;
+
+const store = new FileAuthStore(folder);
+const stored = await store.load();
+if (!stored?.tokens) throw new Error('no login');
+const agent = new Agent();
+const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRefresh), {
+  store,
+  now: Date.now,
+  backendNow: Date.now,
+  log: createLogger({ level: 'silent' }),
+  oauth: {
+    tokenUrl,
+    revokeUrl: tokenUrl,
+    clientId: CODEX_CLIENT_ID,
+    http: createHttpClient(agent, 'codex-auth-sidecar/test'),
+  },
+});
+for (let round = 0; round < Number(rounds); round++) {
+  await session.renew(session.login.accessToken);
+  // Gives the other process its turn at the lock.
+  await sleep(Math.random() * 5);
+}
+await agent.destroy();
+process.stdout.write(JSON.stringify({ accessToken: session.login.accessToken.reveal() }));

@@ -1,0 +1,184 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import t, { type Test } from 'tap';
+import { Agent, errors } from 'undici';
+import { createHttpClient } from '../../src/http-client.ts';
+import {
+  CODEX_CLIENT_ID,
+  type OAuthEndpoints,
+  RefreshError,
+  refreshTokens,
+  revokeToken,
+} from '../../src/oauth/token-endpoint.ts';
+import { Secret } from '../../src/secret.ts';
+import { type Reaction, startRecordingServer } from '../helpers/recording-server.ts';
+
+const TOKEN = new Secret('refresh-1');
+
+function endpointsAt(t: Test, url: string, agent = new Agent()): OAuthEndpoints {
+  t.teardown(() => agent.destroy());
+  return {
+    tokenUrl: `${url}/oauth/token`,
+    revokeUrl: `${url}/oauth/revoke`,
+    clientId: CODEX_CLIENT_ID,
+    http: createHttpClient(agent, 'codex-auth-sidecar/test'),
+  };
+}
+
+async function startEndpoints(t: Test, ...reactions: [Reaction, ...Reaction[]]) {
+  const server = await startRecordingServer(t, ...reactions);
+  return { endpoints: endpointsAt(t, server.url), server };
+}
+
+async function failureOf(act: Promise<unknown>): Promise<RefreshError> {
+  const error: unknown = await act.catch((thrown: unknown) => thrown);
+  if (error instanceof RefreshError) return error;
+  throw new Error('no RefreshError', { cause: error });
+}
+
+t.test('a refresh: exact body, rotated tokens', async (t) => {
+  const body = JSON.stringify({ access_token: 'a', refresh_token: 'r', id_token: 'i' });
+  const { endpoints, server } = await startEndpoints(t, { body });
+  const fresh = await refreshTokens(endpoints, TOKEN);
+  t.strictSame(
+    [fresh.accessToken, fresh.refreshToken, fresh.idToken].map((token) => token?.reveal()),
+    ['a', 'r', 'i'],
+  );
+  const [request] = server.requests;
+  t.match(request, {
+    method: 'POST',
+    path: '/oauth/token',
+    headers: { 'content-type': 'application/json' },
+  });
+  t.strictSame(JSON.parse(request?.body ?? ''), {
+    client_id: 'app_EMoamEEZ73f0CkXaXp7hrann',
+    grant_type: 'refresh_token',
+    refresh_token: 'refresh-1',
+  });
+});
+
+t.test('absent, empty and odd fields are null', async (t) => {
+  const body = JSON.stringify({ access_token: '', refresh_token: 1 });
+  const { endpoints } = await startEndpoints(t, { body });
+  t.strictSame(await refreshTokens(endpoints, TOKEN), {
+    idToken: null,
+    accessToken: null,
+    refreshToken: null,
+  });
+});
+
+const PERMANENT: [status: number, body: unknown, reason: string][] = [
+  [400, { error: { code: 'refresh_token_expired' } }, 'refresh_token_expired'],
+  [400, { error: { code: 'refresh_token_reused' } }, 'refresh_token_reused'],
+  [403, { error: 'refresh_token_invalidated' }, 'refresh_token_invalidated'],
+  [400, { error: 'invalid_grant', error_description: 'x' }, 'invalid_grant'],
+  [400, { code: 'refresh_token_reused' }, 'refresh_token_reused'],
+  [401, 'nothing to read', 'status 401'],
+  [401, { error: { code: 'anything' } }, 'anything'],
+];
+const TRANSIENT: [status: number, body: unknown, reason: string][] = [
+  [400, { error: { code: 'server_error' } }, 'server_error'],
+  [403, {}, 'status 403'],
+  [429, {}, 'status 429'],
+  [500, '<html>', 'status 500'],
+  [302, '', 'status 302'],
+  [400, { error: { code: 'a secret with spaces' } }, 'status 400'],
+];
+
+for (const [permanent, cases] of [
+  [true, PERMANENT],
+  [false, TRANSIENT],
+] as const) {
+  for (const [status, body, reason] of cases) {
+    t.test(
+      `${status} ${JSON.stringify(body)} is ${permanent ? 'permanent' : 'transient'}`,
+      async (t) => {
+        const text = typeof body === 'string' ? body : JSON.stringify(body);
+        const { endpoints, server } = await startEndpoints(t, { status, body: text });
+        const error = await failureOf(refreshTokens(endpoints, TOKEN));
+        t.equal(error.permanent, permanent);
+        t.equal(error.message, `the token endpoint refused the refresh: ${reason}`);
+        t.equal(server.requests.length, 1);
+      },
+    );
+  }
+}
+
+for (const reaction of ['close', 'half an answer'] as const) {
+  t.test(`an exchange that ends with ${reaction} is not repeated`, async (t) => {
+    const { endpoints, server } = await startEndpoints(t, reaction);
+    const limited: OAuthEndpoints = {
+      ...endpoints,
+      http: (request) => endpoints.http({ ...request, timeoutMs: 200 }),
+    };
+    const error = await failureOf(refreshTokens(limited, TOKEN));
+    t.equal(error.permanent, false);
+    t.equal(server.requests.length, 1);
+  });
+}
+
+t.test('an answer that is no JSON is not repeated either', async (t) => {
+  const { endpoints, server } = await startEndpoints(t, { body: 'welcome' });
+  t.equal((await failureOf(refreshTokens(endpoints, TOKEN))).permanent, false);
+  t.equal(server.requests.length, 1);
+});
+
+t.test('what never left this machine is tried three times', async (t) => {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  const failures = [
+    null,
+    Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }),
+    Object.assign(new Error('certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+    new errors.ConnectTimeoutError(),
+    new AggregateError([Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })]),
+  ];
+  for (const failure of failures) {
+    const plain = endpointsAt(t, `http://127.0.0.1:${port}`);
+    let attempts = 0;
+    const http: OAuthEndpoints['http'] = (request) => {
+      attempts++;
+      return failure ? Promise.reject(failure) : plain.http(request);
+    };
+    const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
+    t.equal(error.permanent, false);
+    t.equal(attempts, 3, failure?.message ?? 'a closed port');
+  }
+});
+
+for (const failure of [
+  Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
+  Object.assign(new Error('late'), { name: 'TimeoutError' }),
+  new AggregateError([
+    Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }),
+    Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
+  ]),
+]) {
+  t.test(`what may have been carried out is not: ${failure.name} ${failure.message}`, async (t) => {
+    let attempts = 0;
+    const http = () => {
+      attempts++;
+      return Promise.reject(failure);
+    };
+    const endpoints = { ...endpointsAt(t, 'http://127.0.0.1:1'), http };
+    await failureOf(refreshTokens(endpoints, TOKEN));
+    t.equal(attempts, 1);
+  });
+}
+
+t.test('a revocation', async (t) => {
+  const { endpoints, server } = await startEndpoints(t, {}, { status: 500 });
+  await revokeToken(endpoints, TOKEN);
+  t.strictSame(JSON.parse(server.requests[0]?.body ?? ''), {
+    client_id: CODEX_CLIENT_ID,
+    token: 'refresh-1',
+    token_type_hint: 'refresh_token',
+  });
+  await t.rejects(revokeToken(endpoints, TOKEN), {
+    message: 'the revocation endpoint answered 500',
+  });
+});

@@ -1,0 +1,64 @@
+import t from 'tap';
+import {
+  getModels,
+  infer,
+  MODELS,
+  RESPONSES,
+  startScene,
+  WITH_IDENTITY,
+} from '../helpers/recovery-scene.ts';
+
+const stampOf = (authorization: string) => {
+  const [, token = ''] = authorization.split(' ');
+  return JSON.parse(Buffer.from(token, 'base64url').toString()).timestamp;
+};
+
+for (const dateSkewSeconds of [3600, -3600]) {
+  t.test(`a backend whose clock is ${dateSkewSeconds} s ahead`, async (t) => {
+    const scene = await startScene(t, { config: WITH_IDENTITY });
+    scene.emulator.settings.dateSkewSeconds = dateSkewSeconds;
+    t.equal((await infer(scene)).status, 200);
+    const record = scene.emulator.records.findLast(({ path }) => path === RESPONSES);
+    const expected = new Date(scene.time.now() + dateSkewSeconds * 1000).toISOString();
+    t.equal(stampOf(record?.headers.authorization ?? ''), `${expected.slice(0, 19)}Z`);
+    t.equal((await scene.status()).upstream.clockSkewSeconds, -dateSkewSeconds);
+    t.equal(scene.log.filter((line) => line.includes('the clock differs')).length, 1);
+    scene.emulator.settings.dateSkewSeconds = 0;
+    scene.time.advance(1000);
+    await getModels(scene);
+    t.equal((await infer(scene)).status, 200);
+    t.equal((await scene.status()).upstream.clockSkewSeconds, 0);
+  });
+}
+
+t.test('the date of an answer out of a cache says nothing', async (t) => {
+  const scene = await startScene(t, { config: WITH_IDENTITY });
+  t.equal((await infer(scene)).status, 200);
+  const headers = { date: new Date(scene.time.now() - 3_600_000).toUTCString(), age: '3600' };
+  scene.emulator.addFault({ path: MODELS, headers });
+  scene.emulator.addFault({ path: '/oauth/token', headers });
+  t.equal((await getModels(scene)).status, 200);
+  t.equal((await scene.status()).upstream.clockSkewSeconds, 0);
+  scene.emulator.expireAccessTokens();
+  t.equal((await getModels(scene)).status, 200);
+  t.equal((await scene.status()).upstream.clockSkewSeconds, 0);
+});
+
+t.test('up to 30 seconds are reported and not corrected', async (t) => {
+  const scene = await startScene(t, { config: WITH_IDENTITY });
+  scene.emulator.settings.dateSkewSeconds = -30;
+  await getModels(scene);
+  t.equal((await infer(scene)).status, 200);
+  const record = scene.emulator.records.findLast(({ path }) => path === RESPONSES);
+  t.equal(stampOf(record?.headers.authorization ?? ''), '2026-11-20T21:30:36Z');
+  t.equal((await scene.status()).upstream.clockSkewSeconds, 30);
+});
+
+t.test('an access token that only our own clock finds expired is used', async (t) => {
+  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 3600 } });
+  scene.emulator.settings.dateSkewSeconds = -7200;
+  scene.home.write(scene.emulator.issueLogin().authJson);
+  await scene.sidecar.reload();
+  for (const _ of [1, 2, 3]) t.equal((await getModels(scene)).status, 200);
+  t.equal(scene.count('/oauth/token'), 1, 'only before the first answer told the time');
+});

@@ -1,0 +1,86 @@
+import t from 'tap';
+import { ask, getModels, infer, MODELS, startScene, TOKEN } from '../helpers/recovery-scene.ts';
+
+t.test('an API key goes to the OpenAI API, and only model routes exist', async (t) => {
+  const scene = await startScene(t, {
+    authJson: () => null,
+    env: (emulator) => ({ CODEX_API_KEY: emulator.issueApiKey() }),
+  });
+  t.equal((await infer(scene)).status, 200);
+  t.equal((await ask(`${scene.url}${MODELS}?client_version=1`)).status, 200);
+  const { records } = scene.emulator;
+  t.strictSame(
+    records.map(({ path }) => path),
+    ['/v1/responses', '/v1/models?client_version=1'],
+  );
+  for (const { headers } of records) {
+    t.notOk('chatgpt-account-id' in headers || 'x-openai-fedramp' in headers);
+  }
+  for (const path of [
+    '/backend-api/wham/usage',
+    '/backend-api/codex',
+    '/backend-api/codexy/models',
+  ]) {
+    const refused = await ask(scene.url + path);
+    t.equal(refused.status, 403);
+    t.equal(refused.code, 'AUTH_ROUTE_DENIED');
+  }
+  const { authMode, upstream, usesCodexBackend } = await scene.status();
+  t.strictSame(
+    [authMode, upstream.origin, usesCodexBackend],
+    ['apikey', scene.emulator.url, false],
+  );
+});
+
+t.test(
+  'a personal access token: whoami once, account and FedRAMP headers, no refresh',
+  async (t) => {
+    const scene = await startScene(t, {
+      authJson: () => null,
+      env: (emulator) => ({
+        CODEX_ACCESS_TOKEN: emulator.issuePersonalAccessToken({
+          accountId: 'account-1',
+          fedramp: true,
+          planType: 'team',
+        }),
+      }),
+    });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => infer(scene)));
+    t.ok(answers.every(({ status }) => status === 200));
+    t.equal(scene.count('/whoami'), 1);
+    const { records } = scene.emulator;
+    const served = records.filter(({ path }) => !path.endsWith('/whoami'));
+    for (const { headers, auth } of served) {
+      t.match(headers, { 'chatgpt-account-id': 'account-1', 'x-openai-fedramp': 'true' });
+      t.equal(auth.kind, 'bearer');
+    }
+    t.equal((await scene.status()).planType, 'team');
+    scene.emulator.addFault({ path: MODELS, status: 401, body: { detail: 'No' } });
+    const refused = await getModels(scene);
+    t.equal(refused.status, 401, 'passes on');
+    t.equal(scene.count(MODELS), 1, 'not sent again');
+    t.equal(scene.count(TOKEN), 0);
+    t.match((await scene.status()).bearer.lastError, /refused/);
+  },
+);
+
+t.test(
+  'a personal access token that whoami refuses, and one that it cannot judge now',
+  async (t) => {
+    const scene = await startScene(t, {
+      authJson: () => null,
+      env: () => ({ CODEX_ACCESS_TOKEN: 'at-unknown' }),
+    });
+    const refused = await getModels(scene);
+    t.equal(refused.code, 'AUTH_CREDENTIAL_INVALID');
+    t.match(refused.text, 'CODEX_ACCESS_TOKEN: AuthAPI refused the token (401)');
+    t.equal((await getModels(scene)).code, 'AUTH_CREDENTIAL_INVALID');
+    t.equal(scene.count('/whoami'), 1, 'there is a pause');
+    scene.time.advance(10_000);
+    scene.emulator.addFault({ path: '/api/accounts/*', status: 503 });
+    const later = await getModels(scene);
+    t.equal(later.code, 'AUTH_IDENTITY_UNAVAILABLE');
+    t.equal(later.headers.get('retry-after'), '10');
+    t.equal((await scene.status()).status, 'failed');
+  },
+);

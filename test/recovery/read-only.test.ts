@@ -1,0 +1,116 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { type PartialConfig, resolveConfig } from '../../src/config.ts';
+import type { Emulator } from '../../src/emulator/index.ts';
+import {
+  getModels,
+  Home,
+  infer,
+  lastTask,
+  type Scene,
+  startScene,
+  TOKEN,
+  WITH_IDENTITY,
+} from '../helpers/recovery-scene.ts';
+
+// Root may write anywhere, so the folder is one in which nobody can: the lock is a folder, and the
+// name of the file is so long that no temporary file fits beside it.
+async function readOnly(
+  t: Test,
+  config: PartialConfig = {},
+  content: (emulator: Emulator) => object = (emulator) => emulator.issueLogin().authJson,
+): Promise<Scene> {
+  const home = new Home(t);
+  const name = 'a'.repeat(250);
+  mkdirSync(join(home.folder, 'auth.lock'));
+  symlinkSync(name, home.path);
+  const authJson = (emulator: Emulator) => {
+    writeFileSync(join(home.folder, name), JSON.stringify(content(emulator)));
+    return null;
+  };
+  return startScene(t, { home, authJson, config });
+}
+
+t.test('refreshed tokens live in memory, and it is said', async (t) => {
+  const scene = await readOnly(t);
+  const before = scene.home.text();
+  for (const round of [1, 2, 3]) {
+    scene.emulator.expireAccessTokens();
+    t.equal((await getModels(scene)).status, 200, `refresh ${round}`);
+    t.equal(scene.count(TOKEN), round);
+    await scene.sidecar.reload();
+    t.equal((await getModels(scene)).status, 200, 'a reload does not bring spent tokens back');
+  }
+  t.equal(scene.home.text(), before);
+  const { status, bearer } = await scene.status();
+  t.equal(status, 'degraded');
+  t.match(bearer.lastError, /could not be written to .*auth\.json and live in memory only/);
+  t.ok(scene.log.some((line) => line.includes('cannot be locked')));
+  scene.emulator.records.forEach(({ path, status }) => {
+    if (path === TOKEN) t.equal(status, 200, 'no refresh token was used twice');
+  });
+});
+
+t.test('a new login in the file takes the place of tokens in memory', async (t) => {
+  const scene = await readOnly(t);
+  scene.emulator.expireAccessTokens();
+  await getModels(scene);
+  const { authJson, accountId } = scene.emulator.issueLogin();
+  writeFileSync(join(scene.home.folder, 'a'.repeat(250)), JSON.stringify(authJson));
+  await scene.sidecar.reload();
+  t.equal((await getModels(scene)).status, 200);
+  t.equal(scene.emulator.records.at(-1)?.headers['chatgpt-account-id'], accountId);
+  t.equal((await scene.status()).status, 'ready');
+});
+
+t.test('an identity is registered once and lives in memory', async (t) => {
+  const scene = await readOnly(t, WITH_IDENTITY);
+  t.equal((await infer(scene)).status, 200);
+  await scene.sidecar.reload();
+  t.equal((await infer(scene)).status, 200);
+  t.equal(scene.count('/agent/register'), 1);
+  t.equal(scene.count('/task/register'), 1);
+  t.ok(scene.log.some((line) => line.includes('cannot be kept')));
+});
+
+t.test('a rejected task is replaced, again and again', async (t) => {
+  const scene = await readOnly(t, WITH_IDENTITY);
+  await infer(scene);
+  for (const round of [2, 3]) {
+    const task = scene.emulator.records.findLast(({ auth }) => auth.taskId)?.auth.taskId;
+    scene.emulator.revokeTask(String(task));
+    scene.time.advance(60_000);
+    t.equal((await infer(scene)).status, 200);
+    t.equal(scene.count('/task/register'), round);
+  }
+  t.equal(scene.count('/agent/register'), 1);
+});
+
+t.test('a task in memory is not exchanged for the older one of the file', async (t) => {
+  const scene = await readOnly(t, WITH_IDENTITY, (emulator) => {
+    const jwt = emulator.issueIdentityToken({ accountId: 'account-1', userId: 'user-1' });
+    const claims = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+    const { authJson } = emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
+    return { ...authJson, agent_identity: { ...claims, task_id: 'task-of-long-ago' } };
+  });
+  t.equal((await infer(scene)).status, 200);
+  t.equal(scene.count('/task/register'), 1);
+  scene.emulator.revokeTask(lastTask(scene.emulator));
+  scene.time.advance(60_000);
+  t.equal((await infer(scene)).status, 200);
+  t.equal(scene.count('/task/register'), 2);
+  t.equal(scene.count('/agent/register'), 0);
+});
+
+t.test('settings that change keep tokens that are in memory only', async (t) => {
+  const scene = await readOnly(t);
+  scene.emulator.expireAccessTokens();
+  await getModels(scene);
+  const { manager } = scene.sidecar;
+  const upstream = { ...scene.emulator.upstream, proxy: null };
+  const agentIdentity = { onUnavailable: 'bearer' };
+  t.equal(await manager.reload(resolveConfig({ upstream, agentIdentity })), null);
+  t.equal((await getModels(scene)).status, 200);
+  t.equal(scene.count(TOKEN), 1);
+});

@@ -1,0 +1,167 @@
+import t from 'tap';
+import { getModels, MODELS, type Scene, startScene, TOKEN } from '../helpers/recovery-scene.ts';
+
+const MINUTE = 60_000;
+const LIFETIME = { emulator: { accessTokenLifetimeSeconds: 3600 } };
+const isRefresh = ({ path, complete }: { path: string; complete: boolean }) =>
+  path === TOKEN && complete;
+
+/** The background refresh has ended, with its result in place. */
+async function settled(scene: Scene): Promise<void> {
+  await scene.emulator.waitFor(isRefresh);
+  while ((await scene.status()).bearer.state === 'refreshing');
+}
+
+t.test('the token is refreshed in the background, up to a minute before it must be', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  const [delay = 0, ...others] = scene.time.delays;
+  t.strictSame(others, []);
+  t.ok(delay > 54 * MINUTE - 1000 && delay <= 55 * MINUTE, `${delay} ms`);
+  scene.emulator.addFault({ path: TOKEN, delayMs: 200 });
+  const before = scene.home.field('tokens', 'access_token');
+  scene.time.advance(55 * MINUTE);
+  await scene.emulator.waitFor(({ path }) => path === TOKEN);
+  t.equal((await getModels(scene)).status, 200, 'no request waits for it');
+  t.equal(scene.home.field('tokens', 'access_token'), before, 'it went out with the old token');
+  await settled(scene);
+  t.not(scene.home.field('tokens', 'access_token'), before);
+  t.equal(scene.home.read().last_refresh, '2026-11-20T22:25:36.250Z');
+  t.equal(scene.time.delays.length, 1, 'and the next one is planned');
+  t.equal((await scene.status()).bearer.lastRefreshAt, '2026-11-20T22:25:36.250Z');
+});
+
+t.test('a background refresh that fails is tried again while the token lives', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  scene.emulator.addFault({ path: TOKEN, status: 503 });
+  scene.time.advance(55 * MINUTE);
+  await settled(scene);
+  const status = await scene.status();
+  t.equal(status.status, 'degraded');
+  t.equal(status.bearer.state, 'expiring');
+  t.match(status.bearer.lastError, /status 503/);
+  t.equal((await getModels(scene)).status, 200);
+  t.strictSame(scene.time.delays, [15_000]);
+  scene.time.advance(15_000);
+  await scene.emulator.waitFor(({ path, status }) => path === TOKEN && status === 200);
+  while ((await scene.status()).status !== 'ready');
+  t.equal(scene.count(TOKEN), 2);
+});
+
+t.test('absent fields keep their old values, unknown ones stay', async (t) => {
+  const account = { accountId: 'account-1', userId: 'user-1' };
+  const scene = await startScene(t, {
+    authJson: (emulator) => {
+      const { authJson } = emulator.issueLogin(account);
+      return { ...authJson, extra: [1], tokens: { ...authJson.tokens, more: 'kept' } };
+    },
+  });
+  const before = scene.home.read();
+  scene.emulator.expireAccessTokens();
+  const { access_token } = scene.emulator.issueLogin(account).authJson.tokens;
+  scene.emulator.addFault({ path: TOKEN, body: { access_token } });
+  t.equal((await getModels(scene)).status, 200);
+  t.strictSame(scene.home.read(), {
+    ...before,
+    last_refresh: '2026-11-20T21:30:36.250Z',
+    tokens: { ...Object(before.tokens), access_token },
+  });
+  t.equal(scene.time.delays.length, 1, 'the next refresh is planned');
+  scene.emulator.expireAccessTokens();
+  t.equal((await getModels(scene)).status, 200, 'the old refresh token serves the next refresh');
+});
+
+t.test('a permanent failure is remembered until the file changes', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  const body = { error: { code: 'refresh_token_reused' } };
+  scene.emulator.addFault({ path: TOKEN, status: 400, times: 0, body });
+  scene.time.advance(55 * MINUTE);
+  await settled(scene);
+  t.equal((await getModels(scene)).status, 200, 'the token still lives');
+  scene.time.advance(5 * MINUTE);
+  for (const _ of [1, 2]) {
+    const answer = await getModels(scene);
+    t.equal(answer.status, 400);
+    t.equal(answer.code, 'AUTH_REFRESH_FAILED');
+    t.match(answer.text, /refresh_token_reused; sign in again/);
+  }
+  t.equal(scene.count(TOKEN), 1, 'one request to the token endpoint in all');
+  t.strictSame(scene.time.delays, [], 'and none is planned');
+  await scene.sidecar.reload();
+  t.equal((await getModels(scene)).code, 'AUTH_REFRESH_FAILED', 'a reload of the same file');
+  t.equal(scene.count(TOKEN), 1);
+  scene.emulator.clearFaults();
+  scene.home.write(scene.emulator.issueLogin().authJson);
+  await scene.sidecar.reload();
+  t.equal((await getModels(scene)).status, 200);
+  t.equal((await scene.status()).status, 'ready');
+});
+
+t.test('a refresh whose outcome is unknown is an error that passes', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  scene.emulator.addFault({ path: TOKEN, action: 'reset', times: 2 });
+  scene.time.advance(61 * MINUTE);
+  const answer = await getModels(scene);
+  t.equal(answer.status, 503);
+  t.equal(answer.code, 'AUTH_REFRESH_UNAVAILABLE');
+  t.equal(answer.headers.get('retry-after'), '10');
+  t.equal(scene.count(TOKEN), 1, 'it may have been carried out, so it is not sent again');
+  t.equal((await getModels(scene)).code, 'AUTH_REFRESH_UNAVAILABLE');
+  t.equal(scene.count(TOKEN), 1, 'and there is a pause');
+});
+
+t.test('another account in the file is an error, and no refresh', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  const mine = scene.home.read();
+  scene.home.write(scene.emulator.issueLogin().authJson);
+  scene.time.advance(61 * MINUTE);
+  const answer = await getModels(scene);
+  t.equal(answer.code, 'AUTH_REFRESH_FAILED');
+  t.match(answer.text, /another account/);
+  t.equal(scene.count(TOKEN), 0);
+  scene.home.write(mine);
+  scene.time.advance(10_000);
+  t.equal((await getModels(scene)).status, 200, 'what the file says may be mended there');
+});
+
+t.test('tokens that an outside program looks after are never refreshed here', async (t) => {
+  const scene = await startScene(t, {
+    ...LIFETIME,
+    authJson: (emulator) => ({ ...emulator.issueLogin().authJson, auth_mode: 'chatgptAuthTokens' }),
+  });
+  await getModels(scene);
+  scene.time.advance(61 * MINUTE);
+  const answer = await getModels(scene);
+  t.equal(answer.code, 'AUTH_REFRESH_FAILED');
+  t.match(answer.text, /cannot be refreshed; sign in again/);
+  t.equal(scene.count(TOKEN), 0);
+});
+
+t.test('without an expiry a login is refreshed when it is eight days old', async (t) => {
+  const scene = await startScene(t, {
+    authJson: (emulator) => {
+      const { authJson } = emulator.issueLogin();
+      const { exp: _, ...claims } = payloadOf(authJson.tokens.access_token);
+      const access_token = ['{"alg":"none"}', JSON.stringify(claims), 'signature']
+        .map((part) => Buffer.from(part).toString('base64url'))
+        .join('.');
+      return { ...authJson, tokens: { ...authJson.tokens, access_token } };
+    },
+  });
+  while ((await scene.status()).status !== 'ready');
+  const [delay = 0] = scene.time.delays;
+  const days = delay / (24 * 60 * MINUTE);
+  t.ok(days > 7.99 && days <= 8, `${days} days`);
+  scene.time.advance(delay);
+  await settled(scene);
+  t.equal((await getModels(scene)).status, 200);
+  t.equal(scene.emulator.records.filter(({ path }) => path === MODELS).at(-1)?.auth.verified, true);
+});
+
+function payloadOf(token: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+}

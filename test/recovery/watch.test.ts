@@ -1,0 +1,104 @@
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import { getModels, Home, infer, startScene, WITH_IDENTITY } from '../helpers/recovery-scene.ts';
+
+/** Calls of a watcher, to be awaited. */
+function watched(t: Test, store: Pick<FileAuthStore, 'watch'>, act: () => void = () => undefined) {
+  let wake: () => void = () => undefined;
+  let changed = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  const stop = store.watch(() => {
+    act();
+    wake();
+  });
+  // The watcher does not keep the process alive.
+  const alive = setInterval(() => undefined, 60_000);
+  t.teardown(() => {
+    clearInterval(alive);
+    stop();
+  });
+  return async () => {
+    await changed;
+    changed = new Promise((resolve) => {
+      wake = resolve;
+    });
+  };
+}
+
+t.test('a file that is written, replaced by rename, removed and written again', async (t) => {
+  const home = new Home(t);
+  home.write({});
+  const next = watched(t, new FileAuthStore(home.folder));
+  home.write({ a: 1 });
+  await next();
+  const beside = join(home.folder, 'new');
+  writeFileSync(beside, '{}');
+  await next();
+  renameSync(beside, home.path);
+  await next();
+  rmSync(home.path);
+  await next();
+  home.write({});
+  await next();
+  t.pass('each was noticed');
+});
+
+t.test('a mounted secret of Kubernetes: the ..data link is swapped', async (t) => {
+  const home = new Home(t);
+  const version = (name: string, key: string) => {
+    mkdirSync(join(home.folder, name));
+    const content = JSON.stringify({ OPENAI_API_KEY: key });
+    writeFileSync(join(home.folder, name, 'auth.json'), content);
+  };
+  version('..2026_1', 'sk-unknown');
+  symlinkSync('..2026_1', join(home.folder, '..data'));
+  symlinkSync('..data/auth.json', home.path);
+  const scene = await startScene(t, { home });
+  t.equal((await getModels(scene)).status, 401);
+  version('..2026_2', scene.emulator.issueApiKey());
+  const reloads: Promise<unknown>[] = [];
+  const next = watched(t, scene.store, () => reloads.push(scene.sidecar.manager.reload()));
+  symlinkSync('..2026_2', join(home.folder, '..data_tmp'));
+  renameSync(join(home.folder, '..data_tmp'), join(home.folder, '..data'));
+  await next();
+  await Promise.all(reloads);
+  t.equal((await getModels(scene)).status, 200);
+});
+
+t.test('a write of our own makes no new credential', async (t) => {
+  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const reloads: Promise<unknown>[] = [];
+  const next = watched(t, scene.store, () => reloads.push(scene.sidecar.manager.reload()));
+  await infer(scene);
+  await next();
+  await Promise.all(reloads);
+  scene.emulator.expireAccessTokens();
+  await getModels(scene);
+  await next();
+  await Promise.all(reloads);
+  const loads = scene.log.filter((line) => line.includes('credential loaded'));
+  t.equal(loads.length, 1);
+  t.equal((await infer(scene)).status, 200);
+  t.equal(scene.count('/register'), 2);
+});
+
+t.test('a login that appears, and another that takes its place', async (t) => {
+  const scene = await startScene(t, { authJson: () => null });
+  const reloads: Promise<unknown>[] = [];
+  const next = watched(t, scene.store, () => reloads.push(scene.sidecar.manager.reload()));
+  t.equal((await getModels(scene)).code, 'AUTH_NOT_CONFIGURED');
+  for (const { authJson, accountId } of [
+    scene.emulator.issueLogin(),
+    scene.emulator.issueLogin(),
+  ]) {
+    scene.home.write(authJson);
+    await next();
+    await Promise.all(reloads);
+    t.equal((await getModels(scene)).status, 200);
+    t.equal(scene.emulator.records.at(-1)?.headers['chatgpt-account-id'], accountId);
+  }
+  t.equal(scene.time.delays.length, 1, 'the timer of the first login is gone');
+});
