@@ -41,6 +41,16 @@ const MODES: readonly StoredAuthMode[] = [
   'personalAccessToken',
 ];
 
+/** The change that takes every credential out; a new one replaces all that could win over it. */
+export const NO_CREDENTIAL: JsonObject = {
+  auth_mode: undefined,
+  OPENAI_API_KEY: undefined,
+  tokens: undefined,
+  last_refresh: undefined,
+  agent_identity: undefined,
+  personal_access_token: undefined,
+};
+
 /** What is wrong with a value for which {@link isHeaderText} says no. */
 export const NO_HEADER_TEXT = 'holds a space, a line break or a character that is not ASCII';
 

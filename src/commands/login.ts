@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { decodeIdentityToken } from '../agent-identity/identity-token.ts';
 import {
   type AuthDocument,
+  NO_CREDENTIAL,
   parseAuthDocument,
   parseJsonObject,
 } from '../auth-store/auth-document.ts';
@@ -36,32 +37,22 @@ async function checkUsable(document: AuthDocument): Promise<void> {
   await selectCredential(nothing, async () => document);
 }
 
-/** A login replaces the one before: what could still win over it is taken out. */
-const NOTHING = {
-  auth_mode: undefined,
-  OPENAI_API_KEY: undefined,
-  tokens: undefined,
-  last_refresh: undefined,
-  agent_identity: undefined,
-  personal_access_token: undefined,
-};
-
 async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
   if (input.kind === 'import') return importedChange(input.path);
   const token = (await input.readToken()).trim();
   if (token === '') throw new ConfigError('no token on standard input');
   switch (input.kind) {
     case 'apiKey':
-      return { ...NOTHING, auth_mode: 'apikey', OPENAI_API_KEY: token };
+      return { ...NO_CREDENTIAL, auth_mode: 'apikey', OPENAI_API_KEY: token };
     case 'agentIdentity':
       decodeIdentityToken(new Secret(token), systemClock());
-      return { ...NOTHING, auth_mode: 'agentIdentity', agent_identity: token };
+      return { ...NO_CREDENTIAL, auth_mode: 'agentIdentity', agent_identity: token };
     case 'accessToken':
       if (token.startsWith('at-')) {
-        return { ...NOTHING, auth_mode: 'personalAccessToken', personal_access_token: token };
+        return { ...NO_CREDENTIAL, auth_mode: 'personalAccessToken', personal_access_token: token };
       }
       decodeIdentityToken(new Secret(token), systemClock());
-      return { ...NOTHING, auth_mode: 'agentIdentity', agent_identity: token };
+      return { ...NO_CREDENTIAL, auth_mode: 'agentIdentity', agent_identity: token };
   }
 }
 
@@ -73,5 +64,5 @@ async function importedChange(path: string): Promise<Record<string, unknown>> {
     const { code } = error as NodeJS.ErrnoException;
     throw new ConfigError(`--import: cannot read ${path} (${code ?? 'unknown error'})`);
   }
-  return { ...NOTHING, ...parseJsonObject(text) };
+  return { ...NO_CREDENTIAL, ...parseJsonObject(text) };
 }

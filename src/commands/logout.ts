@@ -1,3 +1,4 @@
+import { NO_CREDENTIAL } from '../auth-store/auth-document.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { SidecarError } from '../errors.ts';
 import { createHttpClient } from '../http-client.ts';
@@ -17,19 +18,10 @@ export async function logout(settings: Settings, revoke: boolean): Promise<strin
   } catch (error) {
     // What cannot be used can be removed all the same, but what to revoke is unknown.
     if (revoke || !(error instanceof SidecarError)) throw error;
-    await store.mend(NOTHING);
+    await store.mend(NO_CREDENTIAL);
     return [`the credential is removed from ${store.location}`];
   }
 }
-
-const NOTHING = {
-  auth_mode: undefined,
-  OPENAI_API_KEY: undefined,
-  tokens: undefined,
-  last_refresh: undefined,
-  agent_identity: undefined,
-  personal_access_token: undefined,
-};
 
 function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): Promise<string[]> {
   return store.transact(async ({ current, write }) => {
@@ -42,7 +34,7 @@ function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): 
     } else if (revoke) {
       lines.push('there is no refresh token to revoke');
     }
-    await write(NOTHING);
+    await write(NO_CREDENTIAL);
     return [...lines, `the credential is removed from ${store.location}`];
   });
 }

@@ -30,6 +30,12 @@ export function identityToken(emulator: Emulator, fedramp = false): GivenCredent
   return { env: { CODEX_ACCESS_TOKEN: token }, bearer: null, accountId: String(accountId) };
 }
 
+export function personalAccessToken(emulator: Emulator): GivenCredential {
+  const accountId = 'account-of-a-token';
+  const token = emulator.issuePersonalAccessToken({ accountId });
+  return { env: { CODEX_ACCESS_TOKEN: token }, bearer: `Bearer ${token}`, accountId };
+}
+
 /** A registered identity without any login beside it, and without a run task. */
 export function identityRecord(emulator: Emulator): GivenCredential {
   const { agent_runtime_id, agent_private_key, account_id, chatgpt_user_id, plan_type } = claimsOf(

@@ -9,6 +9,7 @@ import {
   login,
   loginWithIdentity,
   nothing,
+  personalAccessToken,
 } from '../helpers/credentials.ts';
 import { type Answer, localError, send } from '../helpers/exchange.ts';
 import { type Stack, startStack } from '../helpers/stack.ts';
@@ -65,6 +66,7 @@ const MATRIX: [string, (emulator: Emulator) => GivenCredential, Record<Route, Ou
   ['an API key', apiKey, { ...BEARER_EVERYWHERE, usage: DENIED }],
   ['a ChatGPT login, jwtOnly', login, BEARER_EVERYWHERE],
   ['a ChatGPT login, chatgptAuth', loginWithIdentity, ASSERTION_AND_BEARER],
+  ['a personal access token', personalAccessToken, BEARER_EVERYWHERE],
   ['an Agent Identity JWT', identityToken, ASSERTION_ONLY],
   ['an identity record alone', identityRecord, ASSERTION_ONLY],
   ['no credential', nothing, failing('400 AUTH_NOT_CONFIGURED')],
