@@ -58,6 +58,7 @@ export async function startSidecar(
   }
   const close = async () => {
     await sidecar.app.close();
+    await sidecar.manager.persist();
     sidecar.manager.dispose();
     await dispatcher.destroy();
   };

@@ -138,6 +138,7 @@ function fromChatGptLogin(
   const session = kept.session?.holds(selection.tokens)
     ? kept.session
     : chatGptSession(selection, deps);
+  if (session !== kept.session) kept.session?.release();
   kept.session = session;
   const origin =
     config.agentIdentity.policy === 'chatgptAuth'
@@ -156,12 +157,12 @@ function fromChatGptLogin(
 }
 
 function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): ChatGptSession {
-  const { store, now, backendNow, log, http, config } = deps;
+  const { store, now, backendNow, schedule, log, http, config } = deps;
   const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
   const { oauthTokenUrl: tokenUrl, oauthRevokeUrl: revokeUrl } = config.upstream;
   const clientId = deps.oauthClientId ?? CODEX_CLIENT_ID;
   const oauth = { tokenUrl, revokeUrl, clientId, http };
-  return new ChatGptSession(login, { store, now, backendNow, log, oauth });
+  return new ChatGptSession(login, { store, now, backendNow, schedule, log, oauth });
 }
 
 function registeredOrigin(

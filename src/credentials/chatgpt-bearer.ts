@@ -41,7 +41,7 @@ export class ChatGptBearer implements BearerProvider {
 
   headers(): AuthHeaders | Promise<AuthHeaders> {
     if (!this.#session.isExpired()) return this.#current();
-    return this.#session.renew(this.#accessToken).then(() => this.#current());
+    return this.#session.renew(this.#accessToken, false).then(() => this.#current());
   }
 
   isReady(): boolean {
@@ -49,12 +49,12 @@ export class ChatGptBearer implements BearerProvider {
   }
 
   async prepare(): Promise<void> {
-    if (this.#session.isExpired()) await this.#renewQuietly();
+    if (this.#session.isExpired()) await this.#renewQuietly(false);
   }
 
   async rejected(used: AuthHeaders): Promise<boolean> {
     if (used !== this.#current()) return true;
-    if (this.#session.isRefreshing || this.#mayRenewRefused()) await this.#renewQuietly();
+    if (this.#session.isRefreshing || this.#mayRenewRefused()) await this.#renewQuietly(true);
     return used !== this.#current();
   }
 
@@ -101,9 +101,9 @@ export class ChatGptBearer implements BearerProvider {
     return this.#headers;
   }
 
-  async #renewQuietly(): Promise<void> {
+  async #renewQuietly(refused: boolean): Promise<void> {
     try {
-      await this.#session.renew(this.#accessToken);
+      await this.#session.renew(this.#accessToken, refused);
     } catch (error) {
       // The session has logged it and shows it in its status.
       if (!(error instanceof SidecarError)) throw error;
@@ -125,7 +125,7 @@ export class ChatGptBearer implements BearerProvider {
     // A timer has a longest delay; one that came early is set again.
     if (dueAt !== null && dueAt - JITTER_MS > this.#deps.backendNow()) return this.#arm();
     const before = this.#headers;
-    await this.#renewQuietly();
+    await this.#renewQuietly(false);
     if (this.#current() !== before || this.#session.isOver() || this.#disposed) return;
     this.#cancelTimer = this.#deps.schedule(RETRY_MS, () => void this.#renewInTime());
   }

@@ -1,11 +1,12 @@
 import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
 import type { Clock } from '../clock.ts';
-import { SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
 import type { Secret } from '../secret.ts';
 import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
+import { checkPause, describeFailure, over, type RefreshFailure } from './refresh-failure.ts';
+import type { Schedule } from './schedule.ts';
 import { transactIfPossible } from './transact.ts';
 
 export interface ChatGptSessionDeps {
@@ -14,20 +15,16 @@ export interface ChatGptSessionDeps {
   now: Clock;
   /** Time as the backend sees it; what an expiry is compared with. */
   backendNow: Clock;
+  schedule: Schedule;
   log: Logger;
-}
-
-interface Failure {
-  error: SidecarError;
-  /** Milliseconds since the epoch; null: never again for this login. */
-  retryAt: number | null;
 }
 
 /** How long before its end an access token is refreshed (Codex: 5 minutes). */
 export const EXPIRY_MARGIN_MS = 5 * 60_000;
 /** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
 const MAX_AGE_MS = 8 * 24 * 3_600_000;
-const RETRY_PAUSE_MS = 10_000;
+/** Between two tries to write down tokens that could not be written. */
+const WRITE_RETRY_MS = 60_000;
 
 /**
  * The tokens of a ChatGPT login over time. Refresh tokens work once: a refresh happens under the
@@ -42,7 +39,10 @@ export class ChatGptSession {
   /** Why the tokens in use are not in the store. */
   #unwritten: string | null = null;
   #pending: Promise<void> | null = null;
-  #failure: Failure | null = null;
+  #failure: RefreshFailure | null = null;
+  /** Ends when the last transaction of this session has ended; they run one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelWriteRetry: () => void = () => undefined;
 
   constructor(login: ChatGptLogin, deps: ChatGptSessionDeps) {
     this.#login = login;
@@ -92,31 +92,52 @@ export class ChatGptSession {
 
   /**
    * Gets tokens other than `used`, from the store or from the token endpoint. Single flight.
+   * @param refused the upstream took `used` no longer
    * @throws SidecarError AUTH_REFRESH_FAILED or AUTH_REFRESH_UNAVAILABLE
    */
-  async renew(used: Secret): Promise<void> {
+  async renew(used: Secret, refused: boolean): Promise<void> {
     if (!used.equals(this.#login.accessToken)) return;
-    if (!this.#pending) this.#checkPause();
+    const { now } = this.#deps;
+    if (!this.#pending) checkPause(this.#failure, now(), refused || this.isExpired());
     this.#pending ??= this.#renewOnce().finally(() => {
       this.#pending = null;
     });
     return this.#pending;
   }
 
-  /** After a permanent failure there is no further try; a change of the file makes a new session. */
-  #checkPause(): void {
-    const failure = this.#failure;
-    if (!failure) return;
-    if (failure.retryAt === null || failure.retryAt > this.#deps.now()) throw failure.error;
+  /**
+   * Writes down tokens that could not be written when they came. Called by a timer, and whenever
+   * there is hope that it works now, such as at a reload and before exit. Never rejects.
+   */
+  async persist(): Promise<void> {
+    if (this.#unwritten === null) return;
+    this.#cancelWriteRetry();
+    try {
+      await this.#transact((transaction) => this.#writeDown(transaction));
+    } catch (error) {
+      this.#deps.log.debug({ err: error }, 'the tokens still cannot be written');
+    }
+    if (this.#unwritten !== null) this.#armWriteRetry();
+  }
+
+  /** Ends the timer; the session is not used afterwards. */
+  release(): void {
+    this.#cancelWriteRetry();
+  }
+
+  #transact(work: (transaction: Transaction) => Promise<void>): Promise<void> {
+    const running = this.#turn.then(() => transactIfPossible(this.#deps, work));
+    this.#turn = running.catch(() => undefined);
+    return running;
   }
 
   async #renewOnce(): Promise<void> {
     const before = this.#failure?.error.message;
     try {
-      await transactIfPossible(this.#deps, (transaction) => this.#refresh(transaction));
+      await this.#transact((transaction) => this.#refresh(transaction));
       this.#failure = null;
     } catch (cause) {
-      this.#failure = this.#describe(cause);
+      this.#failure = describeFailure(cause, this.#deps.now());
       const { error } = this.#failure;
       if (error.message !== before) {
         this.#deps.log.warn({ err: cause }, 'the login could not be refreshed');
@@ -133,7 +154,7 @@ export class ChatGptSession {
     // The tokens of the other process may be over as well by now.
     if (!accessToken.equals(before) && !this.isExpired()) return;
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
-      throw new RefreshError('this login cannot be refreshed', true);
+      throw new RefreshError('this login cannot be refreshed', 'permanent');
     }
     await this.#trade(transaction, refreshToken);
   }
@@ -142,11 +163,12 @@ export class ChatGptSession {
   #read(current: AuthDocument | null): ChatGptLogin {
     if (!current?.tokens) throw over('auth.json holds no login any more');
     const found = readChatGptLogin(current.tokens, current.lastRefresh);
-    const { account, userId } = this.#login;
-    if (found.account.id !== account.id || found.userId !== userId) {
-      throw over('auth.json holds the login of another account now');
-    }
+    if (!this.#isSameUser(found)) throw over('auth.json holds the login of another account now');
     return found;
+  }
+
+  #isSameUser({ account, userId }: ChatGptLogin): boolean {
+    return account.id === this.#login.account.id && userId === this.#login.userId;
   }
 
   /** Guarded reload: tokens that the store did not hold before come from another process. */
@@ -168,18 +190,50 @@ export class ChatGptSession {
       refreshToken: fresh.refreshToken ?? refreshToken,
       accountId: transaction.current?.tokens?.accountId ?? null,
     };
-    // The old refresh token is spent: the new one is written down before anything can go wrong.
-    const written = await this.#write(transaction, tokens, lastRefresh);
-    this.#login = readChatGptLogin(tokens, lastRefresh);
-    if (written) this.#stored = this.#login;
+    let login: ChatGptLogin;
+    try {
+      login = readChatGptLogin(tokens, lastRefresh);
+    } catch (cause) {
+      // The old refresh token is spent all the same; the old access token may live for a while.
+      await this.#use(transaction, { ...this.#login, refreshToken: tokens.refreshToken });
+      throw new RefreshError(
+        'the token endpoint sent tokens that cannot be read',
+        'refused',
+        cause,
+      );
+    }
+    if (!this.#isSameUser(login)) {
+      throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
+    }
+    await this.#use(transaction, login);
     const { expiresAt } = this.#login;
     log.info({ expiresAt: expiresAt && new Date(expiresAt) }, 'refreshed the login');
   }
 
+  /** The old refresh token is spent: the new one is written down before anything can go wrong. */
+  async #use(transaction: Transaction, login: ChatGptLogin): Promise<void> {
+    const written = await this.#write(transaction, login);
+    this.#login = login;
+    if (written) this.#stored = login;
+    else this.#armWriteRetry();
+  }
+
+  async #writeDown(transaction: Transaction): Promise<void> {
+    if (this.#unwritten === null) return;
+    this.#takeOver(this.#read(transaction.current));
+    if (this.#unwritten === null || !(await this.#write(transaction, this.#login))) return;
+    this.#stored = this.#login;
+    this.#deps.log.info('wrote down the tokens that lived in memory only');
+  }
+
+  #armWriteRetry(): void {
+    this.#cancelWriteRetry();
+    this.#cancelWriteRetry = this.#deps.schedule(WRITE_RETRY_MS, () => void this.persist());
+  }
+
   async #write(
     transaction: Transaction,
-    { accessToken, idToken, refreshToken }: StoredTokens,
-    lastRefresh: string,
+    { accessToken, idToken, refreshToken, lastRefresh }: ChatGptLogin,
   ): Promise<boolean> {
     const { store, log } = this.#deps;
     try {
@@ -192,28 +246,11 @@ export class ChatGptSession {
       this.#unwritten = null;
       return true;
     } catch (error) {
+      const known = this.#unwritten !== null;
       this.#unwritten = `new tokens could not be written to ${store.location} and live in memory only`;
-      log.error({ err: error }, this.#unwritten);
+      if (!known) log.error({ err: error }, this.#unwritten);
       return false;
     }
-  }
-
-  #describe(cause: unknown): Failure {
-    // What the file says costs no request to find out again, and may be mended there.
-    if (cause instanceof SidecarError) return { error: cause, retryAt: this.#later() };
-    if (cause instanceof RefreshError && cause.permanent) {
-      return { error: over(cause.message), retryAt: null };
-    }
-    const problem = cause instanceof Error ? cause.message : 'unknown failure';
-    const error = new SidecarError('AUTH_REFRESH_UNAVAILABLE', `no new tokens: ${problem}`, {
-      cause,
-      retryAfterSeconds: RETRY_PAUSE_MS / 1000,
-    });
-    return { error, retryAt: this.#later() };
-  }
-
-  #later(): number {
-    return this.#deps.now() + RETRY_PAUSE_MS;
   }
 }
 
@@ -226,8 +263,4 @@ function sameTokens(
       ? a.refreshToken.equals(b.refreshToken)
       : a.refreshToken === b.refreshToken;
   return sameRefresh && a.accessToken.equals(b.accessToken);
-}
-
-function over(problem: string): SidecarError {
-  return new SidecarError('AUTH_REFRESH_FAILED', `${problem}; sign in again`);
 }

@@ -62,6 +62,9 @@ const NO_IDENTITY: IdentityStatus = {
   lastError: null,
 };
 
+/** An upstream that refuses everything must not lead to a read for each request. */
+const READ_AGAIN_PAUSE_MS = 10_000;
+
 /** Holds the current credential and answers what a request of a route kind carries upstream. */
 export class CredentialManager {
   #deps: ManagerDeps;
@@ -75,6 +78,8 @@ export class CredentialManager {
   #disposed = false;
   readonly #kept: KeptSession = { session: null };
   readonly #refused = new WeakSet<AuthHeaders>();
+  /** When a refusal last led to a load; milliseconds since the epoch. */
+  #readAgainAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: ManagerDeps) {
     this.#deps = deps;
@@ -130,7 +135,17 @@ export class CredentialManager {
       const { kind } = headers;
       this.#deps.log.warn({ kind, code: rejection.code }, 'the upstream refused the credential');
     }
-    return provider.rejected(headers, rejection);
+    if (await provider.rejected(headers, rejection)) return true;
+    await this.#readSourceAgain();
+    return this.#credential !== null && this.#credential !== credential;
+  }
+
+  /**
+   * Writes down what could not be written when it came; called at a reload and before exit. Never
+   * rejects.
+   */
+  async persist(): Promise<void> {
+    await this.#kept.session?.persist();
   }
 
   /** A WebSocket that carried `authorization` was closed the way a rejection closes it. */
@@ -151,6 +166,7 @@ export class CredentialManager {
     }
     this.#deps = { ...this.#deps, config };
     const failure = await this.#load();
+    await this.persist();
     await this.prepare();
     return failure;
   }
@@ -158,6 +174,7 @@ export class CredentialManager {
   /** Ends all timers; a load that is under way changes nothing any more. */
   dispose(): void {
     this.#disposed = true;
+    this.#kept.session?.release();
     this.#replace(null);
   }
 
@@ -201,6 +218,14 @@ export class CredentialManager {
     const failure = await this.#load();
     if (this.#credential) return this.authorize(auth, modelRoute);
     throw failure ?? new SidecarError('AUTH_NOT_CONFIGURED', 'no credential');
+  }
+
+  /** A mounted secret may have been exchanged without anybody saying so. */
+  async #readSourceAgain(): Promise<void> {
+    const now = this.#deps.now();
+    if (!this.#loading && now - this.#readAgainAt < READ_AGAIN_PAUSE_MS) return;
+    this.#readAgainAt = now;
+    await this.#load();
   }
 
   #load(): Promise<SidecarError | null> {

@@ -85,7 +85,9 @@ export class RegisteredOrigin implements IdentityOrigin {
 
   async establish(): Promise<RunIdentity> {
     // Before the lock is taken, for a refresh takes it too.
-    if (this.#session?.isExpired()) await this.#session.renew(this.#session.login.accessToken);
+    if (this.#session?.isExpired()) {
+      await this.#session.renew(this.#session.login.accessToken, false);
+    }
     const used = this.#login?.accessToken;
     const register = () => this.#transact((transaction) => this.#register(transaction, null));
     try {
@@ -94,7 +96,7 @@ export class RegisteredOrigin implements IdentityOrigin {
       const refused = error instanceof RegistrationError && error.status === 401;
       // The access token was revoked before its time; with a record none was sent.
       if (!refused || this.#record || !this.#session || !used) throw error;
-      await this.#session.renew(used);
+      await this.#session.renew(used, true);
       return register();
     }
   }

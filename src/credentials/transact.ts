@@ -2,6 +2,9 @@ import { LockError } from '../auth-store/file-lock.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
 import type { Logger } from '../logger.ts';
 
+/** Stores for which it was said that they cannot be locked. */
+const unlockable = new WeakSet<AuthStore>();
+
 /**
  * Works under the lock of the store, or without it where there can be none (a read-only folder, no
  * flock program). A lock that somebody else holds is never passed over.
@@ -12,10 +15,15 @@ export async function transactIfPossible<T>(
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
   try {
-    return await store.transact(work);
+    const result = await store.transact(work);
+    unlockable.delete(store);
+    return result;
   } catch (error) {
     if (!(error instanceof LockError) || error.held) throw error;
-    log.warn({ err: error }, `${store.location} cannot be locked; going on without`);
+    if (!unlockable.has(store)) {
+      unlockable.add(store);
+      log.warn({ err: error }, `${store.location} cannot be locked; going on without`);
+    }
     return store.transactUnlocked(work);
   }
 }

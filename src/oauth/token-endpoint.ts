@@ -19,15 +19,21 @@ export interface RefreshedTokens {
   refreshToken: Secret | null;
 }
 
+/**
+ * What is known of a failed refresh. `refused`: the backend said no, for the time being. `permanent`:
+ * the login is over for this refresh token, and asking again cannot help. `unsent`: the request never
+ * left this machine. `unknown`: it may have been carried out, and the refresh token be spent.
+ */
+export type RefreshOutcome = 'refused' | 'permanent' | 'unsent' | 'unknown';
+
 /** A refresh that gave no tokens. */
 export class RefreshError extends Error {
   override readonly name = 'RefreshError';
-  /** The login is over for this refresh token: asking again cannot help. */
-  readonly permanent: boolean;
+  readonly outcome: RefreshOutcome;
 
-  constructor(message: string, permanent: boolean, cause?: unknown) {
+  constructor(message: string, outcome: RefreshOutcome, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.permanent = permanent;
+    this.outcome = outcome;
   }
 }
 
@@ -59,7 +65,7 @@ export async function refreshTokens(
   const response = await postToken(endpoints, refreshToken);
   if (response.status < 200 || response.status >= 300) throw refusal(response);
   const answer = parseObject(response.text);
-  if (!answer) throw new RefreshError('the token endpoint did not answer with JSON', false);
+  if (!answer) throw new RefreshError('the token endpoint did not answer with JSON', 'unknown');
   return {
     idToken: secretAt(answer, 'id_token'),
     accessToken: secretAt(answer, 'access_token'),
@@ -100,8 +106,10 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
         },
       });
     } catch (cause) {
-      if (attempt < MAX_ATTEMPTS && wasNeverSent(cause)) continue;
-      throw new RefreshError('no answer from the token endpoint', false, cause);
+      const unsent = wasNeverSent(cause);
+      if (attempt < MAX_ATTEMPTS && unsent) continue;
+      const outcome = unsent ? 'unsent' : 'unknown';
+      throw new RefreshError('no answer from the token endpoint', outcome, cause);
     }
   }
 }
@@ -110,7 +118,8 @@ function refusal(response: TextResponse): RefreshError {
   const code = errorCode(response.text);
   const permanent = response.status === 401 || (code !== null && PERMANENT_CODES.has(code));
   const reason = code ?? `status ${response.status}`;
-  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, permanent);
+  const outcome = permanent ? 'permanent' : 'refused';
+  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, outcome);
 }
 
 /** `error.code`, `error` as a string, or `code`; only in the form of an identifier. */

@@ -31,6 +31,7 @@ function bearerOf(expiresAt: number | null, now: () => number, fedramp = false):
     },
     now,
     backendNow: now,
+    schedule: () => () => undefined,
     log: captureLog().log,
   });
   return new ChatGptBearer(session, {

@@ -3,6 +3,7 @@ import { Agent } from 'undici';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
 import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
+import { timerSchedule } from '../../src/credentials/schedule.ts';
 import { createHttpClient } from '../../src/http-client.ts';
 import { createLogger } from '../../src/logger.ts';
 import { CODEX_CLIENT_ID } from '../../src/oauth/token-endpoint.ts';
@@ -19,6 +20,7 @@ const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRe
   store,
   now: Date.now,
   backendNow: Date.now,
+  schedule: timerSchedule,
   log: createLogger({ level: 'silent' }),
   oauth: {
     tokenUrl,
@@ -28,7 +30,7 @@ const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRe
   },
 });
 for (let round = 0; round < Number(rounds); round++) {
-  await session.renew(session.login.accessToken);
+  await session.renew(session.login.accessToken, true);
   // Gives the other process its turn at the lock.
   await sleep(Math.random() * 5);
 }

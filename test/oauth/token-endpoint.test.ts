@@ -84,6 +84,7 @@ const TRANSIENT: [status: number, body: unknown, reason: string][] = [
   [500, '<html>', 'status 500'],
   [302, '', 'status 302'],
   [400, { error: { code: 'a secret with spaces' } }, 'status 400'],
+  [400, { error: { message: 'refresh_token_expired' } }, 'status 400'],
 ];
 
 for (const [permanent, cases] of [
@@ -97,7 +98,7 @@ for (const [permanent, cases] of [
         const text = typeof body === 'string' ? body : JSON.stringify(body);
         const { endpoints, server } = await startEndpoints(t, { status, body: text });
         const error = await failureOf(refreshTokens(endpoints, TOKEN));
-        t.equal(error.permanent, permanent);
+        t.equal(error.outcome, permanent ? 'permanent' : 'refused');
         t.equal(error.message, `the token endpoint refused the refresh: ${reason}`);
         t.equal(server.requests.length, 1);
       },
@@ -113,15 +114,19 @@ for (const reaction of ['close', 'half an answer'] as const) {
       http: (request) => endpoints.http({ ...request, timeoutMs: 200 }),
     };
     const error = await failureOf(refreshTokens(limited, TOKEN));
-    t.equal(error.permanent, false);
+    t.equal(error.outcome, 'unknown');
     t.equal(server.requests.length, 1);
   });
 }
 
-t.test('an answer that is no JSON is not repeated either', async (t) => {
-  const { endpoints, server } = await startEndpoints(t, { body: 'welcome' });
-  t.equal((await failureOf(refreshTokens(endpoints, TOKEN))).permanent, false);
-  t.equal(server.requests.length, 1);
+t.test('an answer that is no JSON object is not repeated either', async (t) => {
+  for (const body of ['', 'hush', '[]', 'null']) {
+    const { endpoints, server } = await startEndpoints(t, { body });
+    const error = await failureOf(refreshTokens(endpoints, TOKEN));
+    t.equal(error.outcome, 'unknown', 'for all we know it was carried out');
+    t.notMatch(error.message, 'hush');
+    t.equal(server.requests.length, 1);
+  }
 });
 
 t.test('what never left this machine is tried three times', async (t) => {
@@ -145,7 +150,7 @@ t.test('what never left this machine is tried three times', async (t) => {
       return failure ? Promise.reject(failure) : plain.http(request);
     };
     const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
-    t.equal(error.permanent, false);
+    t.equal(error.outcome, 'unsent');
     t.equal(attempts, 3, failure?.message ?? 'a closed port');
   }
 });

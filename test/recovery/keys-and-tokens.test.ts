@@ -1,5 +1,16 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import { ask, getModels, infer, MODELS, startScene, TOKEN } from '../helpers/recovery-scene.ts';
+import {
+  ask,
+  getModels,
+  Home,
+  infer,
+  MODELS,
+  startScene,
+  TOKEN,
+  times,
+} from '../helpers/recovery-scene.ts';
 
 t.test('an API key goes to the OpenAI API, and only model routes exist', async (t) => {
   const scene = await startScene(t, {
@@ -63,6 +74,40 @@ t.test(
     t.match((await scene.status()).bearer.lastError, /refused/);
   },
 );
+
+for (const kind of ['CODEX_ACCESS_TOKEN', 'CODEX_API_KEY'] as const) {
+  t.test(`a refused ${kind}_FILE is read again`, async (t) => {
+    const home = new Home(t);
+    const path = join(home.folder, 'mounted');
+    let issue = () => '';
+    const scene = await startScene(t, {
+      authJson: () => null,
+      env: (emulator) => {
+        const account = { accountId: 'account-1' };
+        issue = () =>
+          kind === 'CODEX_API_KEY'
+            ? emulator.issueApiKey()
+            : emulator.issuePersonalAccessToken(account);
+        writeFileSync(path, issue());
+        return { [`${kind}_FILE`]: path };
+      },
+    });
+    t.equal((await infer(scene)).status, 200);
+    await ask(`${scene.emulator.url}/oauth/revoke`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token: readFileSync(path, 'utf8') }),
+    });
+    t.equal((await infer(scene)).status, 401, 'the file holds the old one');
+    writeFileSync(path, issue());
+    t.equal((await infer(scene)).status, 401, 'and is not read for each refusal');
+    scene.time.advance(10_000);
+    const answers = await times(10, () => infer(scene));
+    t.ok(answers.every(({ status }) => status === 200));
+    t.equal((await scene.status()).status, 'ready');
+    t.equal(scene.log.filter((line) => line.includes('credential loaded')).length, 2);
+  });
+}
 
 t.test(
   'a personal access token that whoami refuses, and one that it cannot judge now',

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type PartialConfig, resolveConfig } from '../../src/config.ts';
@@ -9,6 +9,7 @@ import {
   infer,
   lastTask,
   type Scene,
+  startBeside,
   startScene,
   TOKEN,
   WITH_IDENTITY,
@@ -113,4 +114,58 @@ t.test('settings that change keep tokens that are in memory only', async (t) => 
   t.equal(await manager.reload(resolveConfig({ upstream, agentIdentity })), null);
   t.equal((await getModels(scene)).status, 200);
   t.equal(scene.count(TOKEN), 1);
+});
+
+/** What was read-only can be written from now on; nothing else changes. */
+function makeWritable({ home }: Scene): void {
+  rmSync(join(home.folder, 'auth.lock'), { recursive: true });
+  renameSync(join(home.folder, 'a'.repeat(250)), home.path);
+}
+
+const WAYS: [name: string, act: (scene: Scene) => unknown][] = [
+  ['a minute later', (scene) => scene.time.advance(60_000)],
+  ['at a reload', (scene) => scene.sidecar.reload()],
+  ['before exit', (scene) => scene.sidecar.manager.persist()],
+];
+for (const [name, act] of WAYS) {
+  t.test(`tokens in memory are written down ${name}`, async (t) => {
+    const scene = await readOnly(t);
+    scene.emulator.expireAccessTokens();
+    t.equal((await getModels(scene)).status, 200);
+    await act(scene);
+    const written = () => scene.log.some((line) => line.includes('wrote down the tokens'));
+    t.notOk(written(), 'not while it cannot be');
+    t.equal((await scene.status()).status, 'degraded');
+    makeWritable(scene);
+    while (!written()) {
+      await act(scene);
+      await scene.status();
+    }
+    t.equal((await scene.status()).status, 'ready');
+    t.equal((await scene.status()).bearer.lastError, null);
+    await scene.stop();
+    const next = await startBeside(t, scene, { home: scene.home });
+    t.equal((await getModels(next)).status, 200);
+    next.emulator.expireAccessTokens();
+    t.equal((await getModels(next)).status, 200, 'and the refresh token is the new one');
+    t.ok(scene.emulator.records.every(({ path, status }) => path !== TOKEN || status === 200));
+    t.equal(
+      scene.log.filter((line) => line.includes('could not be written')).length,
+      1,
+      'a failure that lasts is said once',
+    );
+  });
+}
+
+t.test('tokens in memory do not take the place of a new login', async (t) => {
+  const scene = await readOnly(t);
+  scene.emulator.expireAccessTokens();
+  await getModels(scene);
+  makeWritable(scene);
+  const { authJson } = scene.emulator.issueLogin();
+  scene.home.write(authJson);
+  await scene.sidecar.manager.persist();
+  t.strictSame(scene.home.read(), authJson);
+  await scene.sidecar.reload();
+  t.strictSame(scene.time.delays.length, 1, 'nothing waits but the next refresh');
 });

@@ -102,15 +102,75 @@ t.test('a permanent failure is remembered until the file changes', async (t) => 
 t.test('a refresh whose outcome is unknown is an error that passes', async (t) => {
   const scene = await startScene(t, LIFETIME);
   await getModels(scene);
-  scene.emulator.addFault({ path: TOKEN, action: 'reset', times: 2 });
+  scene.emulator.addFault({ path: TOKEN, action: 'reset' });
   scene.time.advance(61 * MINUTE);
   const answer = await getModels(scene);
   t.equal(answer.status, 503);
   t.equal(answer.code, 'AUTH_REFRESH_UNAVAILABLE');
-  t.equal(answer.headers.get('retry-after'), '10');
+  t.equal(answer.headers.get('retry-after'), '60');
   t.equal(scene.count(TOKEN), 1, 'it may have been carried out, so it is not sent again');
+  scene.time.advance(59_000);
   t.equal((await getModels(scene)).code, 'AUTH_REFRESH_UNAVAILABLE');
   t.equal(scene.count(TOKEN), 1, 'and there is a pause');
+  scene.time.advance(1000);
+  t.equal((await getModels(scene)).status, 200, 'with nothing left to lose it is tried');
+});
+
+t.test('a refresh token that may be spent is kept back while the old token lives', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  scene.emulator.addFault({ path: TOKEN, action: 'reset' });
+  scene.time.advance(55 * MINUTE);
+  while ((await scene.status()).bearer.lastError === null);
+  for (let minute = 56; minute < 60; minute++) {
+    scene.time.advance(MINUTE);
+    t.equal((await getModels(scene)).status, 200);
+    t.equal((await scene.status()).status, 'degraded');
+  }
+  t.equal(scene.count(TOKEN), 1, 'no timer sends it');
+  scene.emulator.expireAccessTokens();
+  t.equal((await getModels(scene)).status, 200, 'until the upstream refuses the old token');
+  t.equal(scene.count(TOKEN), 2);
+});
+
+const UNREADABLE = ['no JWT', 'a.b.c'];
+for (const access_token of UNREADABLE) {
+  t.test(`an answer with the access token "${access_token}" spoils nothing`, async (t) => {
+    const account = { accountId: 'account-1', userId: 'user-1' };
+    const scene = await startScene(t, {
+      ...LIFETIME,
+      authJson: (emulator) => emulator.issueLogin(account).authJson,
+    });
+    await getModels(scene);
+    const before = scene.home.read();
+    const { refresh_token } = scene.emulator.issueLogin(account).authJson.tokens;
+    scene.emulator.addFault({ path: TOKEN, body: { access_token, refresh_token } });
+    scene.time.advance(55 * MINUTE);
+    await settled(scene);
+    t.equal((await getModels(scene)).status, 200, 'the old token serves on');
+    t.match((await scene.status()).bearer.lastError, /sent tokens that cannot be read/);
+    const tokens = { ...Object(before.tokens), refresh_token };
+    t.strictSame(scene.home.read(), { ...before, tokens }, 'the new refresh token is kept');
+    scene.time.advance(15_000);
+    await scene.emulator.waitFor(({ path, status }) => path === TOKEN && status === 200);
+    while ((await scene.status()).status !== 'ready');
+  });
+}
+
+t.test('an answer with the tokens of another account is not taken', async (t) => {
+  const scene = await startScene(t, {
+    authJson: (emulator) => {
+      const { authJson } = emulator.issueLogin();
+      const { account_id: _, ...tokens } = authJson.tokens;
+      return { ...authJson, tokens };
+    },
+  });
+  const before = scene.home.read();
+  scene.emulator.expireAccessTokens();
+  scene.emulator.addFault({ path: TOKEN, body: scene.emulator.issueLogin().authJson.tokens });
+  t.equal((await getModels(scene)).status, 401, "the upstream's answer to the old token");
+  t.match((await scene.status()).bearer.lastError, /tokens of another account; sign in again/);
+  t.strictSame(scene.home.read(), before);
 });
 
 t.test('another account in the file is an error, and no refresh', async (t) => {
