@@ -1,5 +1,5 @@
 import type { RouteRule } from '../config.ts';
-import type { CredentialSnapshot } from '../credentials/manager.ts';
+import type { CredentialSnapshot } from '../credentials/snapshot.ts';
 import type { Account, BearerStatus, IdentityStatus } from '../credentials/types.ts';
 import type { TrafficSnapshot } from '../traffic.ts';
 

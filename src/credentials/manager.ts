@@ -5,16 +5,8 @@ import { fingerprintOf } from './fingerprint.ts';
 import { type Decision, decide } from './policy.ts';
 import type { Rejection } from './rejection.ts';
 import { type EnvironmentCredentials, selectCredential } from './select.ts';
-import type {
-  Account,
-  AssertionProvider,
-  AuthHeaders,
-  AuthMode,
-  BearerProvider,
-  BearerStatus,
-  Credential,
-  IdentityStatus,
-} from './types.ts';
+import { type CredentialSnapshot, describeCredential } from './snapshot.ts';
+import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './types.ts';
 
 /** A request's way upstream: which upstream, and which headers, if any. */
 export interface Authorization {
@@ -26,40 +18,9 @@ export interface Authorization {
   degraded: boolean;
 }
 
-/** What status and health show of the credential; holds no secret. */
-export interface CredentialSnapshot {
-  /** Place that the credential comes from; null without one. */
-  from: string | null;
-  /** `starting` until the first load has ended. */
-  state: 'starting' | 'ready' | 'waiting' | 'degraded' | 'unauthenticated' | 'failed';
-  mode: AuthMode | null;
-  account: Account | null;
-  identity: IdentityStatus;
-  bearer: BearerStatus;
-  /** Why there is no usable credential. */
-  error: SidecarError | null;
-}
-
 export type ManagerDeps = CredentialDeps & {
   /** Asked at every load: mounted secrets change while we run. */
   environment: () => Promise<EnvironmentCredentials>;
-};
-
-const NO_BEARER: BearerStatus = {
-  state: 'none',
-  expiresAt: null,
-  lastRefreshAt: null,
-  lastError: null,
-};
-const NO_IDENTITY: IdentityStatus = {
-  state: 'off',
-  source: null,
-  agentRuntimeId: null,
-  publicKey: null,
-  taskId: null,
-  taskRegisteredAt: null,
-  lastRejection: null,
-  lastError: null,
 };
 
 /** An upstream that refuses everything must not lead to a read for each request. */
@@ -179,34 +140,7 @@ export class CredentialManager {
   }
 
   snapshot(): CredentialSnapshot {
-    const credential = this.#credential;
-    return {
-      from: credential?.from ?? null,
-      state: this.#state(),
-      mode: credential?.mode ?? null,
-      account: credential?.account ?? null,
-      identity: credential?.assertion?.status() ?? NO_IDENTITY,
-      bearer: credential?.bearer?.status() ?? NO_BEARER,
-      error: this.#failure,
-    };
-  }
-
-  #state(): CredentialSnapshot['state'] {
-    if (!this.#credential) {
-      if (!this.#failure) return 'starting';
-      return this.#failure.code === 'AUTH_NOT_CONFIGURED' ? 'unauthenticated' : 'failed';
-    }
-    const { bearer, assertion } = this.#credential;
-    if (bearer && !bearer.isReady()) {
-      if (assertion?.isReady()) return 'degraded';
-      return bearer.status().state === 'refreshing' ? 'waiting' : 'failed';
-    }
-    if (!assertion || assertion.isReady()) {
-      const troubled = this.#failure !== null || bearer?.status().lastError != null;
-      return troubled ? 'degraded' : 'ready';
-    }
-    if (bearer && this.#mayDegrade() && assertion.isUnavailable()) return 'degraded';
-    return assertion.status().state === 'registering' ? 'waiting' : 'failed';
+    return describeCredential(this.#credential, this.#failure, this.#mayDegrade());
   }
 
   async #loadAndAuthorize(auth: RouteAuth, modelRoute: boolean): Promise<Authorization> {

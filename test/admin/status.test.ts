@@ -6,7 +6,7 @@ import {
   overallStatus,
   type StatusInput,
 } from '../../src/admin/status.ts';
-import type { CredentialSnapshot } from '../../src/credentials/manager.ts';
+import type { CredentialSnapshot } from '../../src/credentials/snapshot.ts';
 import { SidecarError } from '../../src/errors.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 

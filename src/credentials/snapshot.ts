@@ -1,0 +1,76 @@
+import type { SidecarError } from '../errors.ts';
+import type { Account, AuthMode, BearerStatus, Credential, IdentityStatus } from './types.ts';
+
+/** What status and health show of the credential; holds no secret. */
+export interface CredentialSnapshot {
+  /** Place that the credential comes from; null without one. */
+  from: string | null;
+  /** `starting` until the first load has ended. */
+  state: 'starting' | 'ready' | 'waiting' | 'degraded' | 'unauthenticated' | 'failed';
+  mode: AuthMode | null;
+  account: Account | null;
+  identity: IdentityStatus;
+  bearer: BearerStatus;
+  /** Why there is no usable credential. */
+  error: SidecarError | null;
+}
+
+const NO_BEARER: BearerStatus = {
+  state: 'none',
+  expiresAt: null,
+  lastRefreshAt: null,
+  lastError: null,
+};
+const NO_IDENTITY: IdentityStatus = {
+  state: 'off',
+  source: null,
+  agentRuntimeId: null,
+  publicKey: null,
+  taskId: null,
+  taskRegisteredAt: null,
+  lastRejection: null,
+  lastError: null,
+};
+
+/**
+ * Pure.
+ * @param failure why the stored credential is not in use
+ * @param mayDegrade whether the bearer stands in for an identity that cannot be had
+ */
+export function describeCredential(
+  credential: Credential | null,
+  failure: SidecarError | null,
+  mayDegrade: boolean,
+): CredentialSnapshot {
+  return {
+    from: credential?.from ?? null,
+    state: credential ? stateOf(credential, failure, mayDegrade) : stateWithout(failure),
+    mode: credential?.mode ?? null,
+    account: credential?.account ?? null,
+    identity: credential?.assertion?.status() ?? NO_IDENTITY,
+    bearer: credential?.bearer?.status() ?? NO_BEARER,
+    error: failure,
+  };
+}
+
+function stateWithout(failure: SidecarError | null): CredentialSnapshot['state'] {
+  if (!failure) return 'starting';
+  return failure.code === 'AUTH_NOT_CONFIGURED' ? 'unauthenticated' : 'failed';
+}
+
+function stateOf(
+  { bearer, assertion }: Credential,
+  failure: SidecarError | null,
+  mayDegrade: boolean,
+): CredentialSnapshot['state'] {
+  if (bearer && !bearer.isReady()) {
+    if (assertion?.isReady()) return 'degraded';
+    return bearer.status().state === 'refreshing' ? 'waiting' : 'failed';
+  }
+  if (!assertion || assertion.isReady()) {
+    const troubled = failure !== null || bearer?.status().lastError != null;
+    return troubled ? 'degraded' : 'ready';
+  }
+  if (bearer && mayDegrade && assertion.isUnavailable()) return 'degraded';
+  return assertion.status().state === 'registering' ? 'waiting' : 'failed';
+}
