@@ -91,7 +91,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 
   const answers = new OpenAnswers();
   const app = createFastify(log, answers);
-  guardAccess(app, () => live.rules);
+  guardAccess(app, () => live.rules, now);
   app.addHook('onRequest', denyUnknownPath);
   await app.register(adminPlugin, {
     nudge: () => manager.prepare(),

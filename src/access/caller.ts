@@ -1,6 +1,6 @@
 import { SidecarError } from '../errors.ts';
 import { isLoopbackHost } from '../loopback.ts';
-import type { ClientTokens } from './client-tokens.ts';
+import { type ClientToken, type ClientTokens, reachesPath } from './client-tokens.ts';
 
 /** What is known of a caller before anything of the request is trusted. */
 export interface Caller {
@@ -32,28 +32,62 @@ export interface AccessRules {
  */
 export type AccessLevel = 'client' | 'local' | 'open';
 
+/** Who may call a route. */
+export interface RouteAccess {
+  level: AccessLevel;
+  /** Whether the sidecar's own page may read it, which a browser says as `same-origin`. */
+  fromOwnPage: boolean;
+}
+
 /**
  * The one gate for HTTP requests and upgrades alike.
+ * @returns the client's token; null where none is asked for
  * @throws SidecarError AUTH_HOST_NOT_ALLOWED, AUTH_ORIGIN_NOT_ALLOWED or AUTH_CLIENT_TOKEN
  */
-export function checkAccess(caller: Caller, level: AccessLevel, rules: AccessRules): void {
+export function checkAccess(
+  caller: Caller,
+  { level, fromOwnPage }: RouteAccess,
+  rules: AccessRules,
+): ClientToken | null {
   if (!rules.viaSocket && !isAllowedHost(caller, rules)) {
     throw new SidecarError(
       'AUTH_HOST_NOT_ALLOWED',
       'the Host header names neither loopback nor the listening address; add it to clients.allowedHosts',
     );
   }
-  if (!isAllowedOrigin(caller, rules)) {
+  if (!isAllowedOrigin(caller, fromOwnPage, rules)) {
     throw new SidecarError(
       'AUTH_ORIGIN_NOT_ALLOWED',
       'requests from web pages are refused; add the origin to clients.allowedOrigins',
     );
   }
-  if (level === 'open' || (level === 'local' && caller.local) || rules.tokens === null) return;
-  if (!rules.tokens.accepts(presentedToken(caller))) {
+  if (level === 'open' || (level === 'local' && caller.local) || rules.tokens === null) return null;
+  const token = rules.tokens.find(presentedToken(caller));
+  if (token) return token;
+  throw new SidecarError(
+    'AUTH_CLIENT_TOKEN',
+    'missing or wrong client token; send it as "Authorization: Bearer" or "x-sidecar-token"',
+  );
+}
+
+/**
+ * Holds a client to the limits of its token.
+ * @param path in normal form
+ * @param now milliseconds since 1970
+ * @throws SidecarError AUTH_CLIENT_TOKEN or AUTH_ROUTE_DENIED
+ */
+export function checkLimits(token: ClientToken, path: string, now: number): void {
+  if (token.expiresAt !== null && token.expiresAt <= now) {
+    const since = new Date(token.expiresAt).toISOString();
     throw new SidecarError(
       'AUTH_CLIENT_TOKEN',
-      'missing or wrong client token; send it as "Authorization: Bearer" or "x-sidecar-token"',
+      `the client token "${token.name}" expired at ${since}; make a new one`,
+    );
+  }
+  if (!reachesPath(token, path)) {
+    throw new SidecarError(
+      'AUTH_ROUTE_DENIED',
+      `the client token "${token.name}" is not allowed on this path`,
     );
   }
 }
@@ -85,7 +119,9 @@ function bareHost(host: string): string {
   return host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
 }
 
-function isAllowedOrigin(caller: Caller, rules: AccessRules): boolean {
-  if (caller.origin !== undefined) return rules.allowedOrigins.includes(caller.origin);
-  return caller.secFetchSite === undefined || caller.secFetchSite === 'none';
+// A browser leaves Origin out of reads of the same origin (Fetch Standard, section 3.2).
+function isAllowedOrigin(caller: Caller, fromOwnPage: boolean, rules: AccessRules): boolean {
+  const { origin, secFetchSite: site } = caller;
+  if (origin !== undefined) return rules.allowedOrigins.includes(origin);
+  return site === undefined || site === 'none' || (fromOwnPage && site === 'same-origin');
 }

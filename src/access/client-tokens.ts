@@ -1,12 +1,21 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../config.ts';
+import { matchesPattern, PATH_PATTERN } from '../path-pattern.ts';
 
-interface TokenEntry {
+/** What a client token may do; the token itself is known by its SHA-256 alone. */
+export interface ClientToken {
   name: string;
+  /** In milliseconds since 1970, from which on it is refused; null: it never expires. */
+  expiresAt: number | null;
+  /** Exact paths, or prefixes that end in `/*`; null: every path. */
+  routes: readonly string[] | null;
+}
+
+interface TokenEntry extends ClientToken {
   digest: Buffer;
 }
 
-/** The client tokens that may use the proxy; only their SHA-256 digests are known. */
+/** The client tokens that may use the proxy. */
 export class ClientTokens {
   readonly #entries: readonly TokenEntry[];
 
@@ -18,33 +27,99 @@ export class ClientTokens {
     return this.#entries.length;
   }
 
-  /** Compares with every entry in constant time. */
-  accepts(token: string | null): boolean {
-    if (token === null) return false;
+  /** Without the digests, in the order of the file. */
+  get list(): ClientToken[] {
+    return this.#entries.map(({ name, expiresAt, routes }) => ({ name, expiresAt, routes }));
+  }
+
+  /** Whose token it is, expired or not. Compares with every entry in constant time. */
+  find(token: string | null): ClientToken | null {
+    if (token === null) return null;
     const digest = createHash('sha256').update(token).digest();
-    let accepted = false;
+    let found: TokenEntry | null = null;
     for (const entry of this.#entries) {
-      if (timingSafeEqual(digest, entry.digest)) accepted = true;
+      if (timingSafeEqual(digest, entry.digest)) found = entry;
     }
-    return accepted;
+    return found;
   }
 }
 
+/** Whether a token reaches a path. @param path in normal form */
+export function reachesPath({ routes }: ClientToken, path: string): boolean {
+  return routes === null || routes.some((pattern) => matchesPattern(pattern, path));
+}
+
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const DIGEST = /^[0-9a-f]{64}$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
+
+/** Whether a token may be called so. */
+export function isTokenName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /**
- * Reads a tokens file: one `name:sha256-of-token-in-hex` a line; blank lines and lines that begin
- * with `#` are skipped.
+ * Reads a tokens file: one token a line, `name:sha256-of-token-in-hex`, and after it, apart by
+ * blanks, the limits `expires=2027-01-31T00:00:00Z` and `routes=/path,/prefix/*`. Blank lines and
+ * lines that begin with `#` are skipped.
  * @throws ConfigError naming the line, never its content
  */
 export function parseClientTokens(text: string): ClientTokens {
-  const entries: TokenEntry[] = [];
+  const entries = new Map<string, TokenEntry>();
+  const digests = new Set<string>();
   for (const [index, line] of text.split('\n').entries()) {
     const trimmed = line.trim();
     if (trimmed === '' || trimmed.startsWith('#')) continue;
-    const match = /^([A-Za-z0-9._-]+):([0-9a-f]{64})$/.exec(trimmed);
-    if (!match?.[1] || !match[2]) {
-      throw new ConfigError(`clients.tokensFile line ${index + 1} is not name:sha256`);
-    }
-    entries.push({ name: match[1], digest: Buffer.from(match[2], 'hex') });
+    const refuse = (problem: string): never => {
+      throw new ConfigError(`clients.tokensFile line ${index + 1} ${problem}`);
+    };
+    const [identity = '', ...limits] = trimmed.split(/[ \t]+/);
+    const [name = '', hex = '', ...more] = identity.split(':');
+    if (!isTokenName(name) || !DIGEST.test(hex) || more.length > 0) refuse('is not name:sha256');
+    // Which limits hold, and whose name the log shows, must not depend on the order of the lines.
+    if (entries.has(name)) refuse('has the name of an earlier line');
+    if (digests.has(hex)) refuse('has the token of an earlier line');
+    digests.add(hex);
+    entries.set(name, { name, digest: Buffer.from(hex, 'hex'), ...parseLimits(limits, refuse) });
   }
-  return new ClientTokens(entries);
+  return new ClientTokens([...entries.values()]);
+}
+
+function parseLimits(
+  limits: readonly string[],
+  refuse: (problem: string) => never,
+): Pick<ClientToken, 'expiresAt' | 'routes'> {
+  const found = new Map<string, string>();
+  for (const limit of limits) {
+    const [key = '', ...value] = limit.split('=');
+    if (key !== 'expires' && key !== 'routes') {
+      refuse('has a limit other than expires=… and routes=…');
+    }
+    if (found.has(key)) refuse(`has two limits of ${key}`);
+    found.set(key, value.join('='));
+  }
+  const [expires, routes] = [found.get('expires'), found.get('routes')];
+  const expiresAt = expires === undefined ? null : parseTime(expires);
+  if (expires !== undefined && expiresAt === null) {
+    refuse('has an expires that is no time such as 2027-01-31T00:00:00Z');
+  }
+  const paths = routes === undefined ? null : parsePatterns(routes);
+  if (routes !== undefined && paths === null) {
+    refuse('has routes that are no list of paths such as /backend-api/codex/*');
+  }
+  return { expiresAt, routes: paths };
+}
+
+/** A time in UTC (RFC 3339) in milliseconds since 1970; null when it is none. */
+export function parseTime(text: string): number | null {
+  const time = TIME.test(text) ? Date.parse(text) : Number.NaN;
+  // Date.parse makes a day that does not exist the first of the next month.
+  const exists = !Number.isNaN(time) && new Date(time).toISOString().startsWith(text.slice(0, 19));
+  return exists ? time : null;
+}
+
+/** A list of paths, apart by commas; null when it is none. */
+export function parsePatterns(text: string): string[] | null {
+  const patterns = text.split(',');
+  return patterns.every((pattern) => PATH_PATTERN.test(pattern)) ? patterns : null;
 }

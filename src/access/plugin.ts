@@ -1,17 +1,28 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import type { Clock } from '../clock.ts';
 import { SidecarError } from '../errors.ts';
 import { isLoopbackHost } from '../loopback.ts';
-import { type AccessLevel, type AccessRules, type Caller, checkAccess } from './caller.ts';
+import {
+  type AccessLevel,
+  type AccessRules,
+  type Caller,
+  checkAccess,
+  checkLimits,
+} from './caller.ts';
 import { type NormalizedTarget, normalizeTarget } from './path.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call the route; a route without it does not start. */
     access?: AccessLevel;
+    /** Lets the sidecar's own page read the route; only for reads that no token guards. */
+    fromOwnPage?: true;
   }
   interface FastifyRequest {
     /** Normalised path and query; set before any handler of a `client` route. */
     target: NormalizedTarget | null;
+    /** Name of the client token that was asked for and found; null where none was. */
+    clientName: string | null;
   }
 }
 
@@ -20,22 +31,39 @@ declare module 'fastify' {
  * instance before any route is added.
  * @param rules asked at every request, because a reload may change them
  */
-export function guardAccess(app: FastifyInstance, rules: () => AccessRules): void {
+export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now: Clock): void {
   app.decorateRequest('target', null);
-  app.addHook('onRoute', (route) => {
-    if (!route.config?.access) throw new Error(`route ${route.url} has no access level`);
-  });
+  app.decorateRequest('clientName', null);
+  app.addHook('onRoute', checkRoute);
   app.addHook('onRequest', (request, _reply, done) => {
     try {
-      const level = request.routeOptions.config.access ?? 'client';
-      const current = rules();
-      checkAccess(describeCaller(request, current.viaSocket), level, current);
-      if (level === 'client') request.target = requireTarget(request.raw.url ?? '');
+      admit(request, rules(), now);
       done();
     } catch (error) {
       done(error as Error);
     }
   });
+}
+
+function admit(request: FastifyRequest, rules: AccessRules, now: Clock): void {
+  const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
+  const caller = describeCaller(request, rules.viaSocket);
+  const token = checkAccess(caller, { level, fromOwnPage }, rules);
+  // Before its limits: a refusal has a name too.
+  request.clientName = token?.name ?? null;
+  if (level === 'client' || token) {
+    const target = requireTarget(request.raw.url ?? '');
+    if (level === 'client') request.target = target;
+    if (token) checkLimits(token, target.path, now());
+  }
+}
+
+function checkRoute({ url, method, config }: RouteOptions): void {
+  if (!config?.access) throw new Error(`route ${url} has no access level`);
+  const reads = [method].flat().every((name) => name === 'GET' || name === 'HEAD');
+  if (config.fromOwnPage && (config.access === 'client' || !reads)) {
+    throw new Error(`route ${url} is not for pages: it changes something, or wants a token`);
+  }
 }
 
 function requireTarget(url: string): NormalizedTarget {
@@ -48,7 +76,8 @@ function requireTarget(url: string): NormalizedTarget {
 }
 
 function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
-  const { headers, socket } = request.raw;
+  const { headers, rawHeaders, socket } = request.raw;
+  checkOneHost(rawHeaders);
   return {
     // Empty once a TCP client is gone: such a one counts as coming from elsewhere.
     local: viaSocket || isLoopbackHost(socket.remoteAddress ?? ''),
@@ -59,6 +88,16 @@ function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
     authorization: headers.authorization,
     sidecarToken: single(headers['x-sidecar-token']),
   };
+}
+
+// Node hands on the first of several; who stands before us may have judged by another.
+function checkOneHost(rawHeaders: readonly string[]): void {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  if (hosts > 1) throw new SidecarError('AUTH_REQUEST_INVALID', 'the request has two Host headers');
 }
 
 function single(value: string | string[] | undefined): string | undefined {

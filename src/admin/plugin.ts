@@ -17,7 +17,7 @@ export interface AdminOptions {
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  app.get('/auth/status', { config: { access: 'local' } }, (_request, reply) => {
+  app.get('/auth/status', { config: { access: 'local', fromOwnPage: true } }, (_request, reply) => {
     void options.nudge();
     const status = options.status();
     reply

@@ -1,4 +1,5 @@
 import type { RouteRule } from '../config.ts';
+import { matchesPattern } from '../path-pattern.ts';
 
 /** Prefix of everything that the proxy serves. */
 export const PROXY_PREFIX = '/backend-api';
@@ -52,12 +53,7 @@ export function upstreamPath(
 // A backend may not care about case: what is denied is denied in any spelling.
 function matchesPath(rule: RouteRule, requested: string): boolean {
   const fold = rule.auth === 'deny' ? (text: string) => text.toLowerCase() : (text: string) => text;
-  const pattern = fold(rule.path);
-  const path = fold(requested);
-  if (!pattern.endsWith('/*')) return pattern === path;
-  const stem = pattern.slice(0, -2);
-  // A prefix rule covers the folder itself too, so that a deny rule leaves no gap.
-  return path === stem || path.startsWith(pattern.slice(0, -1));
+  return matchesPattern(fold(rule.path), fold(requested));
 }
 
 function matchesMethod(rule: RouteRule, method: string, upgrade: boolean): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { ConfigError } from '../../src/config.ts';
 
@@ -10,42 +10,97 @@ t.test('reads entries, comments and blank lines, with any line ends', async (t) 
   for (const text of [lines.join('\n'), lines.join('\r\n')]) {
     const tokens = parseClientTokens(text);
     t.equal(tokens.size, 2);
-    t.ok(tokens.accepts('one'));
-    t.ok(tokens.accepts('two'));
+    t.equal(tokens.find('one')?.name, 'laptop');
+    t.equal(tokens.find('two')?.name, 'ci.build_2-x');
   }
 });
 
-t.test('accepts no other token', async (t) => {
+t.test('finds no other token', async (t) => {
   const tokens = parseClientTokens(`a:${sha256('one')}\nb:${sha256('two')}`);
   for (const token of ['', 'On', 'ONE', 'one ', 'onetwo', sha256('one'), 'a', '\u0000']) {
-    t.notOk(tokens.accepts(token), token);
+    t.equal(tokens.find(token), null, JSON.stringify(token));
   }
-  t.notOk(tokens.accepts(null));
+  t.equal(tokens.find(null), null);
 });
 
-t.test('an empty file accepts nobody', async (t) => {
+t.test('an empty file knows nobody', async (t) => {
   const tokens = parseClientTokens('# none\n\n');
   t.equal(tokens.size, 0);
-  t.notOk(tokens.accepts(''));
+  t.equal(tokens.find(''), null);
 });
 
-t.test('a bad line is named by its number and never shown', async (t) => {
+t.test('a token has no limits, or an end, or routes, or both', async (t) => {
+  const expires = 'expires=2027-01-31T00:00:00Z';
+  const text = [
+    `free:${sha256('1')}`,
+    `ends:${sha256('2')}  ${expires}`,
+    `paths:${sha256('3')}\troutes=/backend-api/codex/responses,/backend-api/wham/*`,
+    `both:${sha256('4')} routes=/* ${expires}`,
+  ].join('\n');
+  const expiresAt = Date.parse('2027-01-31T00:00:00Z');
+  t.strictSame(parseClientTokens(text).list, [
+    { name: 'free', expiresAt: null, routes: null },
+    { name: 'ends', expiresAt, routes: null },
+    {
+      name: 'paths',
+      expiresAt: null,
+      routes: ['/backend-api/codex/responses', '/backend-api/wham/*'],
+    },
+    { name: 'both', expiresAt, routes: ['/*'] },
+  ]);
+});
+
+/** Line 3 of a file holds `line`, and is refused in these words. */
+function refuses(t: Test, line: string, problem: string): void {
   const good = `a:${sha256('one')}`;
-  const bad = [
+  t.throws(
+    () => parseClientTokens(`${good}\n\n${line}\n`),
+    new ConfigError(`clients.tokensFile line 3 ${problem}`),
+    line,
+  );
+}
+
+t.test('a bad line is named by its number and never shown', async (t) => {
+  const digest = sha256('hush');
+  for (const line of [
     'hush-plain-token',
     'name:hush',
-    `:${sha256('hush')}`,
-    `na me:${sha256('hush')}`,
-    `name:${sha256('hush').toUpperCase()}`,
-    `name:${sha256('hush')}0`,
-    `name:${sha256('hush').slice(1)}`,
-    `name:${sha256('hush')} hush`,
-  ];
-  for (const line of bad) {
-    t.throws(
-      () => parseClientTokens(`${good}\n\n${line}\n`),
-      new ConfigError('clients.tokensFile line 3 is not name:sha256'),
-      line,
-    );
+    `:${digest}`,
+    `na me:${digest}`,
+    `name:${digest.toUpperCase()}`,
+    `name:${digest}0`,
+    `name:${digest.slice(1)}`,
+    `name:${digest}:hush`,
+    `${'n'.repeat(65)}:${digest}`,
+  ]) {
+    refuses(t, line, 'is not name:sha256');
+  }
+});
+
+t.test('two lines of one name or one token are refused: their limits could differ', async (t) => {
+  refuses(t, `a:${sha256('two')}`, 'has the name of an earlier line');
+  refuses(t, `b:${sha256('one')}`, 'has the token of an earlier line');
+});
+
+t.test('a limit that is not understood is refused, never passed over', async (t) => {
+  const token = `name:${sha256('hush')}`;
+  for (const limit of ['hush', 'expire=2027-01-31T00:00:00Z', 'ROUTES=/*', '=', 'note=hush']) {
+    refuses(t, `${token} ${limit}`, 'has a limit other than expires=… and routes=…');
+  }
+  refuses(t, `${token} routes=/a routes=/b`, 'has two limits of routes');
+  const times = ['2027-01-31', '2027-02-30T00:00:00Z', '2027-01-31T24:00:00Z', 'hush', ''];
+  for (const time of [
+    ...times,
+    '2027-01-31T00:00:00+01:00',
+    '2027-13-01T00:00:00Z',
+    '1893456000',
+  ]) {
+    const problem = 'has an expires that is no time such as 2027-01-31T00:00:00Z';
+    refuses(t, `${token} expires=${time}`, problem);
+  }
+  const lists = ['', 'hush', '/a,', '/a,hush', '/a/../b', '/a*', '/a/*/b', '//', '/a%2fb', '/'];
+  for (const list of lists) {
+    const problem = 'has routes that are no list of paths such as /backend-api/codex/*';
+    refuses(t, `${token} routes=${list}`, problem);
   }
 });

@@ -1,14 +1,17 @@
+import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import type { AccessRules } from '../../src/access/caller.ts';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
 import { SidecarError } from '../../src/errors.ts';
+import { sendRaw } from '../helpers/exchange.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';
 const TOKEN = { 'x-sidecar-token': 'right' };
 const ELSEWHERE = '192.0.2.7';
+const NOW = Date.parse('2026-06-01T00:00:00Z');
 
 function build(t: Test, changes: Partial<AccessRules> = {}) {
   const app = Fastify();
@@ -21,7 +24,11 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
     tokens: parseClientTokens(`test:${DIGEST}`),
     ...changes,
   };
-  guardAccess(app, () => rules);
+  guardAccess(
+    app,
+    () => rules,
+    () => NOW,
+  );
   app.setErrorHandler((error, _request, reply) => {
     const code = error instanceof SidecarError ? error.code : String(error);
     return reply.code(400).send(code);
@@ -29,9 +36,16 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
   app.get('/client/*', { config: { access: 'client' } }, async (request) => request.target);
   app.get('/local', { config: { access: 'local' } }, async (request) => String(request.target));
   app.get('/open', { config: { access: 'open' } }, async () => 'open');
+  app.get('/name', { config: { access: 'client' } }, async (request) => `is ${request.clientName}`);
+  app.get('/page', { config: { access: 'local', fromOwnPage: true } }, async () => 'page');
   const get = async (url: string, headers = {}, remoteAddress = '127.0.0.1') =>
     (await app.inject({ url, headers: { host: 'localhost', ...headers }, remoteAddress })).body;
   return { app, get };
+}
+
+/** The one token, with a limit. */
+function limited(limit: string): Partial<AccessRules> {
+  return { tokens: parseClientTokens(`test:${DIGEST} ${limit}`) };
 }
 
 t.test('a route that does not say who may call it stops the start', async (t) => {
@@ -84,4 +98,90 @@ t.test('reads every header that the rules look at', async (t) => {
   const site = { 'sec-fetch-site': 'cross-site' };
   t.equal(await get('/open', site), 'AUTH_ORIGIN_NOT_ALLOWED');
   t.equal(await get('/open', { host: 'evil.example' }), 'AUTH_HOST_NOT_ALLOWED');
+});
+
+t.test('the request knows the name of its client', async (t) => {
+  t.equal(await build(t).get('/name', TOKEN), 'is test');
+  t.equal(await build(t, { tokens: null }).get('/name', TOKEN), 'is null');
+});
+
+t.test('a refusal by the limits of a token has its name too', async (t) => {
+  const { app, get } = build(t, limited('expires=2026-05-31T23:59:59Z'));
+  const names: (string | null)[] = [];
+  app.addHook('onResponse', async ({ clientName }) => {
+    names.push(clientName);
+  });
+  t.equal(await get('/name', TOKEN), 'AUTH_CLIENT_TOKEN');
+  t.equal(await get('/name'), 'AUTH_CLIENT_TOKEN');
+  t.strictSame(names, ['test', null]);
+});
+
+t.test('a token ends at its time', async (t) => {
+  const until = (time: string) => build(t, limited(`expires=${time}`)).get('/name', TOKEN);
+  t.equal(await until('2026-06-01T00:00:00Z'), 'AUTH_CLIENT_TOKEN');
+  t.equal(await until('2026-06-01T00:00:00.001Z'), 'is test');
+});
+
+t.test('the routes of a token are held against the normal form of the path', async (t) => {
+  const { get } = build(t, limited('routes=/client/a-b,/client/c/*'));
+  const denied = 'AUTH_ROUTE_DENIED';
+  for (const path of ['/client/a-b?x', '/client/a%2db', '/client/c', '/client/c/d/e']) {
+    t.match(await get(path, TOKEN), '"path":"/client/', path);
+  }
+  for (const path of [
+    '/client/a-b/c',
+    '/client/a',
+    '/client/cc',
+    '/client/C/d',
+    '/name',
+    '/none',
+  ]) {
+    t.equal(await get(path, TOKEN), denied, path);
+  }
+  t.equal(await get('/client/c/..%2fa', TOKEN), 'AUTH_PATH_INVALID');
+});
+
+t.test('the routes of a token hold for the own endpoints where they ask for it', async (t) => {
+  const { get } = build(t, limited('routes=/client/*'));
+  t.equal(await get('/local', TOKEN, ELSEWHERE), 'AUTH_ROUTE_DENIED');
+  t.equal(await get('/local', TOKEN), 'null');
+  t.equal(await build(t, limited('routes=/local')).get('/local', TOKEN, ELSEWHERE), 'null');
+});
+
+const SAME_ORIGIN = { 'sec-fetch-site': 'same-origin' };
+
+t.test("the sidecar's own page reads what is meant for it, and nothing else", async (t) => {
+  const { get } = build(t);
+  t.equal(await get('/page', SAME_ORIGIN), 'page');
+  for (const path of ['/open', '/local', '/client/a', '/nowhere']) {
+    t.equal(await get(path, { ...SAME_ORIGIN, ...TOKEN }), 'AUTH_ORIGIN_NOT_ALLOWED', path);
+  }
+});
+
+t.test('no other page does, nor one whose name was pointed at this machine', async (t) => {
+  const { get } = build(t);
+  const origin = 'http://localhost';
+  for (const site of ['cross-site', 'same-site', 'same-origin, same-origin', '']) {
+    t.equal(await get('/page', { 'sec-fetch-site': site }), 'AUTH_ORIGIN_NOT_ALLOWED', site);
+  }
+  t.equal(await get('/page', { ...SAME_ORIGIN, origin }), 'AUTH_ORIGIN_NOT_ALLOWED');
+  const host = 'evil.example';
+  t.equal(await get('/page', { ...SAME_ORIGIN, host }), 'AUTH_HOST_NOT_ALLOWED');
+  t.equal(await get('/page', SAME_ORIGIN, ELSEWHERE), 'AUTH_CLIENT_TOKEN');
+});
+
+t.test('a route that changes something or wants a token is never for pages', async (t) => {
+  const { app } = build(t);
+  const page = (access: 'client' | 'local') => ({ config: { access, fromOwnPage: true as const } });
+  t.throws(() => app.post('/a', page('local'), async () => 'x'), /route \/a is not for pages/);
+  t.throws(() => app.get('/b', page('client'), async () => 'x'), /route \/b is not for pages/);
+});
+
+t.test('two Host headers are one too many', async (t) => {
+  const { app } = build(t);
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const hosts = 'Host: localhost\r\nhOSt: localhost\r\n';
+  const answer = await sendRaw(t, port, `GET /open HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`);
+  t.match(answer, /AUTH_REQUEST_INVALID$/);
 });

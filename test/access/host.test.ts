@@ -25,7 +25,7 @@ function allows(
     sidecarToken: undefined,
   };
   try {
-    checkAccess(caller, 'open', { ...RULES, ...changes });
+    checkAccess(caller, { level: 'open', fromOwnPage: false }, { ...RULES, ...changes });
     return true;
   } catch (error) {
     if (error instanceof SidecarError && error.code === 'AUTH_HOST_NOT_ALLOWED') return false;

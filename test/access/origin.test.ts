@@ -25,7 +25,7 @@ function allows(
     tokens: null,
   };
   try {
-    checkAccess(caller, 'open', rules);
+    checkAccess(caller, { level: 'open', fromOwnPage: false }, rules);
     return true;
   } catch (error) {
     if (error instanceof SidecarError && error.code === 'AUTH_ORIGIN_NOT_ALLOWED') return false;
