@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
 import type { LoginInput } from './commands/login.ts';
+import { readAllText } from './commands/standard-input.ts';
+import { addTokenCommand } from './commands/token-command.ts';
 import { ConfigError, dropUndefined, type PartialConfig } from './config.ts';
 import { VERSION } from './version.ts';
 
@@ -27,6 +30,8 @@ interface LoginFlags {
   import?: string;
 }
 
+hardenProcess();
+
 const program = new Command('codex-auth-sidecar')
   .description('Keeps the Codex credentials, so that the coding agent does not have to.')
   .version(VERSION, '--version', 'print the version')
@@ -47,7 +52,7 @@ withAddress(program.command('serve', { isDefault: true }).description('run the p
     if (command.args[0] !== undefined) command.error(`unknown command '${command.args[0]}'`);
     const { serve } = await import('./commands/serve.ts');
     await serve({
-      env: process.env,
+      env: takeEnvironment(process.env),
       configFile: flags.config ?? null,
       flags: configLayer(flags),
       serverInfo: flags.serverInfo ?? null,
@@ -60,7 +65,11 @@ withAddress(
   program.command('healthcheck').description('exit 0 when a running sidecar is ready, else 1'),
 ).action(async (flags: ServeFlags) => {
   const { healthcheck } = await import('./commands/healthcheck.ts');
-  const problem = await healthcheck(process.env, flags.config ?? null, configLayer(flags));
+  const problem = await healthcheck(
+    takeEnvironment(process.env),
+    flags.config ?? null,
+    configLayer(flags),
+  );
   if (problem !== null) throw new Error(`not ready: ${problem}`);
 });
 
@@ -75,7 +84,11 @@ program
   .action(async (flags: LoginFlags) => {
     const { login } = await import('./commands/login.ts');
     const { readSettings } = await import('./commands/environment.ts');
-    const { codexHome } = await readSettings(process.env, flags.config ?? null, {});
+    const { codexHome } = await readSettings(
+      takeEnvironment(process.env),
+      flags.config ?? null,
+      {},
+    );
     print(await login(codexHome, loginInput(flags)));
   });
 
@@ -87,7 +100,7 @@ program
   .action(async (flags: { config?: string; revoke?: boolean }) => {
     const { logout } = await import('./commands/logout.ts');
     const { readSettings } = await import('./commands/environment.ts');
-    const settings = await readSettings(process.env, flags.config ?? null, {});
+    const settings = await readSettings(takeEnvironment(process.env), flags.config ?? null, {});
     for (const line of await logout(settings, flags.revoke ?? false)) print(line);
   });
 
@@ -100,13 +113,21 @@ withAddress(program.command('status').description('ask a running sidecar how it 
     const target = flags.url
       ? { url: flags.url }
       : statusTarget(
-          (await readSettings(process.env, flags.config ?? null, configLayer(flags))).config.listen,
+          (
+            await readSettings(
+              takeEnvironment(process.env),
+              flags.config ?? null,
+              configLayer(flags),
+            )
+          ).config.listen,
         );
     const status = await fetchStatus(target);
     if (flags.json) print(JSON.stringify(status));
     else for (const line of statusTable(status)) print(line);
     if (status.status !== 'ready' && status.status !== 'degraded') process.exitCode = FAILURE;
   });
+
+addTokenCommand(program, print);
 
 program
   .command('emulator')
@@ -169,9 +190,7 @@ function loginInput(flags: LoginFlags): LoginInput {
 
 async function readStandardInput(): Promise<string> {
   if (process.stdin.isTTY) process.stderr.write('token: ');
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  return readAllText(process.stdin);
 }
 
 function parsePort(value: string): number {

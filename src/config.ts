@@ -1,5 +1,7 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv } from 'ajv';
 import { type Static, Type } from 'typebox';
+import { describeProblems } from './config-problems.ts';
+import { parseHost } from './host.ts';
 import { isLoopbackHost } from './loopback.ts';
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -85,9 +87,15 @@ export const ConfigSchema = Type.Object(
     }),
     routes: nullable(Type.Array(Route, { description: 'null means the built-in table' })),
     clients: section({
-      tokensFile: text('File of client tokens, one name:sha256 a line'),
-      allowedHosts: Type.Array(Type.String(), { default: [] }),
-      allowedOrigins: Type.Array(Type.String(), { default: [] }),
+      tokensFile: text('File of client tokens, as the command "token" writes it'),
+      allowedHosts: Type.Array(Type.String(), {
+        default: [],
+        description: 'Names or addresses that a Host header may hold; with a port only on that one',
+      }),
+      allowedOrigins: Type.Array(Type.String(), {
+        default: [],
+        description: 'Exact web origins that may call, such as https://ui.example',
+      }),
     }),
     limits: section({
       bodyBytes: count(268435456, 'Largest request body'),
@@ -139,41 +147,19 @@ const validate = new Ajv({ allErrors: true, useDefaults: true, verbose: true }).
  */
 export function resolveConfig(...layers: PartialConfig[]): Config {
   const merged = layers.reduce((base, layer) => merge(base, layer), {});
-  if (!validate(merged)) throw new ConfigError(describe(validate.errors ?? []));
+  if (!validate(merged)) throw new ConfigError(describeProblems(validate.errors ?? []));
   const config = merged as Static<typeof ConfigSchema>;
   for (const [key, value] of Object.entries(config.upstream)) {
     if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }
+  config.clients.allowedHosts.forEach(checkHost);
+  config.clients.allowedOrigins.forEach(checkOrigin);
   if (config.log.audit !== null) {
     throw new ConfigError('log.audit cannot be set yet: this version writes no audit log');
   }
   const { proxy } = config.upstream;
   if (proxy !== null && proxy !== 'env') checkProxy(proxy);
   return deepFreeze(config);
-}
-
-/** The configuration layer that the environment gives. */
-export function environmentLayer(env: Record<string, string | undefined>): PartialConfig {
-  const value = (name: string) => env[name]?.trim() || undefined;
-  const port = value('SIDECAR_PORT');
-  return dropUndefined({
-    listen: dropUndefined({
-      host: value('SIDECAR_HOST'),
-      port: port !== undefined && /^\d+$/.test(port) ? Number(port) : port,
-      socket: value('SIDECAR_SOCKET'),
-    }),
-    codexHome: value('CODEX_HOME'),
-    agentIdentity: dropUndefined({ policy: value('SIDECAR_AGENT_IDENTITY_POLICY') }),
-    upstream: dropUndefined({
-      chatgptBaseUrl: value('SIDECAR_CHATGPT_BASE_URL'),
-      authApiBaseUrl:
-        value('CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL') ?? value('CODEX_AUTHAPI_BASE_URL'),
-      jwksBaseUrl: value('CODEX_AGENT_IDENTITY_JWKS_BASE_URL'),
-      oauthTokenUrl: value('CODEX_REFRESH_TOKEN_URL_OVERRIDE'),
-    }),
-    clients: dropUndefined({ tokensFile: value('SIDECAR_CLIENT_TOKENS_FILE') }),
-    log: dropUndefined({ level: value('SIDECAR_LOG_LEVEL') }),
-  });
 }
 
 export function dropUndefined(values: PartialConfig): PartialConfig {
@@ -209,55 +195,23 @@ function checkProxy(value: string): void {
   }
 }
 
-function describe(problems: ErrorObject[]): string {
-  const unknown = problems.find((problem) => problem.keyword === 'additionalProperties');
-  if (unknown) return describeUnknownKey(unknown);
-  const structural = new Set(['type', 'anyOf']);
-  const problem = problems.find((candidate) => !structural.has(candidate.keyword)) ?? problems[0];
-  if (!problem) return 'the configuration is not valid';
-  const key = keyOf(problem.instancePath) || 'the configuration';
-  if (problem.keyword === 'enum') {
-    return `${key} must be one of ${(problem.params.allowedValues as unknown[]).join(', ')}`;
-  }
-  if (problem.keyword === 'pattern') {
-    return `${key} is not valid: ${problem.parentSchema?.description ?? problem.message}`;
-  }
-  if (!structural.has(problem.keyword)) return `${key} ${problem.message ?? 'is not valid'}`;
-  const kinds = problems
-    .filter((other) => other.instancePath === problem.instancePath && other.keyword === 'type')
-    .map((other) => String(other.params.type));
-  return `${key} must be ${[...new Set(kinds)].join(' or ')}`;
+function checkHost(entry: string, index: number): void {
+  if (parseHost(entry) !== null) return;
+  throw new ConfigError(
+    `clients.allowedHosts.${index} must be a host name or an address, with or without a port; no scheme, path or wildcard`,
+  );
 }
 
-function describeUnknownKey(problem: ErrorObject): string {
-  const name = String(problem.params.additionalProperty);
-  const parent = keyOf(problem.instancePath);
-  const known = Object.keys((problem.parentSchema?.properties as object | undefined) ?? {});
-  const nearest = known
-    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  const full = parent ? `${parent}.${name}` : name;
-  const close = nearest && nearest.distance <= Math.max(2, nearest.candidate.length / 2);
-  const hint = close ? `did you mean "${nearest.candidate}"?` : `known keys: ${known.join(', ')}`;
-  return `unknown key "${full}"; ${hint}`;
-}
-
-function keyOf(instancePath: string): string {
-  return instancePath.slice(1).replaceAll('/', '.');
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change =
-        (row[j - 1] ?? 0) + (a[i - 1]?.toLowerCase() === b[j - 1]?.toLowerCase() ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+// What a browser sends: lower case, no default port, no path (RFC 6454, section 6.2).
+function checkOrigin(entry: string, index: number): void {
+  const isWeb = /^https?:/i.test(entry);
+  const exact = isWeb
+    ? URL.canParse(entry) && new URL(entry).origin === entry
+    : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d+)?$/.test(entry);
+  if (exact && !entry.includes('*')) return;
+  throw new ConfigError(
+    `clients.allowedOrigins.${index} must be an exact origin such as https://ui.example, as a browser sends it: lower case, no default port, path or wildcard`,
+  );
 }
 
 function isRecord(value: unknown): value is PartialConfig {

@@ -56,6 +56,8 @@ export interface Sidecar {
    * @throws SidecarError; the old ones stay in force then
    */
   reload(): Promise<string[]>;
+  /** Puts other client tokens in force. */
+  useClientTokens(tokens: ClientTokens): void;
   /** From now on new requests are answered AUTH_DRAINING; resolves when no exchange is open. */
   drain(): Promise<void>;
 }
@@ -125,6 +127,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     app,
     manager,
     reload,
+    useClientTokens: (tokens) => void live.apply(live.config, tokens),
     drain: async () => {
       draining = true;
       await traffic.idle();

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { type Config, environmentLayer, resolveConfig } from '../src/config.ts';
+import { type Config, resolveConfig } from '../src/config.ts';
+import { environmentLayer, nameVariable, unknownVariables } from '../src/config-environment.ts';
 
 const NAMES: [name: string, value: string, read: (config: Config) => unknown][] = [
   ['SIDECAR_HOST', '::1', (config) => config.listen.host],
@@ -40,6 +41,36 @@ t.test('SIDECAR_PORT is a number', async (t) => {
   for (const port of ['http', '0x50', '-1', '8e3']) {
     t.throws(() => resolveConfig(environmentLayer({ SIDECAR_PORT: port })), /^listen\.port must/);
   }
+});
+
+t.test('a refused value is said with its variable, unless a flag gave it', async (t) => {
+  const env = { SIDECAR_PORT: '70000', CODEX_AUTHAPI_BASE_URL: 'http://api.example' };
+  const port = 'listen.port must be <= 65535';
+  t.equal(nameVariable(port, env, {}), 'SIDECAR_PORT (listen.port) must be <= 65535');
+  t.equal(nameVariable(port, env, { listen: { port: 70001 } }), port);
+  t.equal(nameVariable('listen.portal is odd', env, {}), 'listen.portal is odd');
+  t.equal(nameVariable('log.level is odd', env, {}), 'log.level is odd');
+  const url = nameVariable('upstream.authApiBaseUrl must use https', env, {});
+  t.equal(url, 'CODEX_AUTHAPI_BASE_URL (upstream.authApiBaseUrl) must use https');
+});
+
+t.test('of two variables for one key the Codex name counts', async (t) => {
+  const [first, second] = ['https://a.example', 'https://b.example'];
+  const layer = environmentLayer({
+    CODEX_AUTHAPI_BASE_URL: second,
+    CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL: first,
+  });
+  t.equal(resolveConfig(layer).upstream.authApiBaseUrl, first);
+});
+
+t.test('a name that looks like ours and is not is said with the nearest one', async (t) => {
+  t.strictSame(unknownVariables({ SIDECAR_PORT: '1', SIDECAR_CONFIG: 'x', CODEX_X: '1' }), []);
+  t.strictSame(unknownVariables({ SIDECAR_PROT: 'hush', SIDECAR_HOSTS: 'hush' }), [
+    'the environment variable SIDECAR_PROT is not known and sets nothing; did you mean SIDECAR_PORT?',
+    'the environment variable SIDECAR_HOSTS is not known and sets nothing; did you mean SIDECAR_HOST?',
+  ]);
+  const [line] = unknownVariables({ SIDECAR_8787_TCP_PORT_NUMBER_OF_A_SERVICE: 'x' });
+  t.match(line, /known are SIDECAR_CONFIG, SIDECAR_HOST, /);
 });
 
 t.test('other names set nothing', async (t) => {

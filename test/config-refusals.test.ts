@@ -58,3 +58,52 @@ t.test('what this version cannot do is refused, not passed over', async () => {
   );
   refuses({ limits: { drainSeconds: 86401 } }, 'limits.drainSeconds must be <= 86400');
 });
+
+t.test('allowedHosts are names or addresses, with or without a port', async (t) => {
+  const good = ['ui', 'UI.example:8787', '10.0.0.1', '10.0.0.1:80', '::1', '[fd00::7]:8787'];
+  t.strictSame(resolveConfig({ clients: { allowedHosts: good } }).clients.allowedHosts, good);
+  const bad = [
+    '',
+    'http://ui',
+    'ui/',
+    'ui:',
+    'ui:65536',
+    '*.example',
+    'a b',
+    '[ui]',
+    '[::1',
+    '1::2::3',
+  ];
+  for (const entry of bad) {
+    refuses(
+      { clients: { allowedHosts: ['ui', entry] } },
+      'clients.allowedHosts.1 must be a host name or an address, with or without a port; no scheme, path or wildcard',
+    );
+  }
+});
+
+t.test('allowedOrigins are exactly what a browser sends', async (t) => {
+  const good = ['https://ui.example', 'http://localhost:3000', 'vscode-webview://a1b2'];
+  t.strictSame(resolveConfig({ clients: { allowedOrigins: good } }).clients.allowedOrigins, good);
+  const urls = [
+    'https://ui.example/',
+    'https://ui.example:443',
+    'https://UI.example',
+    'https://*.a',
+  ];
+  for (const entry of [
+    ...urls,
+    '',
+    'null',
+    '*',
+    'ui.example',
+    'https://u:p@a',
+    'x://a/b',
+    'x://*',
+  ]) {
+    refuses(
+      { clients: { allowedOrigins: [entry] } },
+      'clients.allowedOrigins.0 must be an exact origin such as https://ui.example, as a browser sends it: lower case, no default port, path or wildcard',
+    );
+  }
+});

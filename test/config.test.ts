@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { environmentLayer, type PartialConfig, resolveConfig } from '../src/config.ts';
+import { type PartialConfig, resolveConfig } from '../src/config.ts';
+import { environmentLayer } from '../src/config-environment.ts';
 
 const example = () => JSON.parse(readFileSync('config.example.json', 'utf8')) as PartialConfig;
 

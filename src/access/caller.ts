@@ -1,4 +1,6 @@
+import { isIPv6 } from 'node:net';
 import { SidecarError } from '../errors.ts';
+import { isHost, parseHost } from '../host.ts';
 import { isLoopbackHost } from '../loopback.ts';
 import { type ClientToken, type ClientTokens, reachesPath } from './client-tokens.ts';
 
@@ -100,23 +102,14 @@ function presentedToken(caller: Caller): string | null {
 
 // DNS rebinding: a page whose name was pointed at 127.0.0.1 still sends its own name as Host.
 function isAllowedHost({ host: header, localAddress }: Caller, rules: AccessRules): boolean {
-  const host = header === undefined ? null : hostName(header);
+  const host = header === undefined || isIPv6(header) ? null : parseHost(header);
   if (host === null) return false;
-  return (
-    isLoopbackHost(host) ||
-    host === localAddress?.replace(/^::ffff:/, '') ||
-    [rules.listenHost, ...rules.allowedHosts].some((allowed) => bareHost(allowed) === host)
-  );
-}
-
-function hostName(header: string): string | null {
-  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(header);
-  return match?.[1] ? bareHost(match[1]) : null;
-}
-
-/** Lower case; an IPv6 address stands in brackets in a URL and without them in the configuration. */
-function bareHost(host: string): string {
-  return host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  if (isLoopbackHost(host.name)) return true;
+  const own = [rules.listenHost, localAddress?.replace(/^::ffff:/, '')];
+  return [...own, ...rules.allowedHosts].some((entry) => {
+    const allowed = entry === undefined ? null : parseHost(entry);
+    return allowed !== null && isHost(host, allowed);
+  });
 }
 
 // A browser leaves Origin out of reads of the same origin (Fetch Standard, section 3.2).

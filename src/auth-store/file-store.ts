@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import {
   mkdir,
   open,
@@ -168,14 +169,17 @@ const LEFTOVER_MS = 60_000;
  * the same folder, mode 0600, fsync, rename, fsync of the folder. A symbolic link is followed, so
  * that a linked auth.json stays a link. A hard link is cut on purpose: another name keeps the old
  * content, and never gets to see new tokens.
+ * @param like mode and owner to give it in place of 0600 and the own ones
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string, like?: Stats): Promise<void> {
   const target = await linkTarget(path);
   const folder = dirname(target);
   const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}`);
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
+      if (like) await handle.chown(like.uid, like.gid);
+      if (like) await handle.chmod(like.mode & 0o777);
       await handle.writeFile(text);
       await handle.sync();
     } finally {

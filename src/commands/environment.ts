@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { type Config, ConfigError, type PartialConfig, resolveConfig } from '../config.ts';
 import {
-  type Config,
-  ConfigError,
   environmentLayer,
-  type PartialConfig,
-  resolveConfig,
-} from '../config.ts';
+  nameVariable,
+  type OwnEnvironment,
+  unknownVariables,
+} from '../config-environment.ts';
 import type { EnvironmentCredentials } from '../credentials/select.ts';
 import type { ProxyEnvironment } from '../proxy/dispatcher.ts';
 import { Secret } from '../secret.ts';
@@ -22,6 +22,8 @@ export interface Settings {
   oauthClientId: string | null;
   proxyEnvironment: ProxyEnvironment;
   codexHome: string;
+  /** Lines for the log at start. */
+  warnings: string[];
 }
 
 /**
@@ -30,14 +32,15 @@ export interface Settings {
  * @throws ConfigError
  */
 export async function readSettings(
-  env: Environment,
+  env: OwnEnvironment,
   configFile: string | null,
   flags: PartialConfig,
 ): Promise<Settings> {
   const path = configFile ?? textOf(env, 'SIDECAR_CONFIG');
-  const config = resolveConfig(await readConfigFile(path), environmentLayer(env), flags);
+  const config = resolve(await readConfigFile(path), env, flags);
   return {
     config,
+    warnings: unknownVariables(env),
     codexHome: config.codexHome ?? join(homedir(), '.codex'),
     credentials: () => readCredentials(env),
     oauthClientId: textOf(env, 'CODEX_APP_SERVER_LOGIN_CLIENT_ID'),
@@ -47,6 +50,15 @@ export async function readSettings(
       noProxy: textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY'),
     },
   };
+}
+
+function resolve(file: PartialConfig, env: OwnEnvironment, flags: PartialConfig): Config {
+  try {
+    return resolveConfig(file, environmentLayer(env), flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(nameVariable(error.message, env, flags));
+  }
 }
 
 /** Reads a file that the configuration names; a failure names the key. */
@@ -75,11 +87,12 @@ async function readConfigFile(path: string | null): Promise<PartialConfig> {
   return value as PartialConfig;
 }
 
-function textOf(env: Environment, name: string): string | null {
-  return env[name]?.trim() || null;
+function textOf(env: OwnEnvironment, name: string): string | null {
+  const value = env[name];
+  return (typeof value === 'string' && value.trim()) || null;
 }
 
-async function readCredentials(env: Environment): Promise<EnvironmentCredentials> {
+async function readCredentials(env: OwnEnvironment): Promise<EnvironmentCredentials> {
   return {
     apiKey: await secretOf(env, 'CODEX_API_KEY'),
     accessToken: await secretOf(env, 'CODEX_ACCESS_TOKEN'),
@@ -88,8 +101,9 @@ async function readCredentials(env: Environment): Promise<EnvironmentCredentials
 }
 
 /** The variable itself, or the file that its `*_FILE` variant names, as container secrets come. */
-async function secretOf(env: Environment, name: string): Promise<Secret | null> {
-  const value = textOf(env, name);
+async function secretOf(env: OwnEnvironment, name: string): Promise<Secret | null> {
+  const given = env[name];
+  const value = (given instanceof Secret ? given.reveal() : given)?.trim() || null;
   const path = textOf(env, `${name}_FILE`);
   if (path === null) return value === null ? null : new Secret(value);
   if (value !== null) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one`);

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import type { PartialConfig } from '../config.ts';
-import { type Environment, readSettings } from './environment.ts';
+import type { OwnEnvironment } from '../config-environment.ts';
+import { readSettings } from './environment.ts';
 
 const TIMEOUT_MS = 5_000;
 
@@ -9,7 +10,7 @@ const TIMEOUT_MS = 5_000;
  * @returns null when it is ready, else one line that says why not
  */
 export async function healthcheck(
-  env: Environment,
+  env: OwnEnvironment,
   configFile: string | null,
   flags: PartialConfig,
 ): Promise<string | null> {

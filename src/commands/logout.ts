@@ -5,7 +5,8 @@ import { createHttpClient } from '../http-client.ts';
 import { CODEX_CLIENT_ID, revokeToken } from '../oauth/token-endpoint.ts';
 import { createDispatcher } from '../proxy/dispatcher.ts';
 import { USER_AGENT } from '../version.ts';
-import { readNamedFile, type Settings } from './environment.ts';
+import { readAuthorities } from './certificates.ts';
+import type { Settings } from './environment.ts';
 
 /**
  * Takes every credential out of `auth.json`; fields that this program does not know stay.
@@ -44,7 +45,7 @@ async function revokeAt(
   token: Parameters<typeof revokeToken>[1],
 ): Promise<void> {
   const { caFile, proxy, oauthTokenUrl, oauthRevokeUrl } = config.upstream;
-  const ca = caFile === null ? null : await readNamedFile('upstream.caFile', caFile);
+  const ca = await readAuthorities(caFile);
   const dispatcher = createDispatcher({ ca, proxy, proxyEnvironment });
   try {
     await revokeToken(

@@ -1,13 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
 import type { PartialConfig } from '../config.ts';
+import type { OwnEnvironment } from '../config-environment.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { VERSION } from '../version.ts';
-import { type Environment, readSettings } from './environment.ts';
+import { readSettings } from './environment.ts';
 import { type RunningSidecar, startSidecar } from './sidecar.ts';
 
 export interface ServeOptions {
-  env: Environment;
+  env: OwnEnvironment;
   configFile: string | null;
   flags: PartialConfig;
   serverInfo: string | null;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
+import type { ClientTokens } from '../access/client-tokens.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../config.ts';
@@ -9,7 +9,10 @@ import type { Logger } from '../logger.ts';
 import { isLoopbackHost } from '../loopback.ts';
 import { createDispatcher } from '../proxy/dispatcher.ts';
 import { buildServer, type ServerDeps, type Sidecar } from '../server.ts';
-import { readNamedFile, type Settings } from './environment.ts';
+import { readAuthorities } from './certificates.ts';
+import { TokensFile } from './client-tokens.ts';
+import type { Settings } from './environment.ts';
+import { warnOfInspector } from './hardening.ts';
 import { type ListenAddress, listen } from './listen.ts';
 
 export interface RunningSidecar extends Sidecar {
@@ -29,10 +32,11 @@ export async function startSidecar(
   // A secret that cannot be read is a wrong start, not a credential that fails later.
   await settings.credentials();
   const { caFile, proxy } = config.upstream;
-  const clientTokens = await readClientTokens(config.clients.tokensFile);
+  const tokensFile = new TokensFile(log, (tokens) => sidecar.useClientTokens(tokens));
+  const clientTokens = await tokensFile.open(config.clients.tokensFile, true);
   checkExposure(settings, clientTokens, allowUnauthenticated, log);
   const dispatcher = createDispatcher({
-    ca: caFile === null ? null : await readNamedFile('upstream.caFile', caFile),
+    ca: await readAuthorities(caFile),
     proxy,
     proxyEnvironment: settings.proxyEnvironment,
   });
@@ -48,8 +52,10 @@ export async function startSidecar(
     schedule: timerSchedule,
     platform: process.platform,
     oauthClientId: settings.oauthClientId,
-    readConfig: () => readConfigAgain(readAgain, log, allowUnauthenticated),
+    readConfig: () => readConfigAgain(readAgain, tokensFile, log, allowUnauthenticated),
   });
+  for (const warning of settings.warnings) log.warn(warning);
+  warnOfInspector(log);
   if (await store.isReadableByOthers()) {
     log.warn(`${store.location} can be read by other users; run: chmod 600 ${store.location}`);
   }
@@ -57,6 +63,7 @@ export async function startSidecar(
     log.warn(`${store.location} has hard links; the others keep the old tokens when it is written`);
   }
   const close = async () => {
+    tokensFile.close();
     await sidecar.app.close();
     await sidecar.manager.persist();
     sidecar.manager.dispose();
@@ -90,25 +97,19 @@ export async function startSidecar(
 /** For a reload: what would end a start is said in the answer instead. */
 async function readConfigAgain(
   readAgain: () => Promise<Settings>,
+  tokensFile: TokensFile,
   log: Logger,
   allowUnauthenticated: boolean,
 ): ReturnType<ServerDeps['readConfig']> {
   try {
     const settings = await readAgain();
-    const clientTokens = await readClientTokens(settings.config.clients.tokensFile);
+    const clientTokens = await tokensFile.open(settings.config.clients.tokensFile, false);
     checkExposure(settings, clientTokens, allowUnauthenticated, log);
     return { config: settings.config, clientTokens };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);
   }
-}
-
-async function readClientTokens(path: string | null): Promise<ClientTokens | null> {
-  if (path === null) return null;
-  const tokens = parseClientTokens(await readNamedFile('clients.tokensFile', path));
-  if (tokens.size === 0) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
-  return tokens;
 }
 
 /** A listener that other machines can reach would lend the account to all of them. */

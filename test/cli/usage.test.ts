@@ -11,6 +11,7 @@ const COMMANDS: Record<string, string[]> = {
   login: ['--config', '--with-agent-identity', '--with-access-token', '--with-api-key', '--import'],
   logout: ['--config', '--revoke'],
   status: [...ADDRESS, '--url', '--json'],
+  token: [],
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
 };
@@ -45,6 +46,8 @@ for (const [command, options] of Object.entries(COMMANDS)) {
 
 const HINT = '(--help lists the commands and options)';
 const MISUSES: { args: string[]; says: string }[] = [
+  { args: ['token'], says: `say add, list or remove ${HINT}` },
+  { args: ['token', 'ad'], says: `unknown command 'ad' ${HINT}` },
   { args: ['serv'], says: `unknown command 'serv' ${HINT}` },
   { args: ['--no-such'], says: `unknown option '--no-such' ${HINT}` },
   {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import t, { type Test } from 'tap';
 import { makeFile, makeFolder, run, start } from '../helpers/program.ts';
 
@@ -60,14 +61,17 @@ t.test('a config file that is no object', async (t) => {
 
 const LEVELS = 'info, fatal, error, warn, debug, trace, silent';
 const ENVIRONMENTS: { env: Record<string, string>; says: string }[] = [
-  { env: { SIDECAR_LOG_LEVEL: 'loud' }, says: `log.level must be one of ${LEVELS}` },
+  {
+    env: { SIDECAR_LOG_LEVEL: 'loud' },
+    says: `SIDECAR_LOG_LEVEL (log.level) must be one of ${LEVELS}`,
+  },
   {
     env: { SIDECAR_AGENT_IDENTITY_POLICY: 'always' },
-    says: 'agentIdentity.policy must be one of jwtOnly, chatgptAuth',
+    says: 'SIDECAR_AGENT_IDENTITY_POLICY (agentIdentity.policy) must be one of jwtOnly, chatgptAuth',
   },
   {
     env: { SIDECAR_CHATGPT_BASE_URL: 'chatgpt.com' },
-    says: 'upstream.chatgptBaseUrl must be an https URL',
+    says: 'SIDECAR_CHATGPT_BASE_URL (upstream.chatgptBaseUrl) must be an https URL',
   },
   {
     env: { SIDECAR_CLIENT_TOKENS_FILE: '/nonexistent/tokens' },
@@ -83,10 +87,34 @@ for (const { env, says } of ENVIRONMENTS) {
   t.test(`environment ${JSON.stringify(env)}`, (t) => refuses(t, says, [], env));
 }
 
+t.test('a variable whose name is mistyped is a warning at the start', async (t) => {
+  const program = start(t, ['serve', '--port', '0'], { SIDECAR_HOTS: '0.0.0.0' });
+  const { level } = await program.logged(
+    'the environment variable SIDECAR_HOTS is not known and sets nothing; did you mean SIDECAR_HOST?',
+  );
+  t.equal(level, 40);
+  t.match(await program.logged('listening'), { url: /^http:\/\/127\.0\.0\.1:/ });
+});
+
+t.test('a caFile without a certificate, or with a damaged one', async (t) => {
+  const refusesFile = async (content: string, problem: (path: string) => string) => {
+    const caFile = await makeFile(t, 'ca.pem', content);
+    const config = await makeFile(t, 'config.json', { upstream: { caFile } });
+    await refuses(t, `upstream.caFile: ${problem(caFile)}`, ['--config', config]);
+  };
+  const none = (path: string) => `${path} holds no certificate in PEM form`;
+  await refusesFile('hunter2', none);
+  await refusesFile('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n', none);
+  const whole = rootCertificates[0] as string;
+  const second = (path: string) => `certificate 2 in ${path} is damaged`;
+  await refusesFile(`${whole}\n${whole.replace('\nMII', '\nAAA')}\n`, second);
+  await refusesFile(`${whole}\n${whole.slice(0, 200)}`, second);
+});
+
 t.test('SIDECAR_PORT must be a port', async (t) => {
   t.match(await run(t, ['serve'], { SIDECAR_PORT: 'http' }), {
     code: 2,
-    stderr: 'codex-auth-sidecar: wrong configuration: listen.port must be integer\n',
+    stderr: 'codex-auth-sidecar: wrong configuration: SIDECAR_PORT (listen.port) must be integer\n',
   });
 });
 

@@ -1,0 +1,65 @@
+import { dirname } from 'node:path';
+import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
+import { type StopWatching, watchPath } from '../auth-store/watch.ts';
+import { ConfigError } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import { readNamedFile } from './environment.ts';
+
+/** The file of client tokens that is in force; a change of it is put in force by itself. */
+export class TokensFile {
+  readonly #log: Logger;
+  readonly #use: (tokens: ClientTokens) => void;
+  #path: string | null = null;
+  #text: string | null = null;
+  #stop: StopWatching | null = null;
+
+  /** @param use takes the tokens of a changed file */
+  constructor(log: Logger, use: (tokens: ClientTokens) => void) {
+    this.#log = log;
+    this.#use = use;
+  }
+
+  /**
+   * Reads the file, and watches it from now on. At a start an empty one is refused, for somebody
+   * forgot something; later it means that the last token was taken away.
+   * @param path null: no token is asked for
+   * @throws ConfigError
+   */
+  async open(path: string | null, atStart: boolean): Promise<ClientTokens | null> {
+    const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
+    const tokens = text === null ? null : parseClientTokens(text);
+    if (tokens?.size === 0) {
+      if (atStart) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
+      this.#log.warn(`${path} holds no token: every client is refused`);
+    }
+    this.#text = text;
+    this.#watch(path);
+    return tokens;
+  }
+
+  close(): void {
+    this.#watch(null);
+  }
+
+  #watch(path: string | null): void {
+    if (path === this.#path) return;
+    this.#stop?.();
+    this.#path = path;
+    this.#stop = path === null ? null : watchPath(path, dirname(path), () => void this.#changed());
+  }
+
+  async #changed(): Promise<void> {
+    const path = this.#path;
+    if (path === null) return;
+    try {
+      const text = await readNamedFile('clients.tokensFile', path);
+      if (text === this.#text || path !== this.#path) return;
+      const tokens = parseClientTokens(text);
+      this.#text = text;
+      this.#use(tokens);
+      this.#log.info({ clients: tokens.size }, 'client tokens read again');
+    } catch (error) {
+      this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
+    }
+  }
+}
