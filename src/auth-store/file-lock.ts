@@ -42,6 +42,31 @@ export async function withFileLock<T>(
   }
 }
 
+/**
+ * The same for what must be done where there can be no lock, too.
+ * @param unlocked told why, before the work is done without one
+ * @throws LockError only when somebody else holds it
+ */
+export async function withLockIfPossible<T>(
+  path: string,
+  waitSeconds: number,
+  work: () => Promise<T>,
+  unlocked: (reason: string) => void,
+): Promise<T> {
+  let began = false;
+  const begin = () => {
+    began = true;
+    return work();
+  };
+  try {
+    return await withFileLock(path, waitSeconds, begin);
+  } catch (error) {
+    if (began || !(error instanceof LockError) || error.held) throw error;
+    unlocked(error.message);
+    return work();
+  }
+}
+
 function takeLock(fd: number, path: string, waitSeconds: number): Promise<void> {
   return new Promise((resolve, reject) => {
     // BusyBox has no option for the longest wait, so the program is killed when it is over.

@@ -1,6 +1,7 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { LockError, withLockIfPossible } from '../auth-store/file-lock.ts';
 import type { Config } from '../config.ts';
 
 /** Where a sidecar can be reached. */
@@ -10,22 +11,28 @@ export interface ListenAddress {
   url: string | null;
 }
 
+const LOCK_WAIT_SECONDS = 30;
+
 /** The address cannot be had; the message says what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** Listens as configured. A socket file of a dead process is taken over, one of a live one is not. */
+/**
+ * Listens as configured. A socket file of a dead process is taken over, one of a live one is not.
+ * @param warn told one line when two sidecars that start at once could not see each other
+ */
 export async function listen(
   app: FastifyInstance,
   config: Config['listen'],
+  warn: (line: string) => void,
 ): Promise<ListenAddress> {
   try {
     return config.socket === null
       ? await listenTcp(app, config.host, config.port)
-      : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8));
+      : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8), warn);
   } catch (error) {
-    if (error instanceof ListenError) throw error;
+    if (error instanceof ListenError || error instanceof LockError) throw error;
     throw explain(error as NodeJS.ErrnoException, config);
   }
 }
@@ -37,15 +44,36 @@ async function listenTcp(app: FastifyInstance, host: string, port: number): Prom
   return { port: address.port, socket: null, url: `http://${name}:${address.port}` };
 }
 
+/**
+ * Between the look at a stale socket and its removal another sidecar could put its own there, and
+ * between bind and listen a live one looks dead. So all that happens under a lock, which a process
+ * holds for its start only.
+ */
 async function listenSocket(
   app: FastifyInstance,
   path: string,
   mode: number,
+  warn: (line: string) => void,
 ): Promise<ListenAddress> {
-  await removeStaleSocket(path);
-  // What remains to be done under the umask, which holds for the whole process, is the bind alone.
   await app.ready();
-  // Between creation and chmod nobody else may connect.
+  let unlocked: string | null = null;
+  const bind = async () => {
+    await removeStaleSocket(path);
+    await bindSocket(app, path, mode);
+  };
+  await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, (reason) => {
+    unlocked = reason;
+  });
+  // Not before: a bind that fails says more.
+  if (unlocked !== null) {
+    warn(`${unlocked}; start no other sidecar on ${path} at the same moment`);
+  }
+  return { port: null, socket: path, url: null };
+}
+
+async function bindSocket(app: FastifyInstance, path: string, mode: number): Promise<void> {
+  // Between creation and chmod nobody else may connect. The umask holds for the whole process, so
+  // nothing but the bind happens under it.
   const previous = process.umask(0o177);
   try {
     await app.listen({ path });
@@ -53,7 +81,6 @@ async function listenSocket(
     process.umask(previous);
   }
   await chmod(path, mode);
-  return { port: null, socket: path, url: null };
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

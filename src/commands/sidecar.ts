@@ -71,7 +71,7 @@ export async function startSidecar(
   };
   let address: ListenAddress;
   try {
-    address = await listen(sidecar.app, config.listen);
+    address = await listen(sidecar.app, config.listen, (line) => log.warn(line));
   } catch (error) {
     await close();
     throw error;

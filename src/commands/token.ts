@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { type ClientToken, parseClientTokens } from '../access/client-tokens.ts';
-import { LockError, withFileLock } from '../auth-store/file-lock.ts';
+import { withLockIfPossible } from '../auth-store/file-lock.ts';
 import { replaceFile } from '../auth-store/file-store.ts';
 import { wholeSeconds } from '../clock.ts';
 import { ConfigError } from '../config.ts';
@@ -70,19 +70,10 @@ function describeExpiry(expiresAt: number | null, now: number): string {
   return `${expiresAt <= now ? 'expired' : 'expires'} ${wholeSeconds(expiresAt)}`.padEnd(28);
 }
 
-async function locked<T>({ path, warn }: TokensFileOptions, work: () => Promise<T>): Promise<T> {
-  let began = false;
-  const tracked = () => {
-    began = true;
-    return work();
-  };
-  try {
-    return await withFileLock(`${path}.lock`, LOCK_WAIT_SECONDS, tracked);
-  } catch (error) {
-    if (began || !(error instanceof LockError) || error.held) throw error;
-    warn(`${error.message}; ${path} is changed without a lock`);
-    return work();
-  }
+function locked<T>({ path, warn }: TokensFileOptions, work: () => Promise<T>): Promise<T> {
+  return withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, work, (reason) => {
+    warn(`${reason}; ${path} is changed without a lock`);
+  });
 }
 
 async function readText(path: string, absent: string | null): Promise<string> {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { rootCertificates } from 'node:tls';
 import t, { type Test } from 'tap';
 import { makeFile, makeFolder, run, start } from '../helpers/program.ts';
 
@@ -96,19 +95,13 @@ t.test('a variable whose name is mistyped is a warning at the start', async (t) 
   t.match(await program.logged('listening'), { url: /^http:\/\/127\.0\.0\.1:/ });
 });
 
-t.test('a caFile without a certificate, or with a damaged one', async (t) => {
-  const refusesFile = async (content: string, problem: (path: string) => string) => {
-    const caFile = await makeFile(t, 'ca.pem', content);
-    const config = await makeFile(t, 'config.json', { upstream: { caFile } });
-    await refuses(t, `upstream.caFile: ${problem(caFile)}`, ['--config', config]);
-  };
-  const none = (path: string) => `${path} holds no certificate in PEM form`;
-  await refusesFile('hunter2', none);
-  await refusesFile('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n', none);
-  const whole = rootCertificates[0] as string;
-  const second = (path: string) => `certificate 2 in ${path} is damaged`;
-  await refusesFile(`${whole}\n${whole.replace('\nMII', '\nAAA')}\n`, second);
-  await refusesFile(`${whole}\n${whole.slice(0, 200)}`, second);
+t.test('a caFile without a certificate', async (t) => {
+  const caFile = await makeFile(t, 'ca.pem', 'hunter2');
+  const config = await makeFile(t, 'config.json', { upstream: { caFile } });
+  await refuses(t, `upstream.caFile: ${caFile} holds no certificate in PEM form`, [
+    '--config',
+    config,
+  ]);
 });
 
 t.test('SIDECAR_PORT must be a port', async (t) => {

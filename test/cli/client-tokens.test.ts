@@ -1,0 +1,74 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { addToken, removeToken } from '../../src/commands/token.ts';
+import { send } from '../helpers/exchange.ts';
+import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
+import { startUpstream } from '../helpers/upstream.ts';
+
+const READ_AGAIN = 'client tokens read again';
+const NOT_READ = 'client tokens not read again, the old ones stay';
+
+async function start(t: Test) {
+  const path = join(await makeFolder(t), 'tokens');
+  const file = { path, warn: (line: string) => t.fail(line) };
+  const add = (name: string) => addToken(file, { name, expiresAt: null, routes: null });
+  const first = await add('first');
+  const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
+  const config = { clients: { tokensFile: path } };
+  const { url, log, sidecar } = await startInFrontOf(t, upstream.origin, { config });
+  const statusWith = async (token: string) =>
+    (await send(url + MODELS, { headers: { 'x-sidecar-token': token } })).status;
+  /** Waits until the log has said so `count` times. */
+  const logged = async (message: string, count = 1) => {
+    while (log.filter((line) => line.includes(message)).length < count) await send(`${url}/livez`);
+  };
+  return { path, file, add, first, statusWith, logged, log, sidecar };
+}
+
+t.test('a token is in force without a restart, and one that is removed is not', async (t) => {
+  const { file, add, first, statusWith, logged } = await start(t);
+  t.equal(await statusWith(first), 200);
+  const second = await add('second');
+  await logged(READ_AGAIN);
+  t.equal(await statusWith(second), 200);
+  t.equal(await statusWith(first), 200);
+  await removeToken(file, 'first');
+  await logged(READ_AGAIN, 2);
+  t.equal(await statusWith(first), 401);
+  t.equal(await statusWith(second), 200);
+});
+
+t.test('without its last token nobody gets in', async (t) => {
+  const { file, first, statusWith, logged, sidecar, log } = await start(t);
+  await removeToken(file, 'first');
+  await logged(READ_AGAIN);
+  t.equal(await statusWith(first), 401);
+  t.equal(await statusWith(''), 401);
+  await sidecar.reload();
+  t.equal(await statusWith(first), 401);
+  t.ok(log.some((line) => line.includes('holds no token: every client is refused')));
+});
+
+t.test('a file that is broken or gone keeps the tokens, and says so', async (t) => {
+  const { path, add, first, statusWith, logged } = await start(t);
+  await writeFile(path, 'hush\n');
+  await logged(NOT_READ);
+  t.equal(await statusWith(first), 200);
+  await rm(path);
+  await logged('cannot read');
+  t.equal(await statusWith(first), 200);
+  const again = await add('again');
+  await logged(READ_AGAIN);
+  t.equal(await statusWith(first), 401);
+  t.equal(await statusWith(again), 200);
+});
+
+t.test('another file beside it changes nothing', async (t) => {
+  const { path, file, logged, log } = await start(t);
+  await writeFile(`${path}.other`, 'hush');
+  await rename(`${path}.other`, `${path}.moved`);
+  await removeToken(file, 'first');
+  await logged(READ_AGAIN);
+  t.equal(log.filter((line) => line.includes(READ_AGAIN)).length, 1);
+});
