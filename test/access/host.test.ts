@@ -74,6 +74,25 @@ t.test('allowedHosts adds exact names, in any letter case, for any port', async 
   }
 });
 
+t.test('an entry with a port is for that port alone', async (t) => {
+  const allowedHosts = ['ui.example:8787', '[fd00::7]:8787', '10.0.0.1:8787'];
+  for (const host of ['ui.example', 'UI.example', '[fd00::7]', '[FD00:0::7]', '10.0.0.1']) {
+    t.ok(allows(`${host}:8787`, { allowedHosts }), host);
+    t.notOk(allows(`${host}:8788`, { allowedHosts }), host);
+    t.notOk(allows(host, { allowedHosts }), host);
+  }
+});
+
+t.test('a Host without a port is for the default ones', async (t) => {
+  for (const port of [80, 443]) t.ok(allows('ui', { allowedHosts: [`ui:${port}`] }), `${port}`);
+  t.notOk(allows('ui', { allowedHosts: ['ui:8080'] }));
+});
+
+t.test('IPv6 addresses are compared as addresses', async (t) => {
+  t.ok(allows('[fd00::1]', { allowedHosts: ['fd00:0:0:0::1'] }));
+  t.ok(allows('[FD00:0:0:0:0:0:0:1]:80', { listenHost: 'fd00::1' }));
+});
+
 t.test('behind a Unix socket the name means nothing', async (t) => {
   for (const host of [undefined, 'anything', '']) t.ok(allows(host, { viaSocket: true }));
 });

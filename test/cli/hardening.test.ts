@@ -18,7 +18,9 @@ t.test('SIGUSR1 opens no inspector', async (t) => {
   // Node would start it between two turns of its loop.
   for (let i = 0; i < 5; i++) t.equal((await fetch(`${url}/livez`)).status, 200);
   program.kill('SIGTERM');
-  t.strictSame(await program.ended, { ...(await program.ended), code: 0, stderr: '' });
+  const { code, stderr } = await program.ended;
+  t.equal(code, 0);
+  t.equal(stderr, '');
 });
 
 t.test('the arguments do not show in the list of processes', async (t) => {
@@ -103,7 +105,7 @@ t.test('an open inspector is a warning', async (t) => {
 });
 
 t.test('what standard input brought is overwritten in the buffers', async (t) => {
-  const chunks = [Buffer.from('hush-\u00e4'.slice(0, 5)), Buffer.from('ä and more')];
+  const chunks = [Buffer.from('hush-'), Buffer.from('ä and more')];
   t.equal(await readAllText(Readable.from(chunks)), 'hush-ä and more');
   t.ok(chunks.every((chunk) => chunk.every((byte) => byte === 0)));
 });

@@ -59,9 +59,9 @@ t.test('a name that is taken is refused, and so is a file that cannot be read', 
   await t.rejects(addToken(edit(path), named('ci')), new Error(message));
   t.equal(await read(path), taken);
   const broken = await makeFile(t, 'tokens', `${taken}hush\n`);
-  for (const act of [() => addToken(edit(broken), named('x')), () => listTokens(broken, 0)]) {
-    await t.rejects(act(), { message: 'clients.tokensFile line 2 is not name:sha256' });
-  }
+  const problem = { message: 'clients.tokensFile line 2 is not name:sha256' };
+  await t.rejects(addToken(edit(broken), named('x')), problem);
+  await t.rejects(listTokens(broken, 0), problem);
   await t.rejects(removeToken(edit(broken), 'ci'), { name: 'ConfigError' });
   t.equal(await read(broken), `${taken}hush\n`);
 });

@@ -10,10 +10,10 @@ import { tryUpgrade } from '../helpers/websocket.ts';
 
 const TOKEN = 'right-token';
 
-async function start(t: Test) {
+async function start(t: Test, limits = '') {
   const tokensFile = join(await makeFolder(t), 'tokens');
   const digest = createHash('sha256').update(TOKEN).digest('hex');
-  await writeFile(tokensFile, `client:${digest}\n`);
+  await writeFile(tokensFile, `client:${digest}${limits}\n`);
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const config = { clients: { tokensFile } };
   return { upstream, ...(await startInFrontOf(t, upstream.origin, { config })) };
@@ -68,4 +68,37 @@ t.test('from another machine the status needs one too, life and readiness do not
   t.equal((await ask('/auth/status')).headers['x-sidecar-error'], 'AUTH_CLIENT_TOKEN');
   t.equal((await ask('/auth/status', GOOD[0])).statusCode, 200);
   for (const path of ['/livez', '/readyz']) t.equal((await ask(path)).statusCode, 200);
+});
+
+t.test('an expired token is a 401 that says so, on HTTP and on an upgrade', async (t) => {
+  const { upstream, url } = await start(t, ' expires=2020-01-31T00:00:00Z');
+  for (const headers of GOOD) {
+    for (const answer of [
+      await send(url + MODELS, { headers }),
+      await send(`${url}/auth/reload`, { method: 'POST', headers }),
+      await tryUpgrade(url + RESPONSES, headers as Record<string, string>),
+    ]) {
+      localError(t, answer, 401, 'AUTH_CLIENT_TOKEN');
+      t.match(answer.text, '"client\\" expired at 2020-01-31T00:00:00.000Z; make a new one');
+      t.notMatch(answer.text, TOKEN);
+    }
+  }
+  t.equal(upstream.connections, 0);
+});
+
+t.test('a path outside the routes of the token is a 403, on HTTP and on an upgrade', async (t) => {
+  const { upstream, url } = await start(t, ` routes=${MODELS}`);
+  const headers = { 'x-sidecar-token': TOKEN };
+  t.equal((await send(url + MODELS, { headers })).text, 'ok');
+  for (const answer of [
+    await send(url + RESPONSES, { method: 'POST', headers }),
+    await send(`${url}${MODELS}/x`, { headers }),
+    await send(`${url}/unknown`, { headers }),
+    await send(`${url}/auth/reload`, { method: 'POST', headers }),
+    await tryUpgrade(url + RESPONSES, headers),
+  ]) {
+    localError(t, answer, 403, 'AUTH_ROUTE_DENIED');
+    t.match(answer.text, 'the client token \\"client\\" is not allowed on this path');
+  }
+  t.equal(upstream.requests.length, 1);
 });
