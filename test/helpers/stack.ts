@@ -92,10 +92,17 @@ export function startInFrontOf(
     chatgptBaseUrl: `${origin}/backend-api`,
     openaiBaseUrl: `${origin}/v1`,
     authApiBaseUrl: `${origin}/api/accounts`,
+    ...NO_TOKEN_ENDPOINT,
   };
   const config = withUpstream(options.config, upstream);
   return startTestSidecar(t, { authJson: FAKE_LOGIN, ...options, config });
 }
+
+// Nobody listens there: a 401 of the upstream leads to a refresh, which must not leave this machine.
+const NO_TOKEN_ENDPOINT = {
+  oauthTokenUrl: 'http://127.0.0.1:1/oauth/token',
+  oauthRevokeUrl: 'http://127.0.0.1:1/oauth/revoke',
+};
 
 /** What the sidecar of {@link startInFrontOf} sends upstream. */
 export const FAKE_ACCESS_TOKEN = fakeJwt({
