@@ -94,12 +94,19 @@ export interface TcpUpstream {
   next(): Promise<Socket>;
 }
 
-/** An upstream of which the test writes every byte. */
-export async function startTcpUpstream(t: Test): Promise<TcpUpstream> {
+/**
+ * An upstream of which the test writes every byte.
+ * @param serve gets each connection; null leaves them to whoever calls `next`
+ */
+export async function startTcpUpstream(
+  t: Test,
+  serve: ((socket: Socket) => void) | null = null,
+): Promise<TcpUpstream> {
   const sockets = new Arrivals<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    sockets.add(socket);
+    if (serve) serve(socket);
+    else sockets.add(socket);
   });
   const port = await listen(t, server);
   return { origin: `http://127.0.0.1:${port}`, port, next: () => sockets.next() };
