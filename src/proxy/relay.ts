@@ -218,8 +218,9 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     if (this.#clientGone) {
       this.#resolve('answered');
     } else if (this.#response.headersSent) {
-      // A cut stream must not look like a finished one.
-      this.#response.destroy();
+      // A cut stream must not look like a finished one. Not in this turn: what was written in it is
+      // sent at its end.
+      process.nextTick(() => this.#response.destroy());
     } else {
       this.#reject(upstreamError(error, this.#exchange.origin));
     }
