@@ -15,6 +15,8 @@ export interface ProxyOptions extends ForwardOptions {
  */
 export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): Promise<void> {
   routeUpgrades(app, options.answers);
+  // Fastify's own would read texts into memory before the relay could stream them.
+  app.removeAllContentTypeParsers();
   await app.register(httpProxy, {
     upstream: options.upstreams.chatgpt.origin,
     prefix: PROXY_PREFIX,

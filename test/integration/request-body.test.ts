@@ -12,6 +12,7 @@ const BODIES: [string, string, Buffer][] = [
   ['zstd', 'application/json', ZSTD],
   ['identity', 'application/octet-stream', randomBytes(3_000_000)],
   ['identity', 'application/json', Buffer.from('{ not "JSON"')],
+  ['identity', 'text/plain', Buffer.from('plain text')],
 ];
 
 for (const [encoding, type, body] of BODIES) {
