@@ -17,7 +17,8 @@ export const DEFAULT_ROUTES: readonly RouteRule[] = [
 ];
 
 /**
- * The rule for a request, or null.
+ * The rule for a request, or null. A backend may not care about case, or about dots and spaces at
+ * the end of a name; so there is none for a path that a rule before it would cover there.
  * @param path a normalised path
  * @param upgrade whether the request asks for a WebSocket
  */
@@ -27,9 +28,31 @@ export function matchRoute(
   path: string,
   upgrade: boolean,
 ): RouteRule | null {
-  return (
-    rules.find((rule) => matchesPath(rule, path) && matchesMethod(rule, method, upgrade)) ?? null
+  const blurred = blur(path);
+  const rule = rules.find(
+    (candidate) =>
+      matchesMethod(candidate, method, upgrade) && matchesPattern(blur(candidate.path), blurred),
   );
+  // What is denied is denied in any spelling.
+  if (!rule || rule.auth === 'deny' || matchesPattern(rule.path, path)) return rule ?? null;
+  return null;
+}
+
+function blur(path: string): string {
+  const lower = path.toLowerCase();
+  if (!lower.includes('.') && !lower.includes('%20')) return lower;
+  const names = lower.split('/').map(bareName);
+  return names.filter((name, index) => index === 0 || name !== '').join('/');
+}
+
+// A loop: an expression for this would try every dot of a long row as its beginning.
+function bareName(name: string): string {
+  let end = name.length;
+  for (;;) {
+    if (name.charAt(end - 1) === '.') end -= 1;
+    else if (name.endsWith('%20', end)) end -= 3;
+    else return name.slice(0, end);
+  }
 }
 
 /** Whether a path lies under the model prefix. */
@@ -48,12 +71,6 @@ export function upstreamPath(
 ): string {
   const prefix = upstream === 'openai' ? MODEL_PREFIX : PROXY_PREFIX;
   return basePath + path.slice(prefix.length);
-}
-
-// A backend may not care about case: what is denied is denied in any spelling.
-function matchesPath(rule: RouteRule, requested: string): boolean {
-  const fold = rule.auth === 'deny' ? (text: string) => text.toLowerCase() : (text: string) => text;
-  return matchesPattern(fold(rule.path), fold(requested));
 }
 
 function matchesMethod(rule: RouteRule, method: string, upgrade: boolean): boolean {

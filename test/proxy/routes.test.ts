@@ -63,6 +63,24 @@ t.test('the path upstream', async (t) => {
 
 t.test('what is denied is denied in any spelling, what is allowed only in its own', async (t) => {
   t.equal(authOf('GET', '/backend-api/WHAM/Remote/control/x'), 'deny');
-  t.equal(authOf('POST', '/backend-api/codex/Responses'), 'bearer');
   t.equal(authOf('GET', '/Backend-API/wham/usage'), undefined);
+});
+
+t.test('a spelling that may stand for the path of an earlier rule has no rule', async (t) => {
+  for (const end of [
+    'Responses',
+    'responses.',
+    'responses...',
+    'responses%20',
+    'responses/..%20.',
+  ]) {
+    t.equal(authOf('POST', `/backend-api/codex/${end}`), undefined, end);
+  }
+  t.equal(authOf('GET', '/backend-api/codex/Responses'), 'bearer', 'no earlier rule for GET');
+  t.equal(authOf('GET', '/backend-api/wham/remote./Control%20./x'), 'deny');
+  t.equal(authOf('GET', '/backend-api/files/A.b.'), 'bearer');
+});
+
+t.test('a long row of dots costs no time to speak of', async (t) => {
+  t.equal(authOf('GET', `/backend-api/${'.'.repeat(60_000)}a`), 'bearer');
 });
