@@ -32,6 +32,12 @@ const NEVER_UPSTREAM = new Set([
   'host',
   // Answered by this server already.
   'expect',
+  // Some servers let these replace the method or the path, which the route was chosen by.
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
 ]);
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
@@ -50,7 +56,7 @@ export function upstreamHeaders(raw: readonly string[], credential: AuthHeaders 
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string;
     const lower = name.toLowerCase();
-    if (NEVER_UPSTREAM.has(lower) || named?.has(lower) || hasForbiddenPrefix(lower)) continue;
+    if (isForbidden(lower) || named?.has(lower)) continue;
     headers.push(name, raw[i + 1] as string);
   }
   if (credential) {
@@ -108,6 +114,10 @@ function connectionOptions(raw: readonly string[]): Set<string> | null {
   return named;
 }
 
-function hasForbiddenPrefix(name: string): boolean {
-  return NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix));
+// CGI and its heirs (WSGI, Rack, PHP) read an underscore as a hyphen.
+function isForbidden(lower: string): boolean {
+  const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
+  return (
+    NEVER_UPSTREAM.has(name) || NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix))
+  );
 }

@@ -31,6 +31,11 @@ const NEVER = [
   'Transfer-Encoding',
   'Upgrade',
   'Proxy-Connection',
+  'X-HTTP-Method-Override',
+  'X-Original-URL',
+  'ChatGPT_Account_ID',
+  'X_Forwarded_For',
+  'X-OpenAI_Fedramp',
 ];
 
 for (const name of NEVER) {
