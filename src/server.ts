@@ -14,6 +14,7 @@ import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
 import { BackendClock } from './backend-clock.ts';
+import { boundIdleConnections, boundRequests, describeBroken, HTTP_OPTIONS } from './bounds.ts';
 import type { Clock } from './clock.ts';
 import { closeGently } from './close-gently.ts';
 import type { Config } from './config.ts';
@@ -62,8 +63,6 @@ export interface Sidecar {
   drain(): Promise<void>;
 }
 
-const MAX_HEADER_BYTES = 64 * 1024;
-
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
   const { log, dispatcher, now } = deps;
@@ -94,6 +93,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const answers = new OpenAnswers();
   const app = createFastify(log, answers);
   guardAccess(app, () => live.rules, now);
+  app.addHook('onRequest', boundIdleConnections(app));
   app.addHook('onRequest', denyUnknownPath);
   await app.register(adminPlugin, {
     nudge: () => manager.prepare(),
@@ -139,20 +139,14 @@ function createFastify(log: Logger, answers: OpenAnswers): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: quietLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
-    // Bodies are streams that the relay counts itself.
-    bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
-    // A missing Host is judged by the access rules, with an answer of ours.
-    http: { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false },
+    http: HTTP_OPTIONS,
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers),
     frameworkErrors: (error, _request, reply) => {
       sendError(reply, toSidecarError(error));
     },
   });
-  app.addHook('onRequest', (request, reply, done) => {
-    answers.add(request.raw.socket, reply.raw);
-    done();
-  });
+  boundRequests(app, answers);
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const known = toSidecarError(error);
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
@@ -195,6 +189,9 @@ function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void
 function toSidecarError(error: unknown): SidecarError {
   if (error instanceof SidecarError) return error;
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new SidecarError('AUTH_BODY_TOO_LARGE', 'this endpoint takes no such body');
+  }
   // The router gives up on broken percent-encoding before any hook can.
   if (code === 'FST_ERR_BAD_URL') {
     return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');
@@ -220,11 +217,7 @@ function answerBrokenRequest(
   }
   // The rest of a request that was answered already.
   if (!socket.writable) return;
-  const problem =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? `the request headers are larger than ${MAX_HEADER_BYTES} bytes`
-      : 'the request is not valid HTTP';
-  const answer = new SidecarError('AUTH_REQUEST_INVALID', problem);
+  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
   const body = JSON.stringify(errorBody(answer));
   const lines = [
     'HTTP/1.1 400 Bad Request',

@@ -20,8 +20,8 @@ const WEB = /^(fastify|@fastify\/.*)$/;
 
 function unitOf(file: string): string {
   const [first = ''] = file.split('/');
-  // Two files of one purpose.
-  if (first === 'live-config.ts') return 'server.ts';
+  // Files of one purpose.
+  if (first === 'live-config.ts' || first === 'bounds.ts') return 'server.ts';
   return file.includes('/') || first in LAYERS ? first : 'base';
 }
 

@@ -9,7 +9,7 @@ import { headerValue, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
 import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
 import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
-import { type HeldClient, holdClient, isUpgrade } from './upgrade.ts';
+import { checkHandshake, type HeldClient, holdClient, isUpgrade } from './upgrade.ts';
 
 /** An upstream: origin, and path of its base URL without a trailing slash. */
 export interface UpstreamBase {
@@ -63,6 +63,7 @@ export async function forward(
   const closed = countExchange(reply, options.traffic);
   const upgrade = isUpgrade(raw);
   const { path, query } = target;
+  if (upgrade) checkHandshake(raw);
   const rule = ruleFor(request.method, path, upgrade, options);
   const pending = options.manager.authorize(rule.auth, isModelRoute(path));
   const authorization = pending instanceof Promise ? await pending : pending;

@@ -2,7 +2,9 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { closeGently } from '../close-gently.ts';
+import { SidecarError } from '../errors.ts';
 import type { OpenAnswers } from '../open-answers.ts';
+import { isWellFormed } from '../well-formed.ts';
 import { hasBody } from './request-body.ts';
 import { watchOpening } from './turned-away.ts';
 
@@ -30,7 +32,8 @@ export function routeUpgrades(app: FastifyInstance, answers: OpenAnswers): void 
     if (answers.first(socket)) {
       // Sent ahead of an answer that is not finished, and no longer to be queued behind it.
       socket.destroy();
-    } else if (isWebSocketHandshake(request)) {
+    } else if (isWebSocketHandshake(request) || !isWellFormed(request)) {
+      // The hooks refuse the malformed; put in again, it might be read as something else.
       open.add(socket);
       socket.once('close', () => open.delete(socket));
       pending.set(request, { socket, head });
@@ -58,10 +61,30 @@ function responseOn(socket: Duplex, request: IncomingMessage): ServerResponse {
   return response;
 }
 
-// RFC 6455, section 4.1.
+// RFC 6455, section 4.1; HTTP/1.0 has no upgrades (RFC 9110, section 7.8).
 function isWebSocketHandshake(request: IncomingMessage): boolean {
   const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
-  return isWebSocket && request.method === 'GET' && !hasBody(request);
+  const { method, httpVersion } = request;
+  return isWebSocket && method === 'GET' && httpVersion === '1.1' && !hasBody(request);
+}
+
+/**
+ * Checks what remains of the handshake, before a credential goes out with it (RFC 6455, section
+ * 4.2.1).
+ * @throws SidecarError AUTH_REQUEST_INVALID
+ */
+export function checkHandshake({ headers }: IncomingMessage): void {
+  const { connection = '', 'sec-websocket-key': key = '' } = headers;
+  const isComplete =
+    headers['sec-websocket-version'] === '13' &&
+    /^[A-Za-z0-9+/]{22}==$/.test(key) &&
+    // It would be taken out on the way.
+    !/sec-websocket/i.test(connection);
+  if (isComplete) return;
+  throw new SidecarError(
+    'AUTH_REQUEST_INVALID',
+    'this is no WebSocket handshake of version 13 with a key of 16 octets',
+  );
 }
 
 /**

@@ -62,3 +62,15 @@ t.test('a transfer-encoding besides chunked is refused before anything goes up',
   localError(t, answer, 400, 'AUTH_REQUEST_INVALID');
   t.equal(upstream.connections, 0);
 });
+
+t.test('an endpoint of its own does not keep a body of any size', async (t) => {
+  const upstream = await startUpstream(t);
+  const { url } = await startInFrontOf(t, upstream.origin);
+  for (const type of ['application/json', 'text/plain']) {
+    const headers = { 'content-type': type, 'transfer-encoding': 'chunked' };
+    const call = open(`${url}/auth/reload`, { method: 'POST', headers });
+    call.request.write(' '.repeat(2 * 1024 * 1024));
+    localError(t, await readAnswer(await call.response), 413, 'AUTH_BODY_TOO_LARGE');
+    call.request.destroy();
+  }
+});

@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { type BodyPace, hurryBody } from '../src/body-pace.ts';
+import { closeOf, dialTcp, readUntil } from './helpers/exchange.ts';
+
+const HEAD = 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n';
+const NEVER = 2 ** 30;
+
+async function start(t: Test, pace: BodyPace, listener: RequestListener): Promise<number> {
+  const server = createServer((request, response) => {
+    hurryBody(request, response, pace);
+    listener(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+t.test('a body that stops coming costs its connection', async (t) => {
+  const pace = { stallMs: 20, afterAnswerMs: NEVER };
+  const client = await dialTcp(t, await start(t, pace, (request) => request.resume()));
+  client.write(`${HEAD}abc`);
+  await closeOf(client);
+});
+
+t.test('so does one that goes on for ever behind its answer', async (t) => {
+  const pace = { stallMs: NEVER, afterAnswerMs: 20 };
+  const port = await start(t, pace, (_request, response) => response.writeHead(403).end('no'));
+  const client = await dialTcp(t, port);
+  client.write(`${HEAD}abc`);
+  await closeOf(client);
+});
+
+t.test('nobody is hurried who waits for a reader, or has sent everything', async (t) => {
+  const pace = { stallMs: 5, afterAnswerMs: 5 };
+  // Longer than the limits, in timers that were set after theirs.
+  const port = await start(t, pace, (request, response) => {
+    setTimeout(() => {
+      request.resume();
+      request.once('end', () => setTimeout(() => response.end('done;'), 25));
+    }, 25);
+  });
+  const client = await dialTcp(t, port);
+  for (let i = 0; i < 2; i++) {
+    client.write(`${HEAD}abcd`);
+    await readUntil(client, 'done;');
+  }
+});
