@@ -26,9 +26,11 @@ import { createHttpClient } from './http-client.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
 import { OpenAnswers } from './open-answers.ts';
+import { CloudflareCookies } from './proxy/cookies.ts';
 import { parseUpstream } from './proxy/forward.ts';
 import { proxyPlugin } from './proxy/plugin.ts';
 import { ReplayBudget } from './proxy/request-body.ts';
+import { Tunnels } from './proxy/tunnels.ts';
 import { Traffic } from './traffic.ts';
 import { USER_AGENT, VERSION } from './version.ts';
 
@@ -59,8 +61,13 @@ export interface Sidecar {
   reload(): Promise<string[]>;
   /** Puts other client tokens in force. */
   useClientTokens(tokens: ClientTokens): void;
-  /** From now on new requests are answered AUTH_DRAINING; resolves when no exchange is open. */
+  /**
+   * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
+   * when it is idle; resolves when no exchange is open.
+   */
   drain(): Promise<void>;
+  /** Closes the WebSockets that are left with 1001, idle or not; waits two seconds at most. */
+  leave(): Promise<void>;
 }
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
@@ -91,6 +98,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   };
 
   const answers = new OpenAnswers();
+  const tunnels = new Tunnels(now);
   const app = createFastify(log, answers);
   guardAccess(app, () => live.rules, now);
   app.addHook('onRequest', boundIdleConnections(app));
@@ -116,6 +124,8 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     upstreams,
     routes: () => live.routes,
     traffic,
+    cookies: new CloudflareCookies(upstreams.chatgpt.origin, log),
+    tunnels,
     bodyBytes: config.limits.bodyBytes,
     replay: new ReplayBudget(config.limits.replayBytes, config.limits.replayTotalBytes),
     maxConnections: config.upstream.maxConnections,
@@ -130,8 +140,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
     drain: async () => {
       draining = true;
+      tunnels.drain();
       await traffic.idle();
     },
+    leave: () => tunnels.leave(),
   };
 }
 

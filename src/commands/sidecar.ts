@@ -89,6 +89,7 @@ export async function startSidecar(
       }).catch(() => undefined);
       await Promise.race([sidecar.drain(), limit]);
       patience.abort();
+      await sidecar.leave();
       await close();
     },
   };

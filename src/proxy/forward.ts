@@ -5,10 +5,12 @@ import type { Authorization, CredentialManager } from '../credentials/manager.ts
 import { classifyRejection, mayBeRejection } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
 import type { Traffic } from '../traffic.ts';
+import type { CloudflareCookies } from './cookies.ts';
 import { headerValue, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
 import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
 import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
+import type { Tunnels } from './tunnels.ts';
 import { checkHandshake, type HeldClient, holdClient, isUpgrade } from './upgrade.ts';
 
 /** An upstream: origin, and path of its base URL without a trailing slash. */
@@ -24,6 +26,9 @@ export interface ForwardOptions {
   /** Asked at every request, because a reload may change them. */
   routes: () => readonly RouteRule[];
   traffic: Traffic;
+  /** Of the ChatGPT upstream; no other one gets any. */
+  cookies: CloudflareCookies;
+  tunnels: Tunnels;
   bodyBytes: number;
   replay: ReplayBudget;
   maxConnections: number | null;
@@ -90,27 +95,32 @@ async function replay(passage: Passage): Promise<void> {
   await send(passage, authorization, body?.replay() ?? null, false);
 }
 
-function send(
+async function send(
   passage: Passage,
   authorization: Authorization,
   body: Exchange['body'],
   mayReplay: boolean,
 ): Promise<RelayOutcome> {
-  const { request, reply, options, path, query, held } = passage;
+  const { request, reply, options, query, held } = passage;
   const { origin, basePath } = options.upstreams[authorization.upstream];
+  const path = upstreamPath(authorization.upstream, basePath, passage.path);
+  const cookies = authorization.upstream === 'chatgpt' ? options.cookies : null;
+  const pending = cookies?.header(path) ?? null;
+  const cookie = pending instanceof Promise ? await pending : pending;
   if (authorization.headers) options.traffic.request(authorization.headers.kind);
   if (authorization.degraded) options.traffic.request('degraded');
   const exchange: Exchange = {
     dispatcher: options.dispatcher,
     origin,
-    path: upstreamPath(authorization.upstream, basePath, path) + query,
+    path: path + query,
     method: request.method,
-    headers: upstreamHeaders(request.raw.rawHeaders, authorization.headers),
+    headers: upstreamHeaders(request.raw.rawHeaders, authorization.headers, cookie),
     body,
     upgrade: held !== null,
     judge: mayReplay ? judgeOf(passage, authorization) : null,
   };
   return relay(exchange, reply.raw, {
+    onAnswer: (rawHeaders) => cookies?.observe(path, rawHeaders),
     onStart: (status, rawHeaders) => {
       options.traffic.answered(status, (name) => headerValue(rawHeaders, name));
       held?.refuse();
@@ -120,11 +130,14 @@ function send(
       options.traffic.answered(101, (name) => headerValue(rawHeaders, name));
       reply.hijack();
       // Counted before the other ends, so that a drain sees no gap.
-      socket.once('close', options.traffic.opened('websocket'));
+      const ended = options.traffic.opened('websocket');
       passage.closed();
-      held?.join(reply.raw, switchingHeaders(rawHeaders), socket, () =>
-        options.manager.suspect(authorization),
-      );
+      const headers = switchingHeaders(rawHeaders);
+      held
+        ?.join(reply.raw, headers, socket, options.tunnels, () =>
+          options.manager.suspect(authorization),
+        )
+        .ended.then(ended);
     },
   });
 }

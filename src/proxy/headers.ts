@@ -48,9 +48,14 @@ const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie']);
  * the rest stay as they came.
  * @param raw name, value, name, value, …, as Node's `rawHeaders`
  * @param credential null injects nothing
+ * @param cookie the sidecar's own; the client's never passes
  * @returns the same flat shape
  */
-export function upstreamHeaders(raw: readonly string[], credential: AuthHeaders | null): string[] {
+export function upstreamHeaders(
+  raw: readonly string[],
+  credential: AuthHeaders | null,
+  cookie: string | null = null,
+): string[] {
   const named = connectionOptions(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -64,6 +69,7 @@ export function upstreamHeaders(raw: readonly string[], credential: AuthHeaders 
     if (credential.accountId !== null) headers.push('chatgpt-account-id', credential.accountId);
     if (credential.fedramp) headers.push('x-openai-fedramp', 'true');
   }
+  if (cookie !== null) headers.push('cookie', cookie);
   return headers;
 }
 

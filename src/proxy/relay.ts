@@ -36,6 +36,8 @@ export interface AnswerJudge {
 
 /** What the relay tells its caller. */
 export interface RelayEvents {
+  /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
+  onAnswer(rawHeaders: readonly (Buffer | string)[]): void;
   /** Called before the first byte of the answer goes to the client; from then on it is ours. */
   onStart(status: number, rawHeaders: readonly (Buffer | string)[]): void;
   /** The upstream switched protocols. */
@@ -129,7 +131,9 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     socket: Duplex,
   ): void {
     this.#finish();
-    this.#events.onUpgrade(rawHeaders(controller), socket);
+    const raw = rawHeaders(controller);
+    this.#events.onAnswer(raw);
+    this.#events.onUpgrade(raw, socket);
     this.#resolve('answered');
   }
 
@@ -141,6 +145,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const raw = rawHeaders(controller);
+    this.#events.onAnswer(raw);
     const header = (name: string) => headerValue(raw, name);
     if (this.#exchange.judge?.wantsBody({ status, header })) {
       this.#held = { status, statusMessage, raw, chunks: [], size: 0 };

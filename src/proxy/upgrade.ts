@@ -6,6 +6,8 @@ import { SidecarError } from '../errors.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { isWellFormed } from '../well-formed.ts';
 import { hasBody } from './request-body.ts';
+import type { Tunnel } from './tunnel.ts';
+import type { Tunnels } from './tunnels.ts';
 import { watchOpening } from './turned-away.ts';
 
 /**
@@ -140,28 +142,24 @@ export class HeldClient {
   }
 
   /**
-   * Answers 101 and joins the two connections byte by byte until either side ends.
+   * Answers 101 and joins the two connections.
    * @param turnedAway see {@link watchOpening}
    */
   join(
     response: ServerResponse,
     headers: string[],
     upstream: Duplex,
+    tunnels: Tunnels,
     turnedAway: () => void,
-  ): void {
+  ): Tunnel {
     const client = this.#socket;
     client.off('data', this.#onData);
     client.off('end', this.#onEnd);
     client.pause();
     response.detachSocket(client as Parameters<ServerResponse['detachSocket']>[0]);
     client.write(head101(headers), 'latin1');
-    for (const chunk of this.#early) upstream.write(chunk);
-    upstream.on('error', () => upstream.destroy());
-    client.on('close', () => upstream.destroy());
-    upstream.on('close', () => closeGently(client));
     watchOpening(client, upstream, this.#size, turnedAway);
-    client.pipe(upstream);
-    upstream.pipe(client);
+    return tunnels.open(client, upstream, this.#early);
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -4,8 +4,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { PartialConfig } from '../../src/config.ts';
 import { type Answer, readAnswer } from './exchange.ts';
-import { startInFrontOf } from './stack.ts';
+import { startInFrontOf, type TestSidecar } from './stack.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
@@ -58,7 +59,7 @@ export function switchingText(request: IncomingMessage, ...lines: string[]): str
   ].join('\r\n');
 }
 
-export interface SocketPair {
+export interface SocketPair extends TestSidecar {
   client: WebSocket;
   upstream: WebSocket;
   /** The TCP connection of `upstream`. */
@@ -68,7 +69,11 @@ export interface SocketPair {
 }
 
 /** A WebSocket through a sidecar, with both ends in the hands of the test. */
-export async function openPair(t: Test, perMessageDeflate = false): Promise<SocketPair> {
+export async function openPair(
+  t: Test,
+  perMessageDeflate = false,
+  config: PartialConfig = {},
+): Promise<SocketPair> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate });
   await once(server, 'listening');
   t.teardown(() => {
@@ -76,8 +81,8 @@ export async function openPair(t: Test, perMessageDeflate = false): Promise<Sock
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  const { url } = await startInFrontOf(t, `http://127.0.0.1:${port}`);
-  const address = `${url.replace('http', 'ws')}/backend-api/codex/responses`;
+  const sidecar = await startInFrontOf(t, `http://127.0.0.1:${port}`, { config });
+  const address = `${sidecar.url.replace('http', 'ws')}/backend-api/codex/responses`;
   const client = new WebSocket(address, { perMessageDeflate });
   t.teardown(() => client.terminate());
   const [[upstream, request]] = (await Promise.all([
@@ -86,5 +91,5 @@ export async function openPair(t: Test, perMessageDeflate = false): Promise<Sock
   ])) as [[WebSocket, IncomingMessage], unknown];
   upstream.on('error', () => undefined);
   client.on('error', () => undefined);
-  return { client, upstream, wire: request.socket, extensions: client.extensions };
+  return { ...sidecar, client, upstream, wire: request.socket, extensions: client.extensions };
 }

@@ -1,0 +1,78 @@
+const FIN = 0x80;
+const OPCODE = 0x0f;
+const CLOSE = 0x8;
+
+/**
+ * Where one direction of a WebSocket stands, from the heads of its frames alone (RFC 6455, section
+ * 5.2), which no extension compresses. A payload is skipped by its length, never looked at.
+ */
+export class FrameTracker {
+  /** Bytes of the current head so far. */
+  #seen = 0;
+  #first = 0;
+  #extended = 0;
+  #headSize = 2;
+  #length = 0;
+  /** Bytes of the current payload still to come. */
+  #left = 0;
+  #control = false;
+  #fragmented = false;
+  #closed = false;
+
+  /** Whether a frame may be put in here: none is half sent, and none was the last. */
+  get atBoundary(): boolean {
+    return this.#left === 0 && this.#seen === 0 && !this.#closed;
+  }
+
+  /** Whether no message is half sent either. */
+  get betweenMessages(): boolean {
+    return this.atBoundary && !this.#fragmented;
+  }
+
+  /** Whether a close frame has begun; what follows it means nothing. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** @returns whether the chunk held some of a message, and not control frames alone */
+  push(chunk: Uint8Array): boolean {
+    let data = false;
+    let at = 0;
+    while (at < chunk.length && !this.#closed) {
+      if (this.#left > 0) {
+        const step = Math.min(this.#left, chunk.length - at);
+        this.#left -= step;
+        at += step;
+      } else if (this.#endsHead(chunk[at++] as number)) {
+        this.#beginPayload();
+      } else continue;
+      data ||= !this.#control;
+    }
+    return data;
+  }
+
+  #endsHead(byte: number): boolean {
+    if (this.#seen === 0) {
+      this.#first = byte;
+    } else if (this.#seen === 1) {
+      const short = byte & 0x7f;
+      this.#extended = short === 127 ? 8 : short === 126 ? 2 : 0;
+      this.#length = this.#extended > 0 ? 0 : short;
+      const mask = byte & 0x80 ? 4 : 0;
+      this.#headSize = 2 + this.#extended + mask;
+    } else if (this.#seen < 2 + this.#extended) {
+      this.#length = this.#length * 256 + byte;
+    }
+    this.#seen++;
+    return this.#seen >= 2 && this.#seen === this.#headSize;
+  }
+
+  #beginPayload(): void {
+    this.#seen = 0;
+    this.#left = this.#length;
+    const opcode = this.#first & OPCODE;
+    this.#control = opcode >= CLOSE;
+    if (opcode === CLOSE) this.#closed = true;
+    if (!this.#control) this.#fragmented = (this.#first & FIN) === 0;
+  }
+}
