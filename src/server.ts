@@ -31,6 +31,7 @@ import { parseUpstream } from './proxy/forward.ts';
 import { proxyPlugin } from './proxy/plugin.ts';
 import { ReplayBudget } from './proxy/request-body.ts';
 import { Tunnels } from './proxy/tunnels.ts';
+import { rawAnswer } from './raw-answer.ts';
 import { Traffic } from './traffic.ts';
 import { USER_AGENT, VERSION } from './version.ts';
 
@@ -187,7 +188,8 @@ function denyUnknownPath(
   done: (error?: Error) => void,
 ): void {
   if (request.is404) {
-    done(new SidecarError('AUTH_ROUTE_DENIED', 'the sidecar serves no such path'));
+    const what = request.method === 'TRACE' ? 'TRACE is not served' : 'no such path is served';
+    done(new SidecarError('AUTH_ROUTE_DENIED', what));
   } else {
     done();
   }
@@ -229,17 +231,6 @@ function answerBrokenRequest(
   }
   // The rest of a request that was answered already.
   if (!socket.writable) return;
-  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
-  const body = JSON.stringify(errorBody(answer));
-  const lines = [
-    'HTTP/1.1 400 Bad Request',
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-sidecar-error: ${answer.code}`,
-    'connection: close',
-    '',
-    body,
-  ];
-  socket.write(lines.join('\r\n'));
+  socket.write(rawAnswer(new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code))));
   closeGently(socket);
 }

@@ -6,6 +6,7 @@ import { classifyRejection, mayBeRejection } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
 import type { Traffic } from '../traffic.ts';
 import type { CloudflareCookies } from './cookies.ts';
+import { continuation } from './expectation.ts';
 import { headerValue, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
 import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
@@ -72,7 +73,8 @@ export async function forward(
   const rule = ruleFor(request.method, path, upgrade, options);
   const pending = options.manager.authorize(rule.auth, isModelRoute(path));
   const authorization = pending instanceof Promise ? await pending : pending;
-  const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay);
+  const wanted = continuation(raw, reply.raw);
+  const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
   const held = upgrade ? holdClient(raw) : null;
   const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
   try {

@@ -97,6 +97,21 @@ export function switchingHeaders(raw: readonly (Buffer | string)[]): string[] {
   return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
 }
 
+/** Head of an answer as it stands on the wire; to be sent as latin1. */
+export function headText(status: number, reason: string, headers: readonly string[]): string {
+  const lines = [`HTTP/1.1 ${status} ${reason}`];
+  for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/**
+ * The reason of a status line. Undici reads it as UTF-8, Node refuses to write what is not latin1;
+ * it has no meaning to lose.
+ */
+export function reasonPhrase(text: string | undefined): string {
+  return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
+}
+
 /** First value of a header; null when it is absent. @param name in lower case */
 export function headerValue(raw: readonly (Buffer | string)[], name: string): string | null {
   for (let i = 0; i + 1 < raw.length; i += 2) {

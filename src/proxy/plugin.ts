@@ -1,7 +1,9 @@
 import httpProxy from '@fastify/http-proxy';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { OpenAnswers } from '../open-answers.ts';
+import { routeExpectations } from './expectation.ts';
 import { type ForwardOptions, forward } from './forward.ts';
+import { allowMethods, PROXIED_METHODS, refuseConnect } from './methods.ts';
 import { PROXY_PREFIX } from './routes.ts';
 import { routeUpgrades } from './upgrade.ts';
 
@@ -17,10 +19,14 @@ export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): 
   routeUpgrades(app, options.answers);
   // Fastify's own would read texts into memory before the relay could stream them.
   app.removeAllContentTypeParsers();
+  routeExpectations(app);
+  allowMethods(app);
+  refuseConnect(app.server, options.answers);
   await app.register(httpProxy, {
     upstream: options.upstreams.chatgpt.origin,
     prefix: PROXY_PREFIX,
     rewritePrefix: PROXY_PREFIX,
+    httpMethods: PROXIED_METHODS,
     undici: options.dispatcher,
     config: { access: 'client' },
     handler: (request: FastifyRequest, reply: FastifyReply) => {

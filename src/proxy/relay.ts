@@ -2,8 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { UpstreamAnswer } from '../credentials/rejection.ts';
+import { SidecarError } from '../errors.ts';
 import { upstreamError } from './dispatcher.ts';
-import { downstreamHeaders, headerValue } from './headers.ts';
+import { downstreamHeaders, headerValue, reasonPhrase } from './headers.ts';
+import { passInterim } from './interim.ts';
 
 /**
  * The HTTP exchange with the upstream, in place of reply-from, which leaves the upstream running
@@ -63,19 +65,21 @@ export function relay(
   // A client that left while its credential was fetched costs no connection.
   if (response.destroyed) return Promise.resolve('answered');
   return new Promise((resolve, reject) => {
-    const handler = new RelayHandler(exchange, response, events, resolve, reject);
     const { dispatcher, origin, path, method, headers, body, upgrade } = exchange;
-    dispatcher.dispatch(
-      {
-        origin,
-        path,
-        method: method as Dispatcher.HttpMethod,
-        headers,
-        body,
-        ...(upgrade ? { upgrade: 'websocket' } : {}),
-      },
-      handler,
-    );
+    const dispatch = () =>
+      dispatcher.dispatch(
+        {
+          origin,
+          path,
+          method: method as Dispatcher.HttpMethod,
+          headers,
+          body,
+          ...(upgrade ? { upgrade: 'websocket' } : {}),
+        },
+        handler,
+      );
+    const handler = new RelayHandler(exchange, response, events, dispatch, resolve, reject);
+    dispatch();
   });
 }
 
@@ -96,6 +100,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
   readonly #events: RelayEvents;
+  /** Null once it has been used. */
+  #dispatchAgain: (() => void) | null;
   readonly #resolve: (outcome: RelayOutcome) => void;
   readonly #reject: (error: Error) => void;
   #controller: Dispatcher.DispatchController | null = null;
@@ -107,12 +113,14 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     exchange: Exchange,
     response: ServerResponse,
     events: RelayEvents,
+    dispatchAgain: () => void,
     resolve: (outcome: RelayOutcome) => void,
     reject: (error: Error) => void,
   ) {
     this.#exchange = exchange;
     this.#response = response;
     this.#events = events;
+    this.#dispatchAgain = dispatchAgain;
     this.#resolve = resolve;
     this.#reject = reject;
     response.on('close', this.#onClientClose);
@@ -143,8 +151,17 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusMessage?: string,
   ): void {
-    if (status < 200) return;
     const raw = rawHeaders(controller);
+    if (status < 100) {
+      // Undici takes it for an interim one, Node would refuse to write it.
+      const { origin } = this.#exchange;
+      controller.abort(new SidecarError('UPSTREAM_UNREACHABLE', `${origin} answered ${status}`));
+      return;
+    }
+    if (status < 200) {
+      passInterim(this.#response, status, statusMessage, raw);
+      return;
+    }
     this.#events.onAnswer(raw);
     const header = (name: string) => headerValue(raw, name);
     if (this.#exchange.judge?.wantsBody({ status, header })) {
@@ -217,6 +234,12 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#neverSent(error) && this.#dispatchAgain) {
+      const dispatch = this.#dispatchAgain;
+      this.#dispatchAgain = null;
+      dispatch();
+      return;
+    }
     // What came of a broken answer goes to the client, which sees it break off as well.
     if (this.#held && !this.#clientGone) this.#passHeld(this.#held);
     this.#finish();
@@ -229,6 +252,17 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     } else {
       this.#reject(upstreamError(error, this.#exchange.origin));
     }
+  }
+
+  /**
+   * Whether a kept connection was reset before a byte of this exchange was on it. Undici waits for
+   * such a thing before it writes, and takes a new connection for one that was closed, but fails
+   * the exchange for one that was reset. Once anything was written, nobody knows what came of it,
+   * so whatever fails then is left to the client.
+   */
+  #neverSent(error: Error): boolean {
+    const { code } = error as NodeJS.ErrnoException;
+    return !this.#controller && !this.#clientGone && (code === 'ECONNRESET' || code === 'EPIPE');
   }
 
   readonly #onDrain = (): void => {
@@ -253,9 +287,4 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 function rawHeaders(controller: Dispatcher.DispatchController): (Buffer | string)[] {
   const raw = controller.rawHeaders;
   return Array.isArray(raw) ? raw : [];
-}
-
-// Undici reads it as UTF-8, Node refuses to write what is not latin1; it has no meaning to lose.
-function reasonPhrase(text: string | undefined): string {
-  return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }

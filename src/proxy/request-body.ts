@@ -5,11 +5,13 @@ import { SidecarError } from '../errors.ts';
 /**
  * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when there
  * is none. A declared length is judged before anything is read.
+ * @param wanted called when the upstream begins to take it
  */
 export function openBody(
   request: IncomingMessage,
   limit: number,
   replay: ReplayBudget,
+  wanted: () => void,
 ): RequestBody | null {
   if (!hasBody(request)) return null;
   const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
@@ -17,7 +19,7 @@ export function openBody(
     throw new SidecarError('AUTH_REQUEST_INVALID', 'no transfer-encoding but chunked is taken');
   }
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
-  return new RequestBody(request, limit, replay);
+  return new RequestBody(request, limit, replay, wanted);
 }
 
 /** Bounds of what is kept for replays: of one body, and of all bodies at once; bytes. */
@@ -58,6 +60,7 @@ export class RequestBody extends Readable {
   readonly #request: IncomingMessage;
   readonly #limit: number;
   readonly #budget: ReplayBudget;
+  #wanted: (() => void) | null;
   #size = 0;
   /** null: outgrown, or given back. */
   #kept: Buffer[] | null = [];
@@ -69,11 +72,12 @@ export class RequestBody extends Readable {
     this.#settle = resolve;
   });
 
-  constructor(request: IncomingMessage, limit: number, budget: ReplayBudget) {
+  constructor(request: IncomingMessage, limit: number, budget: ReplayBudget, wanted: () => void) {
     super();
     this.#request = request;
     this.#limit = limit;
     this.#budget = budget;
+    this.#wanted = wanted;
     // Whoever reads learns of a failure; when nobody reads any more it must not end the process.
     this.on('error', () => undefined);
     request.on('data', this.#onData);
@@ -105,6 +109,8 @@ export class RequestBody extends Readable {
   }
 
   override _read(): void {
+    this.#wanted?.();
+    this.#wanted = null;
     this.#request.resume();
   }
 

@@ -5,6 +5,7 @@ import { closeGently } from '../close-gently.ts';
 import { SidecarError } from '../errors.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { isWellFormed } from '../well-formed.ts';
+import { headText } from './headers.ts';
 import { hasBody } from './request-body.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { Tunnels } from './tunnels.ts';
@@ -157,7 +158,7 @@ export class HeldClient {
     client.off('end', this.#onEnd);
     client.pause();
     response.detachSocket(client as Parameters<ServerResponse['detachSocket']>[0]);
-    client.write(head101(headers), 'latin1');
+    client.write(headText(101, 'Switching Protocols', headers), 'latin1');
     watchOpening(client, upstream, this.#size, turnedAway);
     return tunnels.open(client, upstream, this.#early);
   }
@@ -171,10 +172,4 @@ export class HeldClient {
   readonly #onEnd = (): void => {
     this.#socket.destroy();
   };
-}
-
-function head101(headers: string[]): string {
-  const lines = ['HTTP/1.1 101 Switching Protocols'];
-  for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
-  return `${lines.join('\r\n')}\r\n\r\n`;
 }

@@ -1,0 +1,41 @@
+import { type IncomingMessage, METHODS, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { closeGently } from '../close-gently.ts';
+import { SidecarError } from '../errors.ts';
+import type { OpenAnswers } from '../open-answers.ts';
+import { rawAnswer } from '../raw-answer.ts';
+
+/**
+ * Every method that Node's parser knows, but two: CONNECT asks for a tunnel to anywhere, and an
+ * upstream that answers TRACE would show the client the credential (RFC 9110, section 9.3.8).
+ */
+export const PROXIED_METHODS = METHODS.filter(
+  (method) => method !== 'CONNECT' && method !== 'TRACE',
+);
+
+/**
+ * Lets Fastify route them all, and leave their bodies and content types alone: it would refuse a
+ * content type that it cannot parse, and a QUERY without one.
+ */
+export function allowMethods(app: FastifyInstance): void {
+  for (const method of PROXIED_METHODS) app.addHttpMethod(method, { overrideExisting: true });
+}
+
+/** Answers CONNECT, which Node would answer by hanging up. */
+export function refuseConnect(server: Server, answers: OpenAnswers): void {
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    if (answers.first(socket)) {
+      // Sent ahead of an answer that is not finished.
+      socket.destroy();
+      return;
+    }
+    const refusal = new SidecarError(
+      'AUTH_ROUTE_DENIED',
+      'CONNECT is not served: use the address as a base URL, not as a proxy',
+    );
+    socket.write(rawAnswer(refusal));
+    closeGently(socket);
+  });
+}
