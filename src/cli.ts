@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
 import type { LoginInput } from './commands/login.ts';
+import { ChildStartError } from './commands/run-process.ts';
 import { readAllText } from './commands/standard-input.ts';
 import { addTokenCommand } from './commands/token-command.ts';
 import { ConfigError, dropUndefined, type PartialConfig } from './config.ts';
@@ -28,6 +29,14 @@ interface LoginFlags {
   withAccessToken?: boolean;
   withApiKey?: boolean;
   import?: string;
+}
+
+interface RunFlags {
+  config?: string;
+  isolateHome?: boolean;
+  logFile?: string;
+  logLevel?: string;
+  verbose?: boolean;
 }
 
 hardenProcess();
@@ -130,6 +139,31 @@ withAddress(program.command('status').description('ask a running sidecar how it 
 addTokenCommand(program, print);
 
 program
+  .command('run')
+  .description('run a program with a sidecar of its own: run -- codex exec "…"')
+  .usage('[options] -- <command> [args...]')
+  .argument('<command>', 'program to run')
+  .argument('[args...]', 'its arguments')
+  .option('--config <file>', 'configuration file (JSON); its listener and tokens are not used')
+  .option('--isolate-home', 'give the program a temporary CODEX_HOME without a login')
+  .option('--log-file <file>', 'log there instead of ~/.local/state/codex-auth-sidecar/run.log')
+  .option('--log-level <level>', 'least severe level that is logged')
+  .option('--verbose', 'log on standard error')
+  .action(async (command: string, args: string[], flags: RunFlags) => {
+    const { run } = await import('./commands/run.ts');
+    process.exitCode = await run({
+      env: takeEnvironment(process.env),
+      configFile: flags.config ?? null,
+      logFile: flags.logFile ?? null,
+      logLevel: flags.logLevel ?? null,
+      verbose: flags.verbose ?? false,
+      isolateHome: flags.isolateHome ?? false,
+      command: [command, ...args],
+      warn,
+    });
+  });
+
+program
   .command('emulator')
   .description('serve an emulated backend, to try the sidecar without an account')
   .option('--host <address>', 'listening address', '127.0.0.1')
@@ -205,14 +239,17 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+function warn(line: string): void {
+  process.stderr.write(`codex-auth-sidecar: ${line}\n`);
+}
+
 /** Says one line on standard error and gives the exit code. */
 function report(error: unknown): number {
   // The help and the version come as errors too.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   const text = error instanceof Error ? error.message : String(error);
-  process.stderr.write(
-    `codex-auth-sidecar: ${describe(error, text.replaceAll(/\s*\n\s*/g, ' '))}\n`,
-  );
+  warn(describe(error, text.replaceAll(/\s*\n\s*/g, ' ')));
+  if (error instanceof ChildStartError) return error.exitCode;
   return error instanceof CommanderError || error instanceof ConfigError ? USAGE : FAILURE;
 }
 

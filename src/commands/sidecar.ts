@@ -21,19 +21,26 @@ export interface RunningSidecar extends Sidecar {
   stop(): Promise<void>;
 }
 
-/** Builds and starts a sidecar; `serve`, `demo` and the tests all come through here. */
+/** Where the client tokens come from; asked again at every reload. */
+export type TokenSource = Pick<TokensFile, 'open' | 'close'>;
+
+/**
+ * Builds and starts a sidecar; `serve`, `run`, `demo` and the tests all come through here.
+ * @param tokenSource null: the file that the configuration names
+ */
 export async function startSidecar(
   settings: Settings,
   log: Logger,
   allowUnauthenticated: boolean,
   readAgain: () => Promise<Settings> = async () => settings,
+  tokenSource: TokenSource | null = null,
 ): Promise<RunningSidecar> {
   const { config, codexHome } = settings;
   // A secret that cannot be read is a wrong start, not a credential that fails later.
   await settings.credentials();
   const { caFile, proxy } = config.upstream;
-  const tokensFile = new TokensFile(log, (tokens) => sidecar.useClientTokens(tokens));
-  const clientTokens = await tokensFile.open(config.clients.tokensFile, true);
+  const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
+  const clientTokens = await tokens.open(config.clients.tokensFile, true);
   checkExposure(settings, clientTokens, allowUnauthenticated, log);
   const dispatcher = createDispatcher({
     ca: await readAuthorities(caFile),
@@ -52,7 +59,7 @@ export async function startSidecar(
     schedule: timerSchedule,
     platform: process.platform,
     oauthClientId: settings.oauthClientId,
-    readConfig: () => readConfigAgain(readAgain, tokensFile, log, allowUnauthenticated),
+    readConfig: () => readConfigAgain(readAgain, tokens, log, allowUnauthenticated),
   });
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
@@ -63,7 +70,7 @@ export async function startSidecar(
     log.warn(`${store.location} has hard links; the others keep the old tokens when it is written`);
   }
   const close = async () => {
-    tokensFile.close();
+    tokens.close();
     await sidecar.app.close();
     await sidecar.manager.persist();
     sidecar.manager.dispose();
@@ -98,13 +105,13 @@ export async function startSidecar(
 /** For a reload: what would end a start is said in the answer instead. */
 async function readConfigAgain(
   readAgain: () => Promise<Settings>,
-  tokensFile: TokensFile,
+  tokens: TokenSource,
   log: Logger,
   allowUnauthenticated: boolean,
 ): ReturnType<ServerDeps['readConfig']> {
   try {
     const settings = await readAgain();
-    const clientTokens = await tokensFile.open(settings.config.clients.tokensFile, false);
+    const clientTokens = await tokens.open(settings.config.clients.tokensFile, false);
     checkExposure(settings, clientTokens, allowUnauthenticated, log);
     return { config: settings.config, clientTokens };
   } catch (error) {

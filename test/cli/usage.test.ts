@@ -12,6 +12,7 @@ const COMMANDS: Record<string, string[]> = {
   logout: ['--config', '--revoke'],
   status: [...ADDRESS, '--url', '--json'],
   token: [],
+  run: ['--config', '--isolate-home', '--log-file', '--log-level', '--verbose'],
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
 };

@@ -27,6 +27,13 @@ interface Waiter {
   reject: (error: Error) => void;
 }
 
+export interface ProgramOptions {
+  /** Text on standard input, which ends with it. Without it there is nothing to read. */
+  input?: string;
+  /** Run it in a terminal of its own: its output, both streams in one, has CR LF. */
+  terminal?: boolean;
+}
+
 /** The built program in a process of its own. */
 export class Program {
   /** What it has printed so far. */
@@ -38,14 +45,19 @@ export class Program {
   readonly #lines: string[] = [];
   #waiters: Waiter[] = [];
 
-  constructor(args: string[], env: Record<string, string>) {
+  constructor(args: string[], env: Record<string, string>, options: ProgramOptions = {}) {
     // tap adds hooks to NODE_OPTIONS of every child, which double the time of a start.
-    const command = ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM];
-    const child = spawn('env', [...command, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const command = ['env', '-u', 'NODE_OPTIONS', process.execPath, PROGRAM, ...args];
+    const { terminal = false, input } = options;
+    const [file = '', ...rest] = terminal ? inTerminal(command) : command;
+    const child = spawn(file, rest, {
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH, ...env },
     });
     this.#child = child;
+    child.stdin.on('error', () => undefined);
+    // The input of a terminal stays open, for what is typed later.
+    if (!terminal) child.stdin.end(input);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
     });
@@ -73,6 +85,11 @@ export class Program {
     this.#child.kill(signal);
   }
 
+  /** Types on the keyboard of its terminal. */
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
   /** The first line on standard output that matches, now or later; rejects when there is none. */
   line(matches: (line: string) => boolean): Promise<string> {
     const known = this.#lines.find(matches);
@@ -98,13 +115,24 @@ export class Program {
   }
 }
 
+/** The same command in a pseudo-terminal, with the exit code of the command. */
+function inTerminal(command: string[]): string[] {
+  const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  return ['script', '--quiet', '--return', '--command', `exec ${quoted}`, '/dev/null'];
+}
+
 /**
  * Starts the program. It sees nothing of this process's environment but PATH, and is killed with the
  * test.
  */
-export function start(t: TestScope, args: string[], env: Record<string, string> = {}): Program {
+export function start(
+  t: TestScope,
+  args: string[],
+  env: Record<string, string> = {},
+  options: ProgramOptions = {},
+): Program {
   // Without a home of its own it could find a login of whoever runs the tests.
-  const program = new Program(args, { HOME: '/nonexistent', ...env });
+  const program = new Program(args, { HOME: '/nonexistent', ...env }, options);
   t.teardown(async () => {
     program.kill('SIGKILL');
     await program.ended;
@@ -113,8 +141,13 @@ export function start(t: TestScope, args: string[], env: Record<string, string> 
 }
 
 /** Runs the program to its end. */
-export function run(t: TestScope, args: string[], env: Record<string, string> = {}) {
-  return start(t, args, env).ended;
+export function run(
+  t: TestScope,
+  args: string[],
+  env: Record<string, string> = {},
+  options: ProgramOptions = {},
+) {
+  return start(t, args, env, options).ended;
 }
 
 export interface Serving {

@@ -1,0 +1,37 @@
+/** Name of the provider in Codex's configuration; sessions are listed by it, so it stays the same. */
+export const PROVIDER_ID = 'sidecar';
+
+/** Where Codex sends its model requests, below the origin of the sidecar. */
+const MODEL_PATH = '/backend-api/codex';
+
+/** How the agent shows its client token: as text in the file, or through a variable. */
+export type ProviderToken = { experimental_bearer_token: string } | { env_key: string };
+
+export type ProviderFields = Record<string, string | boolean>;
+
+/**
+ * The fields of the provider that stands for the sidecar (measured with Codex 0.142.3 and 0.169.0).
+ * "OpenAI" is the only name with which Codex compacts remotely. Without a token of its own a Codex
+ * that is logged in sends its real one.
+ */
+export function providerFields(baseUrl: string, token: ProviderToken): ProviderFields {
+  return {
+    name: 'OpenAI',
+    base_url: baseUrl,
+    wire_api: 'responses',
+    requires_openai_auth: false,
+    supports_websockets: true,
+    ...token,
+  };
+}
+
+/** @param origin of the sidecar; a URL that ends in the model path already stays as it is */
+export function modelBaseUrl(origin: string): string {
+  const base = origin.replace(/\/+$/, '');
+  return base.endsWith(MODEL_PATH) ? base : base + MODEL_PATH;
+}
+
+/** A string or boolean in TOML; JSON's escapes of printable text are TOML's as well. */
+export function tomlValue(value: string | boolean): string {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,200 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { RESPONSES, start as startBackend } from '../emulator/client.ts';
+import { makeFile, makeFolder, run } from '../helpers/program.ts';
+
+t.jobs = 2;
+
+/** A child that is a line of JavaScript. */
+const script = (text: string) => ['--', process.execPath, '--input-type=module', '-e', text];
+
+interface Scene {
+  backend: Awaited<ReturnType<typeof startBackend>>;
+  codexHome: string;
+  config: string;
+  state: string;
+  run: (args: string[], env?: Record<string, string>, input?: string) => ReturnType<typeof run>;
+}
+
+/** A login at the emulated backend, and `run` with its settings. */
+async function openScene(t: Test): Promise<Scene> {
+  const backend = await startBackend(t);
+  const codexHome = await makeFolder(t);
+  const login = JSON.stringify(backend.issueLogin().authJson);
+  writeFileSync(join(codexHome, 'auth.json'), login, { mode: 0o600 });
+  const upstream = { ...backend.upstream, proxy: null };
+  const config = await makeFile(t, 'config.json', { upstream });
+  const state = await makeFolder(t);
+  const defaults = { CODEX_HOME: codexHome, XDG_STATE_HOME: state };
+  return {
+    backend,
+    codexHome,
+    config,
+    state,
+    run: (args, env = {}, input) =>
+      run(
+        t,
+        ['run', '--config', config, ...args],
+        { ...defaults, ...env },
+        { ...(input === undefined ? {} : { input }) },
+      ),
+  };
+}
+
+t.test('the child reaches the backend with its token, and nobody without', async (t) => {
+  const { backend, run } = await openScene(t);
+  const { code, stdout, stderr } = await run(
+    script(`
+      const { OPENAI_BASE_URL: base, OPENAI_API_KEY: token } = process.env;
+      const ask = async (own) => {
+        const headers = { ...own, 'content-type': 'application/json' };
+        const init = { method: 'POST', headers, body: '{"model":"m","stream":true,"input":[]}' };
+        const answer = await fetch(base + '/responses', init);
+        return [answer.status, (await answer.text()).includes('response.completed')];
+      };
+      const authorization = 'Bearer ' + token;
+      console.log(JSON.stringify([token, await ask({ authorization }), await ask({})]));
+    `),
+  );
+  t.equal(code, 0, stderr);
+  const [token, withToken, without] = JSON.parse(stdout);
+  t.strictSame(
+    [withToken, without],
+    [
+      [200, true],
+      [401, false],
+    ],
+  );
+  t.equal(stderr, '', 'the terminal belongs to the child');
+  t.match(backend.records, [{ path: RESPONSES, auth: { kind: 'bearer', verified: true } }]);
+  t.notMatch(JSON.stringify(backend.records), token, 'the client token stayed here');
+});
+
+t.test('a reload does not open the sidecar to others', async (t) => {
+  const { run } = await openScene(t);
+  const { stdout } = await run(
+    script(`
+      const { OPENAI_BASE_URL: base, OPENAI_API_KEY: token } = process.env;
+      const ask = async (path, init) => (await fetch(new URL(path, base), init)).status;
+      const headers = { authorization: 'Bearer ' + token };
+      const reloaded = await ask('/auth/reload', { method: 'POST', headers });
+      console.log(reloaded, await ask('/backend-api/codex/models'));
+    `),
+  );
+  t.equal(stdout, '200 401\n');
+});
+
+t.test('the sidecar ends with the child', async (t) => {
+  const { run } = await openScene(t);
+  const { stdout } = await run(script('console.log(process.env.OPENAI_BASE_URL)'));
+  await t.rejects(fetch(new URL('/livez', stdout.trim())));
+});
+
+t.test('arguments, standard input and exit code are those of the child', async (t) => {
+  const { run } = await openScene(t);
+  const text =
+    'process.stdin.pipe(process.stdout); console.error(process.argv[1]); process.exitCode = 3;';
+  t.match(await run([...script(text), '--', '--json', 'a b'], {}, 'typed\n'), {
+    code: 3,
+    stdout: 'typed\n',
+    stderr: '--json\n',
+  });
+});
+
+t.test('a child that a signal ends: 128 and its number', async (t) => {
+  const { run } = await openScene(t);
+  t.match(await run(['--', 'sh', '-c', 'kill -KILL $$']), { code: 137, signal: null, stderr: '' });
+});
+
+t.test('a child that cannot be started', async (t) => {
+  const { run, config } = await openScene(t);
+  t.match(await run(['--', 'no-such-program']), {
+    code: 127,
+    stderr:
+      'codex-auth-sidecar: cannot start no-such-program: no such program; check the name and PATH\n',
+  });
+  t.match(await run(['--', config]), {
+    code: 126,
+    stderr: `codex-auth-sidecar: cannot start ${config} (EACCES)\n`,
+  });
+});
+
+t.test('without a credential the child does not start', async (t) => {
+  const { run } = await openScene(t);
+  const { code, stdout, stderr } = await run(script('console.log(1)'), {
+    CODEX_HOME: await makeFolder(t),
+  });
+  t.equal(code, 1);
+  t.equal(stdout, '');
+  t.match(stderr, /^codex-auth-sidecar: no credential: run "codex login" .*\n$/);
+});
+
+t.test('a login that cannot be used now is said, and the child starts', async (t) => {
+  const { run, backend, config } = await openScene(t);
+  const settings = JSON.parse(readFileSync(config, 'utf8'));
+  writeFileSync(config, JSON.stringify({ ...settings, agentIdentity: { policy: 'chatgptAuth' } }));
+  backend.addFault({ path: '/api/accounts/*', status: 403 });
+  const { code, stdout, stderr } = await run(script('console.log(1)'));
+  t.equal(code, 0);
+  t.equal(stdout, '1\n');
+  t.match(stderr, /^codex-auth-sidecar: requests will fail for now: .*403.*\n$/);
+});
+
+t.test('the log goes to a file for state, to --log-file, or to standard error', async (t) => {
+  const { run, state } = await openScene(t);
+  t.equal((await run(['--', 'true'])).code, 0);
+  const loaded = /^\{.*"msg":"credential loaded"\}$/m;
+  t.match(readFileSync(join(state, 'codex-auth-sidecar', 'run.log'), 'utf8'), loaded);
+  const file = join(await makeFolder(t), 'other.log');
+  await run(['--log-file', file, '--', 'true']);
+  t.match(readFileSync(file, 'utf8'), loaded);
+  t.match(await run(['--verbose', '--', 'true']), { code: 0, stdout: '', stderr: loaded });
+});
+
+t.test('a log that cannot be written', async (t) => {
+  const { run, config } = await openScene(t);
+  t.match(await run(['--log-file', join(config, 'x'), '--', 'true']), {
+    code: 2,
+    stderr:
+      /^codex-auth-sidecar: wrong configuration: --log-file: cannot write the log .* \((EEXIST|ENOTDIR)\)\n$/,
+  });
+  t.match(await run(['--', 'true'], { XDG_STATE_HOME: config }), {
+    code: 0,
+    stderr:
+      /^codex-auth-sidecar: cannot write the log .*; choose another with --log-file, or use --verbose\n$/,
+  });
+});
+
+const SHOW_HOME = `
+  import { readdirSync } from 'node:fs';
+  const { CODEX_HOME } = process.env;
+  console.log(JSON.stringify([CODEX_HOME, readdirSync(CODEX_HOME)]));
+`;
+
+t.test('--isolate-home: the configuration without the login, gone afterwards', async (t) => {
+  const { run, codexHome } = await openScene(t);
+  writeFileSync(join(codexHome, 'config.toml'), 'model = "m"\n');
+  const [folder, names] = JSON.parse((await run(['--isolate-home', ...script(SHOW_HOME)])).stdout);
+  t.not(folder, codexHome);
+  t.strictSame(names, ['config.toml']);
+  t.notOk(existsSync(folder));
+});
+
+t.test('--isolate-home without a configuration', async (t) => {
+  const { run } = await openScene(t);
+  const { stdout, stderr } = await run(['--isolate-home', ...script(SHOW_HOME)]);
+  t.strictSame(JSON.parse(stdout)[1], [], stderr);
+});
+
+t.test('a Codex that could read the login is a warning', async (t) => {
+  const { run, codexHome } = await openScene(t);
+  const codex = join(await makeFolder(t), 'codex');
+  writeFileSync(codex, '#!/bin/sh\nprintf "%s\\n" "$2"\n', { mode: 0o755 });
+  t.match(await run(['--', codex]), {
+    code: 0,
+    stdout: 'model_provider="sidecar"\n',
+    stderr: `codex-auth-sidecar: the agent can read the login in ${codexHome}; --isolate-home gives it a home without one\n`,
+  });
+  t.match(await run(['--isolate-home', '--', codex]), { code: 0, stderr: '' });
+});
