@@ -14,16 +14,17 @@ const CHILD = `
   console.log('wrapper ' + process.ppid);
 `;
 
-async function startRun(t: Test, terminal: boolean) {
+async function startRun(t: Test, { terminal = false, launcher = [] as string[] } = {}) {
   const env = { CODEX_API_KEY: 'sk-test', XDG_STATE_HOME: await makeFolder(t) };
-  const program = start(t, ['run', '--', process.execPath, '-e', CHILD], env, { terminal });
+  const command = [...launcher, process.execPath, '-e', CHILD];
+  const program = start(t, ['run', '--', ...command], env, { terminal });
   const line = await program.line((text) => text.startsWith('wrapper '));
   return { program, wrapper: Number(line.split(' ')[1]) };
 }
 
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) {
   t.test(`${signal} is handed on, and the exit code is the child's`, async (t) => {
-    const { program } = await startRun(t, false);
+    const { program } = await startRun(t);
     program.kill(signal);
     t.match(await program.ended, {
       code: 40,
@@ -35,18 +36,27 @@ for (const signal of ['SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as c
 }
 
 t.test('SIGINT is handed on where no terminal sends it', async (t) => {
-  const { program } = await startRun(t, false);
+  const { program } = await startRun(t);
   program.kill('SIGINT');
   await program.line((text) => text === 'interrupt 1');
   program.kill('SIGTERM');
   t.match(await program.ended, { code: 41 });
 });
 
-t.test('the interrupt of a terminal comes once', async (t) => {
-  const { program, wrapper } = await startRun(t, true);
+t.test('the interrupt of a terminal reaches the child', async (t) => {
+  const { program, wrapper } = await startRun(t, { terminal: true });
   program.type('\u0003');
   await program.line((text) => text.includes('interrupt 1'));
-  // Behind an interrupt that the wrapper might have sent.
   process.kill(wrapper, 'SIGTERM');
   t.match(await program.ended, { code: 41 });
+});
+
+t.test('and is not handed on once more', async (t) => {
+  // In a session of its own the child gets nothing from the terminal, only what is handed on.
+  const { program, wrapper } = await startRun(t, { terminal: true, launcher: ['setsid'] });
+  program.type('\u0003');
+  await program.shows('^C');
+  // Behind the interrupt, in the wrapper and in the child.
+  process.kill(wrapper, 'SIGTERM');
+  t.match(await program.ended, { code: 40 });
 });

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -42,6 +44,7 @@ export class Program {
   /** Resolves when the process has ended and its output is complete. */
   readonly ended: Promise<Outcome>;
   readonly #child: ChildProcess;
+  readonly #output: Readable;
   readonly #lines: string[] = [];
   #waiters: Waiter[] = [];
 
@@ -55,6 +58,7 @@ export class Program {
       env: { PATH: process.env.PATH, ...env },
     });
     this.#child = child;
+    this.#output = child.stdout;
     child.stdin.on('error', () => undefined);
     // The input of a terminal stays open, for what is typed later.
     if (!terminal) child.stdin.end(input);
@@ -98,6 +102,11 @@ export class Program {
       if (this.#child.exitCode !== null) reject(new Error(`ended: ${this.stdout}${this.stderr}`));
       else this.#waiters.push({ matches, resolve, reject });
     });
+  }
+
+  /** Resolves when standard output holds `text`, in a line that may not have ended yet. */
+  async shows(text: string): Promise<void> {
+    while (!this.stdout.includes(text)) await once(this.#output, 'data');
   }
 
   /** The first log line with this message, now or later. */
