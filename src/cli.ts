@@ -163,6 +163,27 @@ program
     });
   });
 
+withAddress(
+  program.command('codex-config').description('print the config.toml that points Codex here'),
+)
+  .option('--url <url>', 'address of the sidecar as Codex sees it')
+  .option('--token-file <file>', 'file that holds the client token, - for standard input')
+  .option('--write', 'put it into config.toml in CODEX_HOME (default ~/.codex)')
+  .action(async (flags: ServeFlags & { url?: string; tokenFile?: string; write?: boolean }) => {
+    const { codexConfig } = await import('./commands/codex-config.ts');
+    await codexConfig({
+      env: process.env,
+      configFile: flags.config ?? null,
+      flags: configLayer(flags),
+      url: flags.url ?? null,
+      tokenFile: flags.tokenFile ?? null,
+      readInput: readStandardInput,
+      write: flags.write ?? false,
+      print,
+      warn,
+    });
+  });
+
 program
   .command('emulator')
   .description('serve an emulated backend, to try the sidecar without an account')
