@@ -163,6 +163,25 @@ program
     });
   });
 
+withAddress(program.command('doctor').description('check everything that a request needs'))
+  .option('--json', 'print the findings as JSON')
+  .action(async (flags: ServeFlags & { json?: boolean }) => {
+    const { doctor } = await import('./commands/doctor.ts');
+    const { findingLine, isUnicode } = await import('./commands/doctor-finding.ts');
+    const unicode = isUnicode(process.env);
+    const findings = await doctor({
+      env: process.env,
+      configFile: flags.config ?? null,
+      flags: configLayer(flags),
+      nodeVersion: process.versions.node,
+      report: (finding) => {
+        if (!flags.json) print(findingLine(finding, unicode));
+      },
+    });
+    if (flags.json) print(JSON.stringify(findings));
+    if (findings.some(({ outcome }) => outcome === 'failure')) process.exitCode = FAILURE;
+  });
+
 withAddress(
   program.command('codex-config').description('print the config.toml that points Codex here'),
 )

@@ -4,7 +4,7 @@ import { PROVIDER_ID, type ProviderFields, tomlValue } from './codex-provider.ts
 
 const BYTE_ORDER_MARK = /^\ufeff/;
 
-type Table = Record<string, unknown>;
+export type Table = Record<string, unknown>;
 
 /** Ways to name a token; what stands there beside ours would win over it, or go along with it. */
 const TOKEN_FIELDS = ['env_key', 'experimental_bearer_token'];

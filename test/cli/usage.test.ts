@@ -13,6 +13,7 @@ const COMMANDS: Record<string, string[]> = {
   status: [...ADDRESS, '--url', '--json'],
   token: [],
   run: ['--config', '--isolate-home', '--log-file', '--log-level', '--verbose'],
+  doctor: [...ADDRESS, '--json'],
   'codex-config': [...ADDRESS, '--url', '--token-file', '--write'],
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
