@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { painter, wantsColour } from './commands/colour.ts';
 import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
 import type { LoginInput } from './commands/login.ts';
 import { ChildStartError } from './commands/run-process.ts';
@@ -11,6 +12,8 @@ import { VERSION } from './version.ts';
 /** Exit codes of the command line. */
 const FAILURE = 1;
 const USAGE = 2;
+
+const WATCH_SECONDS = 2;
 
 interface ServeFlags {
   config?: string;
@@ -29,6 +32,12 @@ interface LoginFlags {
   withAccessToken?: boolean;
   withApiKey?: boolean;
   import?: string;
+}
+
+interface StatusFlags extends ServeFlags {
+  url?: string;
+  json?: boolean;
+  watch?: number | true;
 }
 
 interface RunFlags {
@@ -116,7 +125,8 @@ program
 withAddress(program.command('status').description('ask a running sidecar how it is'))
   .option('--url <url>', 'address of the sidecar')
   .option('--json', 'print the answer of /auth/status')
-  .action(async (flags: ServeFlags & { url?: string; json?: boolean }) => {
+  .option('--watch [seconds]', 'show it again and again, every 2 seconds', parseSeconds)
+  .action(async (flags: StatusFlags) => {
     const { fetchStatus, statusTable, statusTarget } = await import('./commands/status.ts');
     const { readSettings } = await import('./commands/environment.ts');
     const target = flags.url
@@ -130,9 +140,24 @@ withAddress(program.command('status').description('ask a running sidecar how it 
             )
           ).config.listen,
         );
+    const isTerminal = process.stdout.isTTY;
+    const paint = painter(wantsColour(isTerminal, process.env));
+    if (flags.watch !== undefined) {
+      const { watchStatus } = await import('./commands/status-watch.ts');
+      const seconds = flags.watch === true ? WATCH_SECONDS : flags.watch;
+      await watchStatus({
+        target,
+        intervalMs: seconds * 1000,
+        form: flags.json ? 'json' : isTerminal ? 'table' : 'line',
+        paint,
+        write: (text) => void process.stdout.write(text),
+        signal: interrupted(),
+      });
+      return;
+    }
     const status = await fetchStatus(target);
     if (flags.json) print(JSON.stringify(status));
-    else for (const line of statusTable(status)) print(line);
+    else for (const line of statusTable(status, paint)) print(line);
     if (status.status !== 'ready' && status.status !== 'degraded') process.exitCode = FAILURE;
   });
 
@@ -273,6 +298,21 @@ function parsePort(value: string): number {
     throw new InvalidArgumentError('it must be a number from 0 to 65535');
   }
   return port;
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds >= 0.1 && seconds <= 86_400)) {
+    throw new InvalidArgumentError('it must be a number of seconds from 0.1 to 86400');
+  }
+  return seconds;
+}
+
+/** Ends with the first signal that asks for it; the exit code stays what it is. */
+function interrupted(): AbortSignal {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+  return abort.signal;
 }
 
 function print(line: string): void {

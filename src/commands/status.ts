@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { StatusDocument } from '../admin/status.ts';
 import type { Config } from '../config.ts';
+import type { Paint, Style } from './colour.ts';
 import { reachable } from './healthcheck.ts';
 
 /** Where a running sidecar answers. */
@@ -34,8 +35,10 @@ function parse(text: string): (Partial<StatusDocument> & { error?: { message?: u
   }
 }
 
+const plain: Paint = (_style, text) => text;
+
 /** Rows of the table that `status` prints. */
-export function statusTable(status: StatusDocument): string[] {
+export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
   const { account, agentIdentity, bearer, upstream, connections, requests } = status;
   const identity = [agentIdentity.state, agentIdentity.agentRuntimeId, agentIdentity.taskId];
   const rows: [string, string | null][] = [
@@ -53,7 +56,19 @@ export function statusTable(status: StatusDocument): string[] {
     ['connections', `${connections.http} http, ${connections.websocket} websocket`],
     ['requests', joined(Object.entries(requests).map(([kind, count]) => `${count} ${kind}`))],
   ];
-  return rows.flatMap(([name, value]) => (value ? [`${name.padEnd(15)} ${value}`] : []));
+  return rows.flatMap(([name, value]) => {
+    if (!value) return [];
+    const shown = name === 'status' ? paint(statusColour(status.status), value) : value;
+    const text = ALARMING.has(name) ? paint('red', shown) : shown;
+    return [`${paint('dim', name.padEnd(15))} ${text}`];
+  });
+}
+
+const ALARMING = new Set(['identity error', 'last rejection', 'bearer error']);
+
+export function statusColour(status: StatusDocument['status']): Style {
+  if (status === 'ready') return 'green';
+  return status === 'failed' || status === 'unauthenticated' ? 'red' : 'yellow';
 }
 
 function get(target: StatusTarget, place: string): Promise<string> {

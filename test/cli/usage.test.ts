@@ -10,7 +10,7 @@ const COMMANDS: Record<string, string[]> = {
   healthcheck: ADDRESS,
   login: ['--config', '--with-agent-identity', '--with-access-token', '--with-api-key', '--import'],
   logout: ['--config', '--revoke'],
-  status: [...ADDRESS, '--url', '--json'],
+  status: [...ADDRESS, '--url', '--json', '--watch'],
   token: [],
   run: ['--config', '--isolate-home', '--log-file', '--log-level', '--verbose'],
   doctor: [...ADDRESS, '--json'],

@@ -94,6 +94,15 @@ export class Program {
     this.#child.stdin?.write(text);
   }
 
+  /** Resolves with the next output; rejects when there is no more. */
+  async output(): Promise<void> {
+    const waiting = new AbortController();
+    const next = (event: string) => once(this.#output, event, { signal: waiting.signal });
+    const [text] = await Promise.race([next('data'), next('end')]);
+    waiting.abort();
+    if (text === undefined) throw new Error(`ended: ${this.stdout}${this.stderr}`);
+  }
+
   /** The first line on standard output that matches, now or later; rejects when there is none. */
   line(matches: (line: string) => boolean): Promise<string> {
     const known = this.#lines.find(matches);
@@ -106,7 +115,7 @@ export class Program {
 
   /** Resolves when standard output holds `text`, in a line that may not have ended yet. */
   async shows(text: string): Promise<void> {
-    while (!this.stdout.includes(text)) await once(this.#output, 'data');
+    while (!this.stdout.includes(text)) await this.output();
   }
 
   /** The first log line with this message, now or later. */
