@@ -6,6 +6,7 @@
 #
 # Without tokens it refuses to start there, unless "serve --allow-unauthenticated" takes that risk.
 # Clients that call it by another name than localhost need that name in clients.allowedHosts.
+# deploy/ has complete examples.
 #
 # Settings as environment variables or SIDECAR_CONFIG are seen by the health check too; arguments
 # after "serve" are not.
@@ -15,10 +16,10 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # Where the base image brings authorities of its own, a proxy on the way out may need them.
 RUN ca=/etc/ssl/certs/ca-certificates.crt; if [ -f "$ca" ]; then export NODE_EXTRA_CA_CERTS="$ca"; fi; \
-    npm ci --no-audit --no-fund
+    npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-slim
 LABEL org.opencontainers.image.title="codex-auth-sidecar" \
@@ -29,6 +30,13 @@ ENV NODE_ENV=production \
 # The login is mounted here. User 1000 must be able to write: tokens are refreshed, and auth.json is
 # replaced under a lock. Nothing else is written, so the root file system can be read-only.
 RUN install -d -o 1000 -g 1000 -m 0700 /codex
+# The command by its name, for the entrypoint and for "exec". A debugger that SIGUSR1 opens or a core
+# dump would show the credentials. The flag is left out where Node.js is too old to know it; auth.json
+# is locked with flock, so an image without it is not built.
+RUN flag=--disable-sigusr1; node "$flag" -e 0 2>/dev/null || flag=; \
+    command -v flock && \
+    printf '#!/bin/sh\nulimit -c 0\nexec node %s /app/dist/cli.js "$@"\n' "$flag" >/usr/local/bin/codex-auth-sidecar && \
+    chmod 0755 /usr/local/bin/codex-auth-sidecar
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
@@ -38,6 +46,6 @@ USER 1000:1000
 EXPOSE 8787
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
-  CMD ["node", "/app/dist/cli.js", "healthcheck"]
-ENTRYPOINT ["node", "/app/dist/cli.js"]
+  CMD ["codex-auth-sidecar", "healthcheck"]
+ENTRYPOINT ["codex-auth-sidecar"]
 CMD ["serve"]

@@ -1,0 +1,67 @@
+import { type Environment, readSettings } from './commands/environment.ts';
+import { startSidecar as start } from './commands/sidecar.ts';
+import type { Config, PartialConfig } from './config.ts';
+import { createLogger } from './logger.ts';
+
+export { ConfigError } from './config.ts';
+
+/** The configuration as a file may hold it: every key can be left out and then has its default. */
+export type SidecarConfig = Settable<Config>;
+
+type Settable<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { readonly [Key in keyof T]?: Settable<T[Key]> }
+    : T;
+
+export interface SidecarOptions {
+  /** Goes before what `env` says, as flags do on the command line. */
+  config?: SidecarConfig;
+  /**
+   * Variables to read settings and credentials from, for instance `process.env`. Nothing is read
+   * from the environment of this process unless it is given here.
+   */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Gets the log, one JSON line a call; standard error when absent. */
+  log?: { write(line: string): void };
+  /** Listen beyond loopback without client tokens. */
+  allowUnauthenticated?: boolean;
+}
+
+/** A sidecar that listens. */
+export interface Sidecar {
+  /** TCP port; null on a Unix socket. */
+  readonly port: number | null;
+  /** Path of the Unix socket; null on TCP. */
+  readonly socket: string | null;
+  /** Origin without a path, for instance `http://127.0.0.1:8787`; null on a Unix socket. */
+  readonly url: string | null;
+  /**
+   * Reads the files that the configuration names, and the credential, again.
+   * @returns sections of the configuration that differ and need a restart
+   * @throws Error with a `code` of docs/errors.md when they cannot be used; the old ones stay
+   */
+  reload(): Promise<string[]>;
+  /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a sidecar in this process. It handles no signals and never ends the process.
+ * @returns once it listens; whether it can authenticate is what `GET /readyz` answers
+ * @throws ConfigError when the configuration is wrong or would expose the account
+ * @throws Error when the address cannot be had
+ */
+export async function startSidecar(options: SidecarOptions = {}): Promise<Sidecar> {
+  const env: Environment = { ...options.env };
+  const layer = (options.config ?? {}) as PartialConfig;
+  const read = () => readSettings(env, null, layer);
+  const settings = await read();
+  const log = createLogger({
+    level: settings.config.log.level,
+    destination: options.log ?? process.stderr,
+  });
+  const allow = options.allowUnauthenticated ?? false;
+  const { address, reload, stop } = await start(settings, log, allow, read);
+  return { ...address, reload, stop };
+}
