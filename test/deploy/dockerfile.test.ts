@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { resolveConfig } from '../../src/config.ts';
+import { flagsOf, read, variablesRead } from '../helpers/deployed.ts';
+import { readDockerfile, readImage } from '../helpers/dockerfile.ts';
+
+const instructions = readDockerfile('Dockerfile');
+const image = readImage('Dockerfile');
+const manifest = JSON.parse(read('package.json'));
+
+t.test('the entrypoint is the command, and serves by default', async (t) => {
+  t.strictSame(image.entrypoint, Object.keys(manifest.bin));
+  t.strictSame(image.command, ['serve']);
+  await flagsOf(t, 'serve');
+});
+
+t.test('the health check is the command for it', async (t) => {
+  t.strictSame(image.healthcheck, [...image.entrypoint, 'healthcheck']);
+  await flagsOf(t, 'healthcheck');
+});
+
+t.test('the user is a number, so that a cluster can see that it is not root', async (t) => {
+  t.match(image.user, /^[1-9]\d*:[1-9]\d*$/);
+});
+
+t.test('the port is the one that the sidecar listens on', async (t) => {
+  t.equal(image.port, resolveConfig({}).listen.port);
+});
+
+t.test('every variable is one that the program reads, or belongs to Node.js', async (t) => {
+  const known = (await variablesRead()).add('NODE_ENV');
+  for (const name of Object.keys(image.env)) t.ok(known.has(name), name);
+});
+
+t.test('the folder of the login is there, and belongs to the user', async (t) => {
+  const [user, group] = image.user.split(':');
+  const folder = image.env.CODEX_HOME;
+  t.ok(image.runs.includes(`install -d -o ${user} -g ${group} -m 0700 ${folder}`));
+});
+
+t.test('what is copied from the project is let into the build', async (t) => {
+  const allowed = read('.dockerignore').match(/(?<=^!).*$/gm) ?? [];
+  const copied = instructions.flatMap(({ name, value }) =>
+    name === 'COPY' && !value.startsWith('--from') ? value.split(' ').slice(0, -1) : [],
+  );
+  t.strictSame(copied.sort(), allowed.sort());
+});
+
+t.test('Node.js is one that the package runs on', async (t) => {
+  const [, minimum] = /^>=(\d+)/.exec(manifest.engines.node) ?? [];
+  const bases = instructions.filter(({ name }) => name === 'FROM').map(({ value }) => value);
+  for (const base of bases) t.ok(Number(/node:(\d+)/.exec(base)?.[1]) >= Number(minimum), base);
+});
+
+// The script that the entrypoint names is written by a RUN line, so that line is run here with a
+// stand-in for Node.js.
+for (const [version, expected] of [
+  ['new', '--disable-sigusr1 /app/dist/cli.js healthcheck --port 1'],
+  ['old', '/app/dist/cli.js healthcheck --port 1'],
+]) {
+  t.test(`the command in the image, with a Node.js that is ${version}`, async (t) => {
+    const folder = t.testdir({ bin: {} });
+    const script = join(folder, 'codex-auth-sidecar');
+    const knows = version === 'new' ? 0 : 9;
+    const node = `#!/bin/sh\n[ "$2" != -e ] || exit ${knows}\necho "$@; core $(ulimit -c)"\n`;
+    mkdirSync(join(folder, 'bin'), { recursive: true });
+    writeFileSync(join(folder, 'bin/node'), node, { mode: 0o755 });
+    const line = image.runs.find((run) => run.includes('cli.js')) ?? '';
+    const env = { PATH: `${folder}/bin:${process.env.PATH}` };
+    execFileSync('sh', ['-c', line.replaceAll(/\/usr\/local\/bin/g, folder)], { env });
+    t.equal(readFileSync(script, 'utf8').split('\n')[0], '#!/bin/sh');
+    const output = execFileSync(script, ['healthcheck', '--port', '1'], { env, encoding: 'utf8' });
+    t.equal(output, `${expected}; core 0\n`);
+  });
+}
+
+t.test('an image without flock is not built', async (t) => {
+  const line = image.runs.find((run) => run.includes('cli.js')) ?? '';
+  const build = (programs: string[]) => {
+    const folder = t.testdir({});
+    for (const name of programs) {
+      writeFileSync(join(folder, name), '#!/bin/sh\n', { mode: 0o755 });
+    }
+    execFileSync('/bin/sh', ['-c', line.replaceAll(/\/usr\/local\/bin/g, folder)], {
+      env: { PATH: folder },
+      stdio: 'pipe',
+    });
+  };
+  t.throws(() => build(['node', 'chmod']));
+  t.doesNotThrow(() => build(['node', 'chmod', 'flock']));
+});

@@ -1,0 +1,106 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { parseClientTokens } from '../src/access/client-tokens.ts';
+import { commandsIn, LISTENING, makeWorkplace, type Treatment } from './helpers/doc-commands.ts';
+import { readKustomization } from './helpers/kubernetes.ts';
+
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync('docs').map((name) => `docs/${name}`),
+  ...readdirSync('deploy', { recursive: true, encoding: 'utf8' }).map((name) => `deploy/${name}`),
+].filter((name) => name.endsWith('.md'));
+
+// Every command in the documents runs here as it stands, but for these. A new one that cannot run
+// fails until it is listed; one that is gone from the documents has to go from here.
+const NO_ENGINE = { reason: 'needs a container engine; test/deploy reads what it would start' };
+const NO_CLUSTER = { reason: 'needs a cluster; test/deploy reads what it would start' };
+const NO_SYSTEMD = { reason: 'changes the machine; test/deploy reads the unit' };
+const INSTALLED = { reason: 'installed and built already' };
+const TREATMENTS = new Map<string, Treatment>([
+  ['npm ci', INSTALLED],
+  ['npm run build', INSTALLED],
+  ['npm ci && npm test', { reason: 'this is it' }],
+  ['npm ci && npm run demo', { ...INSTALLED, instead: 'codex-auth-sidecar demo' }],
+  [
+    'npm run build:test && node .build/test/access/path.test.js',
+    { reason: 'one test of many that run beside this one' },
+  ],
+  ['npm pack', { reason: 'test/package packs' }],
+  [
+    'CODEX_HOME=/var/lib/codex-auth-sidecar codex login',
+    {
+      reason: 'signs in with a browser',
+      instead:
+        'CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --import ~/.codex/auth.json',
+    },
+  ],
+  [
+    'CODEX_HOME=/var/lib/codex-auth-sidecar SIDECAR_CLIENT_TOKENS_FILE=client-tokens node dist/cli.js serve',
+    untilStopped(LISTENING),
+  ],
+  [
+    `CODEX_API_KEY="$TOKEN" codex exec --skip-git-repo-check -c 'openai_base_url="http://127.0.0.1:8787/backend-api/codex"' "hi"`,
+    { reason: 'test/e2e runs Codex' },
+  ],
+  [
+    'node dist/cli.js emulator --port 9000 --codex-home /tmp/emulated-login',
+    untilStopped('curl -sf http://127.0.0.1:9000/__emulator/records'),
+  ],
+  [
+    'CODEX_HOME=/tmp/emulated-login SIDECAR_AGENT_IDENTITY_POLICY=chatgptAuth node dist/cli.js serve --config emulated.json --pretty',
+    untilStopped(LISTENING),
+  ],
+  ['docker build -t codex-auth-sidecar .', NO_ENGINE],
+  [
+    'docker compose up -d --build sidecar',
+    { ...NO_ENGINE, instead: 'codex-auth-sidecar serve', until: LISTENING },
+  ],
+  ['docker compose run --rm agent codex exec --skip-git-repo-check "say hi"', NO_ENGINE],
+  ['docker compose up -d --force-recreate sidecar', NO_ENGINE],
+  ['kubectl apply -k kubernetes/own-pod', NO_CLUSTER],
+  [`kubectl exec deployment/codex-auth-sidecar -- sh -c 'kill -HUP 1'`, NO_CLUSTER],
+  [
+    'sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz',
+    { reason: 'test/package installs the package' },
+  ],
+  ['sudo systemd-sysusers', NO_SYSTEMD],
+  ['sudo systemctl daemon-reload', NO_SYSTEMD],
+  ['sudo systemctl enable --now codex-auth-sidecar', NO_SYSTEMD],
+]);
+
+function untilStopped(until: string): Treatment {
+  return { reason: 'runs until it is stopped', until };
+}
+
+for (const document of DOCUMENTS) {
+  const commands = commandsIn(document);
+  if (commands.length === 0) continue;
+  t.test(`the ${commands.length} commands of ${document}`, async (t) => {
+    const workplace = await makeWorkplace(t);
+    const { code, last, output } = await workplace.run(document, TREATMENTS);
+    t.equal(code, 0, last, { output });
+    if (document === 'deploy/README.md') checkSecrets(t, join(workplace.folder, 'deploy'));
+  });
+}
+
+t.test('whatever is treated apart stands in a document', async (t) => {
+  const all = new Set(DOCUMENTS.flatMap(commandsIn));
+  for (const command of TREATMENTS.keys()) t.ok(all.has(command), command);
+});
+
+/** What the commands made is what Compose, the kustomizations and the sidecar read. */
+function checkSecrets(t: Test, deploy: string): void {
+  const token = readFileSync(join(deploy, 'secrets/client-token'), 'utf8');
+  const tokens = parseClientTokens(readFileSync(join(deploy, 'secrets/client-tokens'), 'utf8'));
+  t.ok(tokens.accepts(token), 'the sidecar knows the token of the agent');
+  const compose = readFileSync(join(deploy, 'compose.yaml'), 'utf8');
+  const { secrets } = parse(compose) as { secrets: Record<string, { file: string }> };
+  for (const { file } of Object.values(secrets)) t.ok(existsSync(join(deploy, file)), file);
+  const folder = join(deploy, 'kubernetes/own-pod');
+  for (const files of Object.values(readKustomization(folder).secrets)) {
+    for (const file of Object.values(files)) t.ok(existsSync(join(folder, file)), file);
+  }
+}

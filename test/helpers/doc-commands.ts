@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import type { Test } from 'tap';
+import { startEmulator } from '../../src/emulator/index.ts';
+
+/** What is done with a line instead of running it as it stands. */
+export interface Treatment {
+  /** Why it is not run as it stands. */
+  reason: string;
+  /** What runs in its place; nothing when absent. */
+  instead?: string;
+  /** Shell condition that becomes true once a command that runs until it is stopped has started. */
+  until?: string;
+}
+
+export const LISTENING = 'curl -sf http://127.0.0.1:8787/livez';
+const READY = 'curl -sf http://127.0.0.1:8787/readyz';
+
+/** The commands in the shell blocks of a document; a line that ends in a backslash goes on. */
+export function commandsIn(path: string): string[] {
+  const blocks = readFileSync(path, 'utf8').matchAll(
+    /^ *```(sh|bash|shell|console)\n([\s\S]*?)^ *```/gm,
+  );
+  return [...blocks].flatMap(([, language, text = '']) =>
+    text
+      .replaceAll(/\\\n\s*/g, '')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => (language === 'console' ? line.startsWith('$ ') : !/^(#|$)/.test(line)))
+      .map((line) => line.replace(/^\$ /, '')),
+  );
+}
+
+/** A copy of what the documents speak of, an emulated backend, and a home with a login for it. */
+export interface Workplace {
+  folder: string;
+  /** Runs a document's commands in one shell, in the folder of the document. */
+  run(document: string, treatments: ReadonlyMap<string, Treatment>): Promise<ShellOutcome>;
+}
+
+export interface ShellOutcome {
+  code: number;
+  /** The command that failed, or the last one. */
+  last: string;
+  output: string;
+}
+
+export async function makeWorkplace(t: Test): Promise<Workplace> {
+  const backend = await startEmulator();
+  t.teardown(() => backend.close());
+  const root = t.testdir({
+    bin: {},
+    etc: { systemd: { system: {} } },
+    home: { '.codex': {} },
+    project: { docs: {} },
+    tmp: {},
+  });
+  const project = join(root, 'project');
+  cpSync('deploy', join(project, 'deploy'), { recursive: true });
+  const [port, emulatorPort] = await Promise.all([freePort(), freePort()]);
+  const settings = JSON.stringify({ upstream: { ...backend.upstream, proxy: null } });
+  writeFileSync(join(root, 'config.json'), settings);
+  const emulated = settings.replaceAll(backend.url, `http://127.0.0.1:${emulatorPort}`);
+  writeFileSync(join(project, 'emulated.json'), emulated);
+  writeFileSync(join(root, 'home/.codex/auth.json'), JSON.stringify(backend.issueLogin().authJson));
+  const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
+  writeFileSync(join(root, 'bin/codex-auth-sidecar'), `#!/bin/sh\n${program}\n`, { mode: 0o755 });
+  const env = {
+    PATH: `${join(root, 'bin')}:${process.env.PATH}`,
+    HOME: join(root, 'home'),
+    CODEX_HOME: join(root, 'var/lib/codex-auth-sidecar'),
+    SIDECAR_CONFIG: join(root, 'config.json'),
+    SIDECAR_PORT: String(port),
+  };
+  return {
+    folder: project,
+    run: (document, treatments) => {
+      const script = rewrite(scriptOf(commandsIn(document), treatments), root)
+        .replaceAll(/\b8787\b/g, String(port))
+        .replaceAll(/\b9000\b/g, String(emulatorPort));
+      return shell(script, join(project, dirname(document)), env);
+    },
+  };
+}
+
+function scriptOf(commands: readonly string[], treatments: ReadonlyMap<string, Treatment>): string {
+  const steps = commands.flatMap((command) => {
+    const { instead, until } = treatments.get(command) ?? { instead: command };
+    const mark = `last=${quoted(command)}`;
+    if (until !== undefined) return [mark, `${instead ?? command} &`, `until ${until}; do :; done`];
+    return instead === undefined ? [] : [mark, instead];
+  });
+  return [
+    'set -euo pipefail',
+    // What was started in the background ends with the shell.
+    `trap 'echo "last: $last"; kill $(jobs -p) 2>&- || :; wait || :' EXIT`,
+    'last=none',
+    ...steps,
+  ].join('\n');
+}
+
+/** The same commands, for a machine without the containers, the users and the folders. */
+function rewrite(script: string, root: string): string {
+  return script
+    .replaceAll(/^(docker compose exec( -T)? sidecar|kubectl exec( -i)? \S+ --) /gm, '')
+    .replaceAll(/^sudo (-u \S+ )?/gm, '')
+    .replaceAll(/ -[og] codex-auth-sidecar\b/g, '')
+    .replaceAll('node dist/cli.js', 'codex-auth-sidecar')
+    .replaceAll('/opt/codex-auth-sidecar/bin/', '')
+    .replaceAll(/(?<=[ =])\/(var\/lib|etc|tmp)\//g, `${root}/$1/`)
+    .replaceAll(
+      /^(?=codex-auth-sidecar status)/gm,
+      `until ${READY}; do :; done; `,
+    );
+}
+
+function shell(script: string, cwd: string, env: Record<string, string>): Promise<ShellOutcome> {
+  return new Promise((done) => {
+    execFile('bash', ['-c', script], { cwd, env }, (error, stdout, stderr) => {
+      const last = /^last: (.*)$/m.exec(stdout)?.[1] ?? '';
+      done({ code: error ? Number(error.code ?? 1) : 0, last, output: stdout + stderr });
+    });
+  });
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
+}
