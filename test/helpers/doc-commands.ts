@@ -5,6 +5,9 @@ import { dirname, join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 
+/** Programs that would change the machine or ask another one, where a machine has them. */
+const ELSEWHERE = ['codex', 'docker', 'kubectl', 'npm', 'npx', 'podman', 'systemctl'];
+
 /** What is done with a line instead of running it as it stands. */
 export interface Treatment {
   /** Why it is not run as it stands. */
@@ -67,6 +70,10 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   writeFileSync(join(root, 'home/.codex/auth.json'), JSON.stringify(backend.issueLogin().authJson));
   const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
   writeFileSync(join(root, 'bin/codex-auth-sidecar'), `#!/bin/sh\n${program}\n`, { mode: 0o755 });
+  for (const name of ELSEWHERE) {
+    const refusal = `#!/bin/sh\necho "${name} is not run here; list the command" >&2\nexit 1\n`;
+    writeFileSync(join(root, 'bin', name), refusal, { mode: 0o755 });
+  }
   const env = {
     PATH: `${join(root, 'bin')}:${process.env.PATH}`,
     HOME: join(root, 'home'),
@@ -110,10 +117,7 @@ function rewrite(script: string, root: string): string {
     .replaceAll('node dist/cli.js', 'codex-auth-sidecar')
     .replaceAll('/opt/codex-auth-sidecar/bin/', '')
     .replaceAll(/(?<=[ =])\/(var\/lib|etc|tmp)\//g, `${root}/$1/`)
-    .replaceAll(
-      /^(?=codex-auth-sidecar status)/gm,
-      `until ${READY}; do :; done; `,
-    );
+    .replaceAll(/^(?=codex-auth-sidecar status)/gm, `until ${READY}; do :; done; `);
 }
 
 function shell(script: string, cwd: string, env: Record<string, string>): Promise<ShellOutcome> {

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { copyProject, execute, pack } from '../helpers/package.ts';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const folder = t.testdir({ project: {}, user: {} });
+const user = join(folder, 'user');
+let tarball = '';
+
+t.before(async () => {
+  copyProject(join(folder, 'project'));
+  tarball = await pack(join(folder, 'project'));
+  writeFileSync(join(user, 'package.json'), '{"private":true,"type":"module"}\n');
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
+  await execute('npm', ['install', '--prefer-offline', ...quiet, tarball], user);
+});
+
+t.test('it holds what runs, what describes it, and nothing else', async (t) => {
+  const { stdout } = await execute('tar', ['-tzf', tarball], folder);
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' });
+  const compiled = sources.filter((name) => name.endsWith('.ts')).map((name) => name.slice(0, -3));
+  const expected = [
+    ...compiled.map((name) => `dist/${name}.js`),
+    ...['dist/index.d.ts', 'dist/config.d.ts', 'docs/config.schema.json'],
+    ...readdirSync('docs')
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'config.example.json', 'package.json'],
+  ];
+  t.strictSame(stdout.trim().split('\n').sort(), expected.map((name) => `package/${name}`).sort());
+});
+
+t.test('the command is an executable script for Node.js', async (t) => {
+  const { stdout } = await execute('tar', ['-tvzf', tarball], folder);
+  const [mode] =
+    stdout
+      .split('\n')
+      .find((line) => line.endsWith(`/${manifest.bin[manifest.name]}`))
+      ?.split(' ') ?? [];
+  t.equal(mode, '-rwxr-xr-x');
+  const script = join(user, 'node_modules', manifest.name, manifest.bin[manifest.name]);
+  t.match(readFileSync(script, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+});
+
+t.test('npx runs it', async (t) => {
+  const { stdout } = await execute('npx', ['--no', '--', manifest.name, '--version'], user);
+  t.equal(stdout, `${manifest.version}\n`);
+});
+
+t.test('the demo runs from it', async (t) => {
+  const { stdout } = await execute(join(user, 'node_modules/.bin', manifest.name), ['demo'], user);
+  t.notMatch(stdout, 'FAIL');
+  t.match(stdout, 'AgentAssertion verified');
+});
+
+t.test('a program that imports it compiles, and runs', async (t) => {
+  const compilerOptions = {
+    ...{ module: 'nodenext', target: 'es2023', strict: true, skipLibCheck: true },
+    ...{ types: ['node'], typeRoots: [resolve('node_modules/@types')] },
+  };
+  writeFileSync(join(user, 'program.ts'), PROGRAM);
+  writeFileSync(join(user, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  await execute(resolve('node_modules/.bin/tsc'), [], user);
+  const { stdout } = await execute(process.execPath, ['program.js'], user);
+  t.equal(stdout, '200 {"status":"live"}\n');
+});
+
+t.test('nothing else of it can be imported', async (t) => {
+  const inside = `import('${manifest.name}/dist/server.js')`;
+  await t.rejects(execute(process.execPath, ['-e', inside], user), {
+    message: /ERR_PACKAGE_PATH_NOT_EXPORTED/,
+  });
+});
+
+t.test('a second build, elsewhere and later, gives the same tarball', async (t) => {
+  const again = t.testdir({ deeper: {} });
+  copyProject(join(again, 'deeper'));
+  // Other times, and a file of a build before.
+  utimesSync(join(again, 'deeper/LICENSE'), 1, 1);
+  mkdirSync(join(again, 'deeper/dist'));
+  writeFileSync(join(again, 'deeper/dist/removed.js'), '');
+  t.equal(digestOf(await pack(join(again, 'deeper'))), digestOf(tarball));
+});
+
+function digestOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+const PROGRAM = `
+import { ConfigError, type Sidecar, type SidecarConfig, startSidecar } from '${manifest.name}';
+
+const config: SidecarConfig = {
+  listen: { port: 0 },
+  agentIdentity: { policy: 'chatgptAuth' },
+  routes: [{ methods: ['*'], path: '/backend-api/*', auth: 'deny' }],
+};
+// @ts-expect-error an unknown key
+const unknownKey: SidecarConfig = { listen: { prot: 1 } };
+// @ts-expect-error an unknown word
+const unknownWord: SidecarConfig = { agentIdentity: { policy: 'always' } };
+for (const wrong of [unknownKey, unknownWord]) {
+  await startSidecar({ config: wrong }).then(
+    () => { throw new Error('started'); },
+    (error) => { if (!(error instanceof ConfigError)) throw error; },
+  );
+}
+const home = '/nonexistent';
+const log = { write: (_line: string) => undefined };
+const sidecar: Sidecar = await startSidecar({ config: { ...config, codexHome: home }, log });
+const answer = await fetch(sidecar.url + '/livez');
+console.log(answer.status, await answer.text());
+await sidecar.stop();
+`;
