@@ -5,12 +5,8 @@ import type { Test } from 'tap';
 import { type Caller, checkAccess } from '../../src/access/caller.ts';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { readSettings } from '../../src/commands/environment.ts';
-import {
-  type Config,
-  environmentLayer,
-  type PartialConfig,
-  resolveConfig,
-} from '../../src/config.ts';
+import { type Config, type PartialConfig, resolveConfig } from '../../src/config.ts';
+import { environmentLayer } from '../../src/config-environment.ts';
 import { LiveConfig } from '../../src/live-config.ts';
 import { matchRoute } from '../../src/proxy/routes.ts';
 import { run } from './program.ts';
@@ -135,7 +131,7 @@ export function call(sidecar: Deployed, from: Partial<Caller>, level: 'client' |
     sidecarToken: undefined,
     ...from,
   };
-  checkAccess(caller, level, rulesOf(sidecar).rules);
+  checkAccess(caller, { level, fromOwnPage: false }, rulesOf(sidecar).rules);
 }
 
 /** As the kubelet sends it: from the node, by the address of the pod, without a token. */
