@@ -99,7 +99,7 @@ export function startInFrontOf(
 }
 
 // Nobody listens there: a 401 of the upstream leads to a refresh, which must not leave this machine.
-const NO_TOKEN_ENDPOINT = {
+export const NO_TOKEN_ENDPOINT = {
   oauthTokenUrl: 'http://127.0.0.1:1/oauth/token',
   oauthRevokeUrl: 'http://127.0.0.1:1/oauth/revoke',
 };
@@ -110,7 +110,7 @@ export const FAKE_ACCESS_TOKEN = fakeJwt({
   chatgpt_user_id: 'user-of-the-sidecar',
 });
 
-const FAKE_LOGIN = {
+export const FAKE_LOGIN = {
   auth_mode: 'chatgpt',
   tokens: { access_token: FAKE_ACCESS_TOKEN, refresh_token: 'refresh-token-of-the-sidecar' },
 };

@@ -47,6 +47,7 @@ t.test('an end right behind the 101 reaches the client behind it', async (t) => 
 
 t.test('a reset right behind the 101 ends the client', async (t) => {
   const client = await upgrade(t, says(SWITCHED, 'resetAndDestroy'));
+  t.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1\.1 101 /);
   await closeOf(client);
   await checkNext(t);
 });
