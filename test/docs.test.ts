@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { ConfigSchema, resolveConfig } from '../src/config.ts';
 import { ERROR_STATUS } from '../src/errors.ts';
@@ -41,6 +41,12 @@ t.test('the README lists the default routes', async (t) => {
     auth,
   }));
   t.strictSame(documented, DEFAULT_ROUTES);
+});
+
+t.test('docs/security.md points to tests that are there', async (t) => {
+  const paths = [...read('docs/security.md').matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => path);
+  t.ok(paths.length > 10);
+  for (const path of paths) t.ok(existsSync(path ?? ''), path);
 });
 
 function flatten(value: object, prefix = ''): Record<string, string> {

@@ -63,7 +63,7 @@ t.test('a page whose name was pointed at this machine is not the own one', async
   localError(t, await send(`${url}/auth/status`, { headers }), 403, 'AUTH_HOST_NOT_ALLOWED');
 });
 
-t.test('no CORS header is ever sent, and no preflight is answered', async (t) => {
+t.test('no CORS header is added, and no preflight is answered', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const origin = 'https://ui.example';
   const config = { clients: { allowedOrigins: [origin] } };
