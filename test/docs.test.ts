@@ -46,7 +46,7 @@ t.test('the README lists the default routes', async (t) => {
 t.test('docs/security.md points to tests that are there', async (t) => {
   const paths = [...read('docs/security.md').matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => path);
   t.ok(paths.length > 10);
-  for (const path of paths) t.ok(existsSync(path ?? ''), path);
+  for (const path of paths) t.ok(existsSync(path ?? ''), `${path}`);
 });
 
 function flatten(value: object, prefix = ''): Record<string, string> {

@@ -1,6 +1,7 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { watchPath } from '../../src/auth-store/watch.ts';
 import { addToken, removeToken } from '../../src/commands/token.ts';
 import { send } from '../helpers/exchange.ts';
 import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
@@ -20,10 +21,12 @@ async function start(t: Test) {
   const statusWith = async (token: string) =>
     (await send(url + MODELS, { headers: { 'x-sidecar-token': token } })).status;
   /** Waits until the log has said so `count` times. */
-  const logged = async (message: string, count = 1) => {
-    while (log.filter((line) => line.includes(message)).length < count) await send(`${url}/livez`);
+  const logged = (message: string, count = 1) =>
+    passes(() => log.filter((line) => line.includes(message)).length >= count);
+  const passes = async (holds: () => boolean) => {
+    while (!holds()) await send(`${url}/livez`);
   };
-  return { path, file, add, first, statusWith, logged, log, sidecar };
+  return { passes, path, file, add, first, statusWith, logged, log, sidecar };
 }
 
 t.test('a token is in force without a restart, and one that is removed is not', async (t) => {
@@ -65,10 +68,18 @@ t.test('a file that is broken or gone keeps the tokens, and says so', async (t) 
 });
 
 t.test('another file beside it changes nothing', async (t) => {
-  const { path, file, logged, log } = await start(t);
+  const { path, file, first, statusWith, logged, log, passes } = await start(t);
+  let noticed = false;
+  // Registered after the sidecar's, so it is told after it.
+  t.teardown(
+    watchPath(path, dirname(path), () => {
+      noticed = true;
+    }),
+  );
   await writeFile(`${path}.other`, 'hush');
-  await rename(`${path}.other`, `${path}.moved`);
+  await passes(() => noticed);
   await removeToken(file, 'first');
+  while ((await statusWith(first)) !== 401);
   await logged(READ_AGAIN);
   t.equal(log.filter((line) => line.includes(READ_AGAIN)).length, 1);
 });
