@@ -12,6 +12,7 @@ export class TokensFile {
   #path: string | null = null;
   #text: string | null = null;
   #stop: StopWatching | null = null;
+  #problem: string | null = null;
 
   /** @param use takes the tokens of a changed file */
   constructor(log: Logger, use: (tokens: ClientTokens) => void) {
@@ -56,9 +57,13 @@ export class TokensFile {
       if (text === this.#text || path !== this.#path) return;
       const tokens = parseClientTokens(text);
       this.#text = text;
+      this.#problem = null;
       this.#use(tokens);
       this.#log.info({ clients: tokens.size }, 'client tokens read again');
     } catch (error) {
+      // Once: the log may be written in the same folder, which is an event too.
+      if (String(error) === this.#problem) return;
+      this.#problem = String(error);
       this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
     }
   }

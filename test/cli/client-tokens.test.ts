@@ -29,6 +29,16 @@ async function start(t: Test) {
   return { passes, path, file, add, first, statusWith, logged, log, sidecar };
 }
 
+/** Whether the watcher of the sidecar was told of a change since; this one is told after it. */
+function watchBeside(t: Test, path: string): () => boolean {
+  let noticed = false;
+  const stop = watchPath(path, dirname(path), () => {
+    noticed = true;
+  });
+  t.teardown(stop);
+  return () => noticed;
+}
+
 t.test('a token is in force without a restart, and one that is removed is not', async (t) => {
   const { file, add, first, statusWith, logged } = await start(t);
   t.equal(await statusWith(first), 200);
@@ -54,12 +64,16 @@ t.test('without its last token nobody gets in', async (t) => {
 });
 
 t.test('a file that is broken or gone keeps the tokens, and says so', async (t) => {
-  const { path, add, first, statusWith, logged } = await start(t);
+  const { path, add, first, statusWith, logged, log, passes } = await start(t);
   await writeFile(path, 'hush\n');
   await logged(NOT_READ);
+  const noticed = watchBeside(t, path);
+  await writeFile(path, 'hush\n\n');
+  await passes(noticed);
   t.equal(await statusWith(first), 200);
   await rm(path);
   await logged('cannot read');
+  t.equal(log.filter((line) => line.includes(NOT_READ)).length, 2, 'each problem once');
   t.equal(await statusWith(first), 200);
   const again = await add('again');
   await logged(READ_AGAIN);
@@ -69,15 +83,9 @@ t.test('a file that is broken or gone keeps the tokens, and says so', async (t) 
 
 t.test('another file beside it changes nothing', async (t) => {
   const { path, file, first, statusWith, logged, log, passes } = await start(t);
-  let noticed = false;
-  // Registered after the sidecar's, so it is told after it.
-  t.teardown(
-    watchPath(path, dirname(path), () => {
-      noticed = true;
-    }),
-  );
+  const noticed = watchBeside(t, path);
   await writeFile(`${path}.other`, 'hush');
-  await passes(() => noticed);
+  await passes(noticed);
   await removeToken(file, 'first');
   while ((await statusWith(first)) !== 401);
   await logged(READ_AGAIN);
