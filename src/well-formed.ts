@@ -11,6 +11,9 @@ const MAX_HEADER_LINES = 256;
  */
 export function checkWellFormed(request: IncomingMessage): void {
   const { url = '', rawHeaders, headers, httpVersion } = request;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw invalid(`this is HTTP/1.1, not HTTP/${httpVersion}`);
+  }
   if (rawHeaders.length > 2 * MAX_HEADER_LINES) {
     throw invalid(`the request has more than ${MAX_HEADER_LINES} header lines`);
   }

@@ -30,6 +30,12 @@ const REFUSED: [string, IncomingMessage, string][] = [
     message([HOST, ['Transfer-Encoding', 'chunked']], { httpVersion: '1.0' }),
     'AUTH_REQUEST_INVALID',
   ],
+  [
+    'HTTP/2 in the words of HTTP/1',
+    message([HOST], { httpVersion: '2.0' }),
+    'AUTH_REQUEST_INVALID',
+  ],
+  ['HTTP/0.9', message([HOST], { httpVersion: '0.9' }), 'AUTH_REQUEST_INVALID'],
   ['absolute form', message([HOST], { url: 'http://localhost/livez' }), 'AUTH_PATH_INVALID'],
   ['asterisk form', message([HOST], { url: '*' }), 'AUTH_PATH_INVALID'],
   ['no target', message([HOST], { url: '' }), 'AUTH_PATH_INVALID'],
