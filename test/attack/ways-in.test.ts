@@ -1,0 +1,267 @@
+import t, { type Test } from 'tap';
+import type { Caller } from '../../src/access/caller.ts';
+import { MODELS, RESPONSES } from '../helpers/stack.ts';
+import { exchangeRaw } from './raw-exchange.ts';
+import { type Stand, startStand, TOKEN } from './stand.ts';
+
+// What a request is given that breaks one rule and keeps all others.
+type Check =
+  | 'nothing wrong'
+  | 'another host'
+  | 'no host'
+  | 'an origin'
+  | 'a page'
+  | 'no token'
+  | 'a wrong token'
+  | 'no token, from elsewhere'
+  | 'a path with two readings'
+  | 'a denied path'
+  | 'draining';
+
+type Outcome =
+  /** Reaches the upstream. */
+  | 'passes'
+  /** Answered by an endpoint of the sidecar. */
+  | 'own'
+  /** The connection is closed without an answer. */
+  | 'closed'
+  /** Code of the refusal. */
+  | `AUTH_${string}`;
+
+/** A place to get in: a route of the server, or something that goes past its routes. */
+type Row = [
+  way: string,
+  request: { line: string; odd: string; denied: string; headers?: string },
+  outcomes: Record<Check, Outcome>,
+];
+
+const HANDSHAKE =
+  'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+const ODD = '/backend-api/./codex/models';
+const DENIED = '/backend-api/wham/remote/control';
+
+const REFUSALS = {
+  'another host': 'AUTH_HOST_NOT_ALLOWED',
+  'no host': 'AUTH_HOST_NOT_ALLOWED',
+  'an origin': 'AUTH_ORIGIN_NOT_ALLOWED',
+  'a page': 'AUTH_ORIGIN_NOT_ALLOWED',
+  'no token': 'AUTH_CLIENT_TOKEN',
+  'a wrong token': 'AUTH_CLIENT_TOKEN',
+  'no token, from elsewhere': 'AUTH_CLIENT_TOKEN',
+  'a path with two readings': 'AUTH_PATH_INVALID',
+  'a denied path': 'AUTH_ROUTE_DENIED',
+} as const;
+
+/** The proxy: everything is asked for, and nothing new during a drain. */
+const proxied = { 'nothing wrong': 'passes', ...REFUSALS, draining: 'AUTH_DRAINING' } as const;
+/** Where only a token is not asked for, from this machine. */
+const own = {
+  ...REFUSALS,
+  'nothing wrong': 'own',
+  'no token': 'own',
+  'a wrong token': 'own',
+  draining: 'own',
+} as const;
+/** What is refused for its form is refused before anybody asks who sent it. */
+const always = (outcome: Outcome) =>
+  Object.fromEntries(Object.keys(proxied).map((check) => [check, outcome])) as Row[2];
+
+const line = (method: string, path: string) => ({
+  line: `${method} ${path}`,
+  odd: `${method} ${path.replace('/', '/./')}`,
+  denied: `${method} ${DENIED}`,
+});
+
+const TABLE: Row[] = [
+  ['/backend-api', line('GET', '/backend-api'), proxied],
+  ['/backend-api/', { ...line('GET', MODELS), line: 'GET /backend-api?x' }, proxied],
+  ['/backend-api/*', line('GET', MODELS), proxied],
+  [
+    '/backend-api/*, with a body',
+    { ...line('POST', RESPONSES), headers: 'content-length: 0\r\n' },
+    proxied,
+  ],
+  ['/backend-api/*, upgrade', { ...line('GET', RESPONSES), headers: HANDSHAKE }, proxied],
+  [
+    '/backend-api/*, another upgrade',
+    { ...line('GET', MODELS), headers: 'connection: upgrade\r\nupgrade: h2c\r\n' },
+    proxied,
+  ],
+  ['/auth/status', line('GET', '/auth/status'), own],
+  ['/auth/status, upgrade', { ...line('GET', '/auth/status'), headers: HANDSHAKE }, own],
+  ['/livez', line('GET', '/livez'), { ...own, 'no token, from elsewhere': 'own' }],
+  ['/readyz', line('GET', '/readyz'), { ...own, 'no token, from elsewhere': 'own' }],
+  [
+    '/auth/reload',
+    line('POST', '/auth/reload'),
+    { ...proxied, 'nothing wrong': 'own', draining: 'own' },
+  ],
+  [
+    'no route',
+    line('GET', '/nowhere'),
+    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
+  ],
+  [
+    'no route, upgrade',
+    { ...line('GET', '/nowhere'), headers: HANDSHAKE },
+    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
+  ],
+  [
+    'a method without a route',
+    line('TRACE', MODELS),
+    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
+  ],
+  [
+    'absolute form',
+    {
+      line: `GET http://localhost${MODELS}`,
+      odd: `GET http://localhost${ODD}`,
+      denied: `GET http://localhost${DENIED}`,
+    },
+    always('AUTH_PATH_INVALID'),
+  ],
+  [
+    'absolute form, upgrade',
+    {
+      line: `GET http://localhost${RESPONSES}`,
+      odd: `GET http://localhost${ODD}`,
+      denied: `GET http://localhost${DENIED}`,
+      headers: HANDSHAKE,
+    },
+    always('AUTH_PATH_INVALID'),
+  ],
+  [
+    'absolute form of an own endpoint',
+    {
+      line: 'GET http://localhost/livez',
+      odd: 'GET http://localhost/./livez',
+      denied: `GET http://localhost${DENIED}`,
+    },
+    always('AUTH_PATH_INVALID'),
+  ],
+  [
+    'CONNECT',
+    { line: 'CONNECT evil.example:443', odd: `CONNECT ${ODD}`, denied: `CONNECT ${DENIED}` },
+    always('closed'),
+  ],
+  [
+    'a path that the router cannot decode',
+    { line: 'GET /%zz', odd: 'GET /./%zz', denied: `GET ${DENIED}/%zz` },
+    always('AUTH_PATH_INVALID'),
+  ],
+  [
+    'not well-formed',
+    { ...line('GET', MODELS), headers: 'expect: x\r\n' },
+    always('AUTH_REQUEST_INVALID'),
+  ],
+  [
+    'not well-formed, upgrade',
+    { ...line('GET', RESPONSES), headers: `${HANDSHAKE}expect: x\r\n` },
+    always('AUTH_REQUEST_INVALID'),
+  ],
+  [
+    'no HTTP',
+    { line: 'NO HTTP', odd: `NO ${ODD}`, denied: `NO ${DENIED}` },
+    always('AUTH_REQUEST_INVALID'),
+  ],
+];
+
+/** Which checks look at what is known of a caller: what is added to it needs one as well. */
+const CHECKS_OF: Record<keyof Caller, Check[]> = {
+  local: ['no token, from elsewhere'],
+  host: ['another host', 'no host'],
+  localAddress: ['another host'],
+  origin: ['an origin'],
+  secFetchSite: ['a page'],
+  authorization: ['a wrong token', 'no token'],
+  sidecarToken: ['nothing wrong'],
+};
+
+function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): string {
+  const target =
+    { 'a path with two readings': odd, 'a denied path': denied }[check as string] ?? line;
+  const host = { 'no host': '', 'another host': 'host: evil.example\r\n' }[check as string];
+  const token = {
+    'no token': '',
+    'no token, from elsewhere': '',
+    'a wrong token': 'authorization: Bearer wrong\r\n',
+  }[check as string];
+  const more = {
+    'an origin': 'origin: https://evil.example\r\n',
+    'a page': 'sec-fetch-site: cross-site\r\n',
+  }[check as string];
+  return [
+    `${target} HTTP/1.1\r\n`,
+    host ?? 'host: localhost\r\n',
+    token ?? `x-sidecar-token: ${TOKEN}\r\n`,
+    more ?? '',
+    `${headers}\r\n`,
+  ].join('');
+}
+
+async function tryWay(stand: Stand, row: Row, check: Check): Promise<Outcome> {
+  const before = stand.seen.length;
+  const { answers } = await exchangeRaw(stand.dial(), textOf(row, check));
+  const reached = stand.seen.length - before;
+  const [answer] = answers;
+  if (!answer) return reached === 0 ? 'closed' : 'passes';
+  if (answer.code !== null && reached === 0) return answer.code as Outcome;
+  return reached > 0 ? 'passes' : 'own';
+}
+
+async function tryAll(t: Test, stand: Stand, checks: Check[], expected = outcomeOf): Promise<void> {
+  for (const row of TABLE) {
+    for (const check of checks) {
+      t.equal(await tryWay(stand, row, check), expected(row, check), `${row[0]}: ${check}`);
+    }
+  }
+}
+
+const outcomeOf = ([, , outcomes]: Row, check: Check): Outcome => outcomes[check];
+/** A host name means nothing there. */
+const viaSocket = (row: Row, check: Check): Outcome =>
+  outcomeOf(row, check.endsWith('host') ? 'nothing wrong' : check);
+
+const ELSEWHERE: Check = 'no token, from elsewhere';
+const HERE = (Object.keys(proxied) as Check[]).filter(
+  (check) => check !== 'draining' && check !== ELSEWHERE,
+);
+
+t.test('every route has its row, and every check its column', async (t) => {
+  const { sidecar } = await startStand(t);
+  const paths = routesOf(sidecar.app.printRoutes({ commonPrefix: false }));
+  t.ok(paths.length >= 6, paths.join(' '));
+  const ways = TABLE.map(([way]) => way);
+  for (const path of paths) t.ok(ways.includes(path), `${path} has a row`);
+  for (const [what, checks] of Object.entries(CHECKS_OF)) t.ok(checks.length > 0, what);
+});
+
+/** The paths of the tree that Fastify prints: a node holds what its parents do not. */
+function routesOf(tree: string): string[] {
+  const parents: string[] = [];
+  return [...tree.matchAll(/^([│ ]*)[├└]── (\S+) \(/gm)].map(([, indent = '', part = '']) => {
+    parents.length = indent.length / 4;
+    parents.push(part);
+    return parents.join('');
+  });
+}
+
+t.test('over TCP', async (t) => tryAll(t, await startStand(t), HERE));
+
+t.test('through a Unix socket', async (t) => {
+  await tryAll(t, await startStand(t, { viaSocket: true }), HERE, viaSocket);
+});
+
+t.test('from another machine', async (t) => {
+  const stand = await startStand(t);
+  stand.sidecar.app.server.prependListener('connection', (socket) => {
+    Object.defineProperty(socket, 'remoteAddress', { value: '192.0.2.1' });
+  });
+  await tryAll(t, stand, [ELSEWHERE]);
+});
+
+t.test('during a drain', async (t) => {
+  const stand = await startStand(t);
+  await stand.sidecar.drain();
+  await tryAll(t, stand, ['draining']);
+});
