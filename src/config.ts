@@ -159,7 +159,17 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   }
   const { proxy } = config.upstream;
   if (proxy !== null && proxy !== 'env') checkProxy(proxy);
+  trimBaseUrls(config.upstream);
   return deepFreeze(config);
+}
+
+/** So that a path can be put behind each of them. */
+function trimBaseUrls(upstream: { [key: string]: unknown }): void {
+  for (const [key, value] of Object.entries(upstream)) {
+    if (key.endsWith('BaseUrl') && typeof value === 'string') {
+      upstream[key] = value.replace(/\/+$/, '');
+    }
+  }
 }
 
 export function dropUndefined(values: PartialConfig): PartialConfig {
@@ -192,6 +202,12 @@ function checkUrl(key: string, value: string): void {
 function checkProxy(value: string): void {
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
     throw new ConfigError('upstream.proxy must be "env", null, or an http or https URL');
+  }
+  const { username, password } = new URL(value);
+  if (username || password) {
+    throw new ConfigError(
+      'upstream.proxy must not hold a user or a password; leave it at "env" and set HTTPS_PROXY',
+    );
   }
 }
 

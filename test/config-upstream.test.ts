@@ -41,7 +41,7 @@ for (const key of URL_KEYS) {
 }
 
 t.test('the outgoing proxy is "env", nothing, or a web URL that is never shown', async (t) => {
-  for (const proxy of ['env', null, 'http://proxy:3128', 'https://u:p@proxy']) {
+  for (const proxy of ['env', null, 'http://proxy:3128', 'https://proxy']) {
     t.equal(resolveConfig({ upstream: { proxy } }).upstream.proxy, proxy);
   }
   for (const proxy of ['socks5://u:hush@proxy', 'proxy:3128', 'ENV']) {
@@ -49,4 +49,31 @@ t.test('the outgoing proxy is "env", nothing, or a web URL that is never shown',
       message: 'upstream.proxy must be "env", null, or an http or https URL',
     });
   }
+});
+
+t.test('a user or password of the proxy stays out of the configuration', async (t) => {
+  for (const proxy of ['https://u:hush@proxy', 'http://hush@proxy:3128', 'http://:hush@proxy']) {
+    t.throws(() => resolveConfig({ upstream: { proxy } }), {
+      message:
+        'upstream.proxy must not hold a user or a password; leave it at "env" and set HTTPS_PROXY',
+    });
+  }
+});
+
+t.test('slashes at the end of a base URL are cut', async (t) => {
+  const keys = URL_KEYS.filter((key) => key.endsWith('BaseUrl'));
+  for (const [given, kept] of [
+    ['https://a.b/c/', 'https://a.b/c'],
+    ['https://a.b//', 'https://a.b'],
+    ['https://a.b/c', 'https://a.b/c'],
+  ]) {
+    const values = Object.fromEntries(keys.map((key) => [key, given]));
+    t.match(
+      resolveConfig({ upstream: values }).upstream,
+      Object.fromEntries(keys.map((key) => [key, kept])),
+    );
+  }
+  t.equal(keys.length, 4);
+  const oauthTokenUrl = 'https://a.b/token/';
+  t.equal(resolveConfig({ upstream: { oauthTokenUrl } }).upstream.oauthTokenUrl, oauthTokenUrl);
 });

@@ -68,10 +68,9 @@ export function decodeIdentityToken(token: Secret, nowMs: number): IdentityToken
 
 /** JWKS address for a base URL (openai/codex pull request 18904). */
 export function jwksUrl(baseUrl: string): string {
-  const base = baseUrl.replace(/\/+$/, '');
-  return base.includes('/backend-api')
-    ? `${base}/wham/agent-identities/jwks`
-    : `${base}/agent-identities/jwks`;
+  return baseUrl.includes('/backend-api')
+    ? `${baseUrl}/wham/agent-identities/jwks`
+    : `${baseUrl}/agent-identities/jwks`;
 }
 
 /** Reads the answer of the JWKS endpoint; throws a plain error when it is not a key set. */

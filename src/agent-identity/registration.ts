@@ -51,7 +51,7 @@ export async function registerAgent(
   },
 ): Promise<string> {
   const answer = await postWithRetries(api, 'agent registration', () => ({
-    url: `${trimSlash(api.baseUrl)}/v1/agent/register`,
+    url: `${api.baseUrl}/v1/agent/register`,
     timeoutMs: api.agentTimeoutMs ?? 15_000,
     headers: {
       authorization: `Bearer ${agent.accessToken.reveal()}`,
@@ -84,7 +84,7 @@ export async function registerTask(
   const answer = await postWithRetries(api, 'task registration', () => {
     const timestamp = wholeSeconds(api.now());
     return {
-      url: `${trimSlash(api.baseUrl)}/v1/agent/${encodeURIComponent(agentRuntimeId)}/task/register`,
+      url: `${api.baseUrl}/v1/agent/${encodeURIComponent(agentRuntimeId)}/task/register`,
       timeoutMs: api.taskTimeoutMs ?? 30_000,
       headers: {},
       body: { timestamp, signature: signMessage(key, `${agentRuntimeId}:${timestamp}`) },
@@ -195,8 +195,4 @@ function fail(answer: Answer, problem: string, cause?: unknown): never {
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || (error as NodeJS.ErrnoException).code || error.name;
-}
-
-function trimSlash(url: string): string {
-  return url.replace(/\/+$/, '');
 }

@@ -9,7 +9,7 @@ import {
   unknownVariables,
 } from '../config-environment.ts';
 import type { EnvironmentCredentials } from '../credentials/select.ts';
-import type { ProxyEnvironment } from '../proxy/dispatcher.ts';
+import type { ProxyEnvironment } from '../proxy/outgoing-proxy.ts';
 import { Secret } from '../secret.ts';
 
 export type Environment = Record<string, string | undefined>;

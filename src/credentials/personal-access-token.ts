@@ -94,7 +94,7 @@ export class PersonalAccessToken implements BearerProvider {
   async #whoami(): Promise<ReturnType<typeof parseWhoami>> {
     const response = await this.#deps.http({
       method: 'GET',
-      url: `${this.#deps.authApiBaseUrl.replace(/\/+$/, '')}/v1/user-auth-credential/whoami`,
+      url: `${this.#deps.authApiBaseUrl}/v1/user-auth-credential/whoami`,
       headers: { authorization: `Bearer ${this.#token.reveal()}` },
       timeoutMs: TIMEOUT_MS,
       maxBytes: MAX_BYTES,

@@ -1,13 +1,8 @@
+import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { SidecarError } from '../errors.ts';
-
-/** Proxy settings as the environment names them. */
-export interface ProxyEnvironment {
-  httpProxy: string | null;
-  httpsProxy: string | null;
-  noProxy: string | null;
-}
+import { type ProxyEnvironment, throughEnvironment, throughProxy } from './outgoing-proxy.ts';
 
 export interface DispatcherOptions {
   /** PEM text of further certificate authorities, beside the built-in ones. */
@@ -17,61 +12,55 @@ export interface DispatcherOptions {
   proxyEnvironment: ProxyEnvironment;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
+export interface Patience {
+  /** For a connection, its TLS and a tunnel through a proxy each; milliseconds. */
+  connectMs: number;
+  /** Silence before the headers, and within the body; milliseconds, 0 is without end. */
+  silenceMs: number;
+}
+
+/** A model may think for many minutes; whether anyone waits for it is seen by the connections. */
+export const PATIENCE: Patience = { connectMs: 10_000, silenceMs: 0 };
+
 const MAX_HEADER_BYTES = 64 * 1024;
+/**
+ * How long one address is tried before the next. Node gives the earlier one up then, unlike RFC 8305,
+ * so its 250 ms would shut out whoever is further away than that.
+ */
+const ADDRESS_MS = 1_000;
 
 /**
  * The one way out, for HTTP and upgrades, with every default that a proxy needs set differently:
  * certificates are verified; no limit of connections per origin, so that nothing queues unseen; no
- * time limit on headers or body, because a model may think for many minutes; no pipelining; HTTP/1
- * only. It neither retries nor follows a redirect.
+ * time limit on headers or body; no pipelining; HTTP/1 only. It neither retries nor follows a
+ * redirect.
+ * @param patience other than {@link PATIENCE} in tests alone, as is `lookup`
+ * @throws ConfigError when a proxy's address cannot be used
  */
-export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const tls = {
-    rejectUnauthorized: true,
-    ...(options.ca === null ? {} : { ca: [...rootCertificates, options.ca] }),
-  };
+export function createDispatcher(
+  options: DispatcherOptions,
+  patience = PATIENCE,
+  lookup?: LookupFunction,
+): Dispatcher {
+  const { ca, proxy, proxyEnvironment } = options;
   const settings = {
     connections: null,
     pipelining: 1,
     allowH2: false,
-    headersTimeout: 0,
-    bodyTimeout: 0,
+    headersTimeout: patience.silenceMs,
+    bodyTimeout: patience.silenceMs,
     maxHeaderSize: MAX_HEADER_BYTES,
-    connect: { ...tls, timeout: CONNECT_TIMEOUT_MS },
+    connect: {
+      rejectUnauthorized: true,
+      ...(ca === null ? {} : { ca: [...rootCertificates, ca] }),
+      timeout: patience.connectMs,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: ADDRESS_MS,
+      ...(lookup ? { lookup } : {}),
+    },
   } satisfies Agent.Options;
-  if (options.proxy === null) return new Agent(settings);
-  if (options.proxy !== 'env') {
-    return keepHeaderLists(
-      new ProxyAgent({ ...settings, uri: options.proxy, requestTls: settings.connect }),
-    );
-  }
-  const { httpProxy, httpsProxy, noProxy } = options.proxyEnvironment;
-  if (httpProxy === null && httpsProxy === null) return new Agent(settings);
-  return keepHeaderLists(
-    new EnvHttpProxyAgent({
-      ...settings,
-      requestTls: settings.connect,
-      // Empty: undici would read the environment itself.
-      httpProxy: httpProxy ?? '',
-      httpsProxy: httpsProxy ?? '',
-      noProxy: noProxy ?? '',
-    }),
-  );
-}
-
-// Undici's proxy agents fold a flat list of headers into an object, which loses repeated ones, but
-// hand any other iterable on as it is.
-function keepHeaderLists(dispatcher: Dispatcher): Dispatcher {
-  return dispatcher.compose((dispatch) => (options, handler) => {
-    const { headers } = options;
-    if (!Array.isArray(headers)) return dispatch(options, handler);
-    return dispatch({ ...options, headers: { [Symbol.iterator]: () => pairs(headers) } }, handler);
-  });
-}
-
-function* pairs(flat: readonly string[]): Generator<[string, string]> {
-  for (let i = 0; i + 1 < flat.length; i += 2) yield [flat[i] as string, flat[i + 1] as string];
+  if (proxy === 'env') return throughEnvironment(settings, proxyEnvironment);
+  return proxy === null ? new Agent(settings) : throughProxy(settings, proxy);
 }
 
 const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);

@@ -38,7 +38,7 @@ export interface ForwardOptions {
 
 export function parseUpstream(baseUrl: string): UpstreamBase {
   const { origin, pathname } = new URL(baseUrl);
-  return { origin, basePath: pathname.replace(/\/+$/, '') };
+  return { origin, basePath: pathname === '/' ? '' : pathname };
 }
 
 /** One proxied request on its way. */

@@ -67,12 +67,6 @@ t.test('the FedRAMP header is sent for a FedRAMP account', async (t) => {
   t.equal(server.requests[0]?.headers['x-openai-fedramp'], 'true');
 });
 
-t.test('a slash at the end of the base URL is not doubled', async (t) => {
-  const { api, server } = await start(t, registered);
-  await register({ ...api, baseUrl: `${api.baseUrl}/` });
-  t.equal(server.requests[0]?.path, '/api/accounts/v1/agent/register');
-});
-
 t.test('a retry sends the same request again', async (t) => {
   const { api, server } = await start(t, { status: 503 }, registered);
   t.equal(await register(api), 'agent-123');

@@ -67,10 +67,8 @@ t.test('a token is good until the millisecond of its expiry', async (t) => {
 
 const addresses: [base: string, url: string][] = [
   ['https://chatgpt.com/backend-api', '/backend-api/wham/agent-identities/jwks'],
-  ['https://chatgpt.com/backend-api/', '/backend-api/wham/agent-identities/jwks'],
   ['https://chatgpt.com/backend-api/codex', '/backend-api/codex/wham/agent-identities/jwks'],
   ['https://chatgpt.com', '/agent-identities/jwks'],
-  ['https://chatgpt.com//', '/agent-identities/jwks'],
   ['https://chatgpt.com/api/codex', '/api/codex/agent-identities/jwks'],
 ];
 

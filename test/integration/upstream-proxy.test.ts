@@ -99,16 +99,74 @@ t.test('headers through a proxy keep order, spelling and repetition', async (t) 
   t.equal(request.headers.host, `127.0.0.1:${upstream.port}`);
 });
 
-t.test('user and password of the proxy go to the proxy, and nowhere else', async (t) => {
+for (const [userinfo, credential] of [
+  ['user:proxy-password@', 'user:proxy-password'],
+  ['a-proxy-token@', 'a-proxy-token:'],
+  [':proxy-password@', ':proxy-password'],
+  ['us%40er:pass%3Aword%C3%A9@', 'us@er:pass:wordé'],
+] as const) {
+  t.test(`${userinfo} goes to the proxy, and nowhere else`, async (t) => {
+    const proxy = await startConnectProxy(t);
+    const upstream = await answering(t);
+    const env = { HTTP_PROXY: proxy.url.replace('http://', `http://${userinfo}`) };
+    const config = { upstream: { proxy: 'env' } };
+    const { url, log } = await startInFrontOf(t, upstream.origin, { config, env });
+    t.equal((await send(url + MODELS)).text, 'ok');
+    const basic = Buffer.from(credential).toString('base64');
+    t.strictSame(proxy.credentials, [`Basic ${basic}`]);
+    t.equal(upstream.requests[0]?.headers['proxy-authorization'], undefined);
+    for (const secret of [basic, 'proxy-']) t.notMatch(log.join(''), secret);
+  });
+}
+
+t.test('each variable is for upstreams of its own scheme alone', async (t) => {
+  const tls = await makeCertificate(t);
+  for (const [name, secure] of [
+    ['HTTP_PROXY', true],
+    ['HTTPS_PROXY', false],
+  ] as const) {
+    const proxy = await startConnectProxy(t);
+    const upstream = await answering(t, secure ? tls : null);
+    const config = { upstream: { proxy: 'env', caFile: tls.path } };
+    await bothWays(t, upstream, { env: { [name]: proxy.url }, config });
+    t.strictSame([proxy.tunnels, proxy.requests], [[], []], name);
+  }
+});
+
+t.test('both variables, each with its own proxy', async (t) => {
+  const tls = await makeCertificate(t);
+  const [plain, secure] = [await startConnectProxy(t), await startConnectProxy(t)];
+  const env = { HTTP_PROXY: plain.url, HTTPS_PROXY: secure.url };
+  const config = { upstream: { proxy: 'env', caFile: tls.path } };
+  await bothWays(t, await answering(t), { env, config });
+  t.strictSame([plain.tunnels.length > 0, secure.tunnels.length], [true, 0]);
+  const before = plain.tunnels.length;
+  await bothWays(t, await answering(t, tls), { env, config });
+  t.strictSame([plain.tunnels.length - before, secure.tunnels.length > 0], [0, true]);
+});
+
+t.test('a proxy without a scheme is one over http', async (t) => {
   const proxy = await startConnectProxy(t);
   const upstream = await answering(t);
-  const address = proxy.url.replace('http://', 'http://user:proxy-password@');
-  const config = { upstream: { proxy: address } };
-  const { url, log } = await startInFrontOf(t, upstream.origin, { config });
-  t.equal((await send(url + MODELS)).text, 'ok');
-  t.strictSame(proxy.credentials, ['Basic dXNlcjpwcm94eS1wYXNzd29yZA==']);
-  t.equal(upstream.requests[0]?.headers['proxy-authorization'], undefined);
-  t.notMatch(log.join(''), 'proxy-password');
+  const env = { HTTP_PROXY: proxy.url.replace('http://', '') };
+  await bothWays(t, upstream, { env, config: { upstream: { proxy: 'env' } } });
+  t.ok(proxy.tunnels.length > 0);
+});
+
+t.test('an address that is no proxy ends the start, with the name of the variable', async (t) => {
+  for (const [name, value, problem] of [
+    ['HTTP_PROXY', 'socks5://u:hush@proxy', 'HTTP_PROXY must be an http or https URL'],
+    ['https_proxy', 'http://[', 'HTTPS_PROXY must be an http or https URL'],
+    [
+      'HTTPS_PROXY',
+      'http://u:%zzhush@proxy',
+      'HTTPS_PROXY: user and password must be percent-encoded UTF-8',
+    ],
+  ] as const) {
+    const config = { upstream: { proxy: 'env' } };
+    const start = startInFrontOf(t, 'http://127.0.0.1:1', { env: { [name]: value }, config });
+    await t.rejects(start, { name: 'ConfigError', message: problem });
+  }
 });
 
 t.test('a proxy that refuses, or is not there, is a 502', async (t) => {
