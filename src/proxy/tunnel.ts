@@ -85,7 +85,7 @@ export class Tunnel {
    * half sent.
    */
   leave(): void {
-    if (this.#leaving === 'yes' || this.#down.closed || this.#up.closed) return;
+    if (this.#leaving === 'yes' || this.#up.closed) return;
     if (this.#halfClosed) {
       // Whoever has ended answers no more.
       this.#cut();

@@ -40,6 +40,10 @@ t.test('idle: every message answered, nothing half sent, and silence for a while
   await down(text(9).subarray(4));
   time.now += quietMs;
   t.ok(tunnel.idle);
+  await up(masked(9).subarray(0, 4));
+  await down(text(9));
+  time.now += quietMs;
+  t.notOk(tunnel.idle, 'half a frame of the client');
 });
 
 t.test('leaving says 1001 to both sides, and ends when they have answered', async (t) => {
@@ -62,11 +66,13 @@ t.test('what either side still sends goes nowhere', async (t) => {
   tunnel.leave();
   tunnel.leave();
   await Promise.all([once(client, 'data'), once(upstream, 'data')]);
+  const [ended, closed] = [once(upstream, 'end'), [closeOf(client), closeOf(upstream)]];
   client.write(masked(100));
   upstream.write(text(100));
-  client.write(masked(2, 0x88));
   upstream.write(GOING_AWAY);
-  await Promise.all([closeOf(client), closeOf(upstream), tunnel.ended]);
+  await ended;
+  client.write(masked(2, 0x88));
+  await Promise.all([...closed, tunnel.ended]);
   t.same(atClient(), GOING_AWAY);
   t.equal(codeOf(atUpstream()), 1001);
 });
@@ -103,12 +109,18 @@ t.test('sides that do not answer are closed after a while', async (t) => {
 });
 
 t.test('a tunnel that is closing already is left to itself', async (t) => {
-  const { tunnel, up, down, atClient } = await openTunnel(t);
-  await down(GOING_AWAY);
-  tunnel.leave();
-  await up(masked(2, 0x88));
-  await down(text(1));
-  t.same(atClient(), Buffer.concat([GOING_AWAY, text(1)]), 'the second frame went through');
+  const close = masked(2, 0x88);
+  const normal = Buffer.from([0x88, 2, 0x03, 0xe8]);
+  for (const first of ['up', 'down'] as const) {
+    const { tunnel, up, down, atClient, atUpstream } = await openTunnel(t);
+    if (first === 'up') await up(close);
+    else await down(normal);
+    tunnel.leave();
+    if (first === 'up') await down(normal);
+    else await up(close);
+    t.same(atClient(), normal);
+    t.same(atUpstream(), close);
+  }
 });
 
 t.test('half closed and silent, a tunnel ends; while something flows it does not', async (t) => {
@@ -130,12 +142,13 @@ t.test('half closed and silent, a tunnel ends; while something flows it does not
 });
 
 t.test('leaving cuts one that is half closed', async (t) => {
-  const { tunnel, client, upstream } = await openTunnel(t);
+  const { tunnel, client, upstream, atClient } = await openTunnel(t);
   upstream.allowHalfOpen = true;
   const ended = once(upstream, 'end');
   client.end();
   await ended;
   tunnel.leave();
   await Promise.all([closeOf(client), tunnel.ended]);
+  t.equal(atClient().length, 0);
   t.notOk(upstream.destroyed, 'it did not have to answer');
 });
