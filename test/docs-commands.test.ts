@@ -95,6 +95,7 @@ t.test('whatever is treated apart stands in a document', async (t) => {
 function checkSecrets(t: Test, deploy: string): void {
   const token = readFileSync(join(deploy, 'secrets/client-token'), 'utf8');
   const tokens = parseClientTokens(readFileSync(join(deploy, 'secrets/client-tokens'), 'utf8'));
+  t.match(token, /^[!-~]+$/, 'it can stand in a header');
   t.ok(tokens.find(token), 'the sidecar knows the token of the agent');
   const compose = readFileSync(join(deploy, 'compose.yaml'), 'utf8');
   const { secrets } = parse(compose) as { secrets: Record<string, { file: string }> };
