@@ -1,4 +1,4 @@
-import { type Environment, readSettings } from './commands/environment.ts';
+import { readSettings } from './commands/environment.ts';
 import { startSidecar as start } from './commands/sidecar.ts';
 import type { Config, PartialConfig } from './config.ts';
 import { createLogger } from './logger.ts';
@@ -53,7 +53,7 @@ export interface Sidecar {
  * @throws Error when the address cannot be had
  */
 export async function startSidecar(options: SidecarOptions = {}): Promise<Sidecar> {
-  const env: Environment = { ...options.env };
+  const env = { ...options.env };
   const layer = (options.config ?? {}) as PartialConfig;
   const read = () => readSettings(env, null, layer);
   const settings = await read();

@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { parse as parseToml } from '@decimalturn/toml-patch';
 import type { Test } from 'tap';
-import { type Caller, checkAccess } from '../../src/access/caller.ts';
-import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { readSettings } from '../../src/commands/environment.ts';
-import { type Config, type PartialConfig, resolveConfig } from '../../src/config.ts';
-import { environmentLayer } from '../../src/config-environment.ts';
-import { LiveConfig } from '../../src/live-config.ts';
-import { matchRoute } from '../../src/proxy/routes.ts';
-import { run } from './program.ts';
+import type { Config, PartialConfig } from '../../src/config.ts';
+import { send } from './exchange.ts';
+import { makeFile, run } from './program.ts';
+import { chatGptLogin, type Stack, startStack } from './stack.ts';
 
 /** A sidecar as a manifest describes it, and the agent beside it. */
 export interface Deployed {
@@ -32,7 +30,6 @@ export interface DeployedAgent {
 }
 
 const TOKEN = 'token-of-the-agent';
-const LISTENING_ADDRESS = '10.1.2.3';
 
 export const read = (path: string) => readFileSync(path, 'utf8');
 
@@ -55,8 +52,11 @@ export async function flagsOf(t: Test, command: string): Promise<string[]> {
   return stdout.match(/--[a-z-]+/g) ?? [];
 }
 
-export function configOf({ config, env }: Deployed): Config {
-  return resolveConfig(config, environmentLayer(env));
+/** The configuration that it runs with. */
+export async function configOf(t: Test, { config, env }: Deployed): Promise<Config> {
+  const { SIDECAR_CONFIG: _, ...variables } = env;
+  const settings = await readSettings(variables, await makeFile(t, 'config.json', config), {});
+  return settings.config;
 }
 
 /** What holds for a sidecar wherever it is deployed. */
@@ -64,8 +64,9 @@ export function checkDeployed(t: Test, sidecar: Deployed): void {
   t.test('the command and its flags exist', async (t) => {
     const [command = '', ...rest] = sidecar.args;
     const flags = await flagsOf(t, command);
-    for (const flag of rest.filter((word) => word.startsWith('-')))
+    for (const flag of rest.filter((word) => word.startsWith('-'))) {
       t.ok(flags.includes(flag), flag);
+    }
   });
 
   t.test('every variable is one that the program reads', async (t) => {
@@ -74,7 +75,7 @@ export function checkDeployed(t: Test, sidecar: Deployed): void {
   });
 
   t.test('every file that it names is mounted', async (t) => {
-    const { clients, upstream } = configOf(sidecar);
+    const { clients, upstream } = await configOf(t, sidecar);
     const named = Object.entries(sidecar.env).filter(([name]) => /(_FILE|_CONFIG)$/.test(name));
     const paths = [clients.tokensFile, upstream.caFile, ...named.map(([, path]) => path)];
     for (const path of paths.filter((path) => path !== null)) {
@@ -84,13 +85,14 @@ export function checkDeployed(t: Test, sidecar: Deployed): void {
   });
 
   t.test('it listens beyond loopback, and asks for client tokens', async (t) => {
-    const { listen, clients } = configOf(sidecar);
+    const { listen, clients } = await configOf(t, sidecar);
     t.equal(listen.host, '0.0.0.0');
     t.ok(clients.tokensFile);
   });
 
   t.test('there is time for the drain', async (t) => {
-    t.ok(sidecar.graceSeconds > configOf(sidecar).limits.drainSeconds + 5);
+    const { limits } = await configOf(t, sidecar);
+    t.ok(sidecar.graceSeconds > limits.drainSeconds + 5);
   });
 }
 
@@ -110,37 +112,35 @@ export function checkAgent(t: Test, agent: DeployedAgent, sidecar: Deployed): vo
     });
     t.ok(agent.env.includes(String(variable)), `${variable} is set`);
     const { host, port, pathname } = new URL(String(baseUrl));
-    t.equal(Number(port), configOf(sidecar).listen.port);
-    t.match(matchRoute(rulesOf(sidecar).routes, 'POST', `${pathname}/responses`, false), {
-      auth: 'assertion',
-    });
-    t.doesNotThrow(() => call(sidecar, { host, sidecarToken: TOKEN }, 'client'));
-    t.throws(() => call(sidecar, { host }, 'client'), { code: 'AUTH_CLIENT_TOKEN' });
+    t.equal(Number(port), (await configOf(t, sidecar)).listen.port);
+
+    const { url, emulator } = await startDeployed(t, sidecar);
+    const turn = (headers: Record<string, string>) =>
+      send(`${url}${pathname}/responses`, { method: 'POST', headers: { host, ...headers } });
+    t.equal((await turn({})).status, 401);
+    t.equal((await turn({ authorization: `Bearer ${TOKEN}` })).status, 200);
+    t.match(emulator.records.at(-1)?.auth, { kind: 'bearer', verified: true });
   });
 }
 
-/** A request from elsewhere to the address of the container. */
-export function call(sidecar: Deployed, from: Partial<Caller>, level: 'client' | 'open'): void {
-  const caller: Caller = {
-    local: false,
-    host: undefined,
-    localAddress: LISTENING_ADDRESS,
-    origin: undefined,
-    authorization: undefined,
-    secFetchSite: undefined,
-    sidecarToken: undefined,
-    ...from,
-  };
-  checkAccess(caller, { level, fromOwnPage: false }, rulesOf(sidecar).rules);
-}
-
-/** As the kubelet sends it: from the node, by the address of the pod, without a token. */
-export function probe(sidecar: Deployed): void {
-  const { port } = configOf(sidecar).listen;
-  call(sidecar, { host: `${LISTENING_ADDRESS}:${port}` }, 'open');
-}
-
-function rulesOf(sidecar: Deployed): LiveConfig {
+/**
+ * It with its own settings, in front of the emulated backend. Only the port is free, and the files
+ * are elsewhere.
+ */
+export async function startDeployed(
+  t: Test,
+  sidecar: Deployed,
+  credential = chatGptLogin,
+): Promise<Stack> {
+  const { listen, clients } = await configOf(t, sidecar);
   const digest = createHash('sha256').update(TOKEN).digest('hex');
-  return new LiveConfig(configOf(sidecar), parseClientTokens(`agent:${digest}`));
+  const tokensFile = await makeFile(t, 'client-tokens', `agent:${digest}\n`);
+  const stack = await startStack(t, {
+    credential,
+    config: { listen: { ...listen, port: 0 }, clients: { ...clients, tokensFile } },
+  });
+  // The address of the container, as others reach it, where this machine has such a one.
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const outer = own.find(({ family, internal }) => family === 'IPv4' && !internal);
+  return { ...stack, url: `http://${outer?.address ?? '127.0.0.1'}:${stack.port}` };
 }

@@ -6,7 +6,17 @@ import type { Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 
 /** Programs that would change the machine or ask another one, where a machine has them. */
-const ELSEWHERE = ['codex', 'docker', 'kubectl', 'npm', 'npx', 'podman', 'systemctl'];
+const ELSEWHERE = ['codex', 'docker', 'kubectl', 'npx', 'podman', 'systemctl', 'useradd'];
+
+/** What is installed and built already is not done again. */
+const NPM = `case "$1 \${2-}" in
+  "ci " | "run build") exit 0 ;;
+  "run demo") exec codex-auth-sidecar demo ;;
+esac`;
+
+/** Nobody else is there to be, and no folder of the machine is touched; see rewrite(). */
+const SUDO = `if [ "$1" = -u ]; then shift 2; fi
+case "$1" in env | install) exec "$@" ;; esac`;
 
 /** What is done with a line instead of running it as it stands. */
 export interface Treatment {
@@ -21,19 +31,37 @@ export interface Treatment {
 export const LISTENING = 'curl -sf http://127.0.0.1:8787/livez';
 const READY = 'curl -sf http://127.0.0.1:8787/readyz';
 
-/** The commands in the shell blocks of a document; a line that ends in a backslash goes on. */
+/** The commands in the shell blocks of a document, each with all its lines. */
 export function commandsIn(path: string): string[] {
   const blocks = readFileSync(path, 'utf8').matchAll(
     /^ *```(sh|bash|shell|console)\n([\s\S]*?)^ *```/gm,
   );
-  return [...blocks].flatMap(([, language, text = '']) =>
-    text
-      .replaceAll(/\\\n\s*/g, '')
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => (language === 'console' ? line.startsWith('$ ') : !/^(#|$)/.test(line)))
-      .map((line) => line.replace(/^\$ /, '')),
-  );
+  return [...blocks].flatMap(([, language, text = '']) => {
+    const lines = text.split('\n').map((line) => line.trim());
+    const typed = language === 'console' ? lines.filter((line) => line.startsWith('$ ')) : lines;
+    return joinLines(typed.map((line) => line.replace(/^\$ /, '')));
+  });
+}
+
+/** A line that ends in a backslash, or within quotes, goes on in the next. */
+function joinLines(lines: readonly string[]): string[] {
+  const commands: string[] = [];
+  let begun = '';
+  for (const line of lines) {
+    if (begun === '' && /^(#|$)/.test(line)) continue;
+    begun += line;
+    if (begun.endsWith('\\')) begun = begun.slice(0, -1);
+    else if (isQuoteOpen(begun)) begun += '\n';
+    else {
+      commands.push(begun);
+      begun = '';
+    }
+  }
+  return commands;
+}
+
+function isQuoteOpen(text: string): boolean {
+  return /^['"]/.test(text.replaceAll(/\\.|'[^']*'|"(\\.|[^"\\])*"|[^'"]/gs, ''));
 }
 
 /** A copy of what the documents speak of, an emulated backend, and a home with a login for it. */
@@ -69,10 +97,11 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   writeFileSync(join(project, 'emulated.json'), emulated);
   writeFileSync(join(root, 'home/.codex/auth.json'), JSON.stringify(backend.issueLogin().authJson));
   const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
-  writeFileSync(join(root, 'bin/codex-auth-sidecar'), `#!/bin/sh\n${program}\n`, { mode: 0o755 });
-  for (const name of ELSEWHERE) {
-    const refusal = `#!/bin/sh\necho "${name} is not run here; list the command" >&2\nexit 1\n`;
-    writeFileSync(join(root, 'bin', name), refusal, { mode: 0o755 });
+  const programs = Object.fromEntries(ELSEWHERE.map((name) => [name, '']));
+  Object.assign(programs, { npm: NPM, sudo: SUDO, 'codex-auth-sidecar': program });
+  for (const [name, text] of Object.entries(programs)) {
+    const refusal = `echo "$0 $* is not run here; list the command" >&2\nexit 1`;
+    writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${text}\n${refusal}\n`, { mode: 0o755 });
   }
   const env = {
     PATH: `${join(root, 'bin')}:${process.env.PATH}`,
@@ -112,11 +141,10 @@ function scriptOf(commands: readonly string[], treatments: ReadonlyMap<string, T
 function rewrite(script: string, root: string): string {
   return script
     .replaceAll(/^(docker compose exec( -T)? sidecar|kubectl exec( -i)? \S+ --) /gm, '')
-    .replaceAll(/^sudo (-u \S+ )?/gm, '')
-    .replaceAll(/ -[og] codex-auth-sidecar\b/g, '')
+    .replaceAll(/ -[og] [a-z-]+(?= )/g, '')
     .replaceAll('node dist/cli.js', 'codex-auth-sidecar')
     .replaceAll('/opt/codex-auth-sidecar/bin/', '')
-    .replaceAll(/(?<=[ =])\/(var\/lib|etc|tmp)\//g, `${root}/$1/`)
+    .replaceAll(/(?<=[ =])\/(etc|home|opt|run|srv|tmp|usr|var)\//g, `${root}/$1/`)
     .replaceAll(/^(?=codex-auth-sidecar status)/gm, `until ${READY}; do :; done; `);
 }
 
