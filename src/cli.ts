@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
 import { painter, wantsColour } from './commands/colour.ts';
+import { completionScript, SHELLS, type Shell } from './commands/completion.ts';
 import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
 import type { LoginInput } from './commands/login.ts';
 import { ChildStartError } from './commands/run-process.ts';
@@ -62,7 +63,8 @@ const program = new Command('codex-auth-sidecar')
 withAddress(program.command('serve', { isDefault: true }).description('run the proxy'))
   .option('--server-info <file>', 'write {"port","socket","pid","url"} there once listening')
   .option('--log-level <level>', 'least severe level that is logged')
-  .option('--pretty', 'log for people instead of JSON')
+  .option('--pretty', 'log for people, as on a terminal, instead of JSON')
+  .option('--no-pretty', 'log JSON, also on a terminal')
   .option('--allow-unauthenticated', 'listen beyond loopback without client tokens')
   // The default command also gets what is no command at all.
   .allowExcessArguments()
@@ -74,7 +76,7 @@ withAddress(program.command('serve', { isDefault: true }).description('run the p
       configFile: flags.config ?? null,
       flags: configLayer(flags),
       serverInfo: flags.serverInfo ?? null,
-      pretty: flags.pretty ?? false,
+      pretty: flags.pretty ?? process.stdout.isTTY ?? false,
       allowUnauthenticated: flags.allowUnauthenticated ?? false,
     });
   });
@@ -246,6 +248,12 @@ program
     const { demo } = await import('./commands/demo.ts');
     await demo(print);
   });
+
+program
+  .command('completion')
+  .description('print a script that completes commands and options in a shell')
+  .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+  .action((shell: Shell) => void process.stdout.write(completionScript(program, shell)));
 
 try {
   await program.parseAsync();

@@ -156,7 +156,10 @@ export function parseJsonObject(text: string): JsonObject {
     raw = JSON.parse(text);
   } catch {
     // The parser's message quotes the text, so it is dropped.
-    throw invalidCredential('auth.json', 'is not valid JSON; sign in again or repair the file');
+    throw invalidCredential(
+      'auth.json',
+      'is not valid JSON; repair it, or move it away and sign in',
+    );
   }
   if (!isObject(raw)) throw invalidCredential('auth.json', 'is not a JSON object');
   return raw;

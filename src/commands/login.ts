@@ -10,7 +10,7 @@ import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../config.ts';
 import { selectCredential } from '../credentials/select.ts';
-import { invalidCredential } from '../errors.ts';
+import { invalidCredential, SidecarError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
 /** What `login` stores: one token of a kind, or a whole Codex auth.json. */
@@ -24,10 +24,23 @@ export type LoginInput =
  */
 export async function login(codexHome: string, input: LoginInput): Promise<string> {
   const store = new FileAuthStore(codexHome);
-  const change = await changeFor(input);
-  await checkUsable(parseAuthDocument(JSON.stringify(change)));
+  const change = await checkedChange(input).catch((error: unknown) => {
+    throw input.kind === 'import' ? naming(input.path, error) : error;
+  });
   await store.mend(change);
   return `stored in ${store.location}`;
+}
+
+async function checkedChange(input: LoginInput): Promise<Record<string, unknown>> {
+  const change = await changeFor(input);
+  await checkUsable(parseAuthDocument(JSON.stringify(change)));
+  return change;
+}
+
+/** What is wrong with an imported file is said of that file, not of the one that it would become. */
+function naming(path: string, error: unknown): unknown {
+  if (!(error instanceof SidecarError)) return error;
+  return new SidecarError(error.code, error.message.replace(/^auth\.json/, path));
 }
 
 /** Whether a sidecar that reads nothing else could start from it. */

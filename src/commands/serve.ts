@@ -34,10 +34,14 @@ export async function serve(options: ServeOptions): Promise<void> {
     await sidecar.stop();
     throw error;
   }
+  await sidecar.manager.load();
+  const { mode, from } = sidecar.manager.snapshot();
   log.info(
     {
       ...address,
       version: VERSION,
+      credential: mode,
+      credentialSource: from,
       policy: config.agentIdentity.policy,
       codexHome: settings.codexHome,
       clientTokens: config.clients.tokensFile !== null,

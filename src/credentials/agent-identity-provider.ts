@@ -118,7 +118,20 @@ export class AgentIdentityProvider implements AssertionProvider {
   #establish(): Promise<RunIdentity> {
     const paused = this.#pausedError();
     if (paused) return Promise.reject(paused);
-    return this.#singleFlight(() => this.#origin.establish());
+    return this.#singleFlight(() => this.#establishLogged());
+  }
+
+  async #establishLogged(): Promise<RunIdentity> {
+    const { log } = this.#deps;
+    const { source } = this.#origin;
+    try {
+      const identity = await this.#origin.establish();
+      log.info({ source, agentRuntimeId: identity.agentRuntimeId }, 'the identity is ready');
+      return identity;
+    } catch (error) {
+      log.warn({ err: error, source }, 'no identity could be had');
+      throw error;
+    }
   }
 
   /** While a task is being replaced, nobody sends the old one; if that fails, it is all there is. */

@@ -51,9 +51,14 @@ export class CredentialManager {
    * health probe, so that a failed start mends itself without traffic. Never rejects.
    */
   async prepare(): Promise<void> {
-    if (!this.#credential) await this.#load();
+    await this.load();
     await this.#credential?.bearer?.prepare();
     await this.#credential?.assertion?.prepare();
+  }
+
+  /** Loads the credential if there is none; without its identity. Never rejects. */
+  async load(): Promise<void> {
+    if (!this.#credential) await this.#load();
   }
 
   /**

@@ -29,6 +29,6 @@ t.test('a file that cannot be read says why, not what', async (t) => {
 
 t.test('a file that does not parse is an error', async (t) => {
   const home = makeAuthHome(t, '{"OPENAI_API_KEY":"hush"');
-  const message = 'auth.json: is not valid JSON; sign in again or repair the file';
+  const message = 'auth.json: is not valid JSON; repair it, or move it away and sign in';
   await refuses(t, () => home.store.load(), message, ['hush']);
 });

@@ -48,7 +48,7 @@ t.test('a file that does not parse is never overwritten', async (t) => {
       worked = true;
       await write({ OPENAI_API_KEY: 'one' });
     });
-  const message = 'auth.json: is not valid JSON; sign in again or repair the file';
+  const message = 'auth.json: is not valid JSON; repair it, or move it away and sign in';
   await refuses(t, act, message, ['hush']);
   t.notOk(worked);
   t.equal(home.text(), broken);

@@ -84,7 +84,7 @@ t.test('a login mends a file that cannot be used, but never one that is not JSON
   writeFileSync(home.path, '{"auth_mode');
   const { code, stderr } = await login(['--with-api-key'], 'sk-1');
   t.equal(code, 1);
-  t.match(stderr, 'not valid JSON');
+  t.match(stderr, 'auth.json: is not valid JSON; repair it, or move it away');
   t.equal(home.text(), '{"auth_mode');
 });
 
@@ -106,6 +106,7 @@ t.test('--import takes a Codex auth.json over', async (t) => {
   ] as const) {
     writeFileSync(path, content);
     const { code, stderr } = await login(['--import', path]);
+    t.match(stderr, `codex-auth-sidecar: ${path}`, 'the file that is meant');
     t.equal(code, 1);
     t.match(stderr, problem);
     t.match(home.read(), authJson);

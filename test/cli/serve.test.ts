@@ -84,8 +84,33 @@ t.test('a login that others can read is a warning', async (t) => {
   t.equal(line.level, 40);
 });
 
-t.test('--pretty logs for people', async (t) => {
-  const program = start(t, ['serve', '--port=0', '--pretty']);
-  const line = await program.line((text) => text.includes('listening'));
-  t.throws(() => JSON.parse(line));
+t.test('the start line names address, credential and policy', async (t) => {
+  const { program, url } = await serve(t, [], {
+    CODEX_API_KEY: 'sk-test',
+    SIDECAR_AGENT_IDENTITY_POLICY: 'chatgptAuth',
+  });
+  t.match(await program.logged('listening'), {
+    url,
+    credential: 'apikey',
+    credentialSource: 'CODEX_API_KEY',
+    policy: 'chatgptAuth',
+  });
+  const none = await serve(t);
+  t.match(await none.program.logged('listening'), { credential: null, credentialSource: null });
 });
+
+const isJson = (line: string) => line.startsWith('{');
+const FORMS: [args: string[], terminal: boolean, json: boolean][] = [
+  [[], false, true],
+  [['--pretty'], false, false],
+  [[], true, false],
+  [['--no-pretty'], true, true],
+];
+
+for (const [args, terminal, json] of FORMS) {
+  const where = `${terminal ? 'a terminal' : 'a pipe'} ${args.join()}`;
+  t.test(`${where}: ${json ? 'JSON' : 'text for people'}`, async (t) => {
+    const program = start(t, ['serve', '--port=0', ...args], {}, { terminal });
+    t.equal(isJson(await program.line((text) => text.includes('listening'))), json);
+  });
+}

@@ -6,7 +6,10 @@ t.jobs = 4;
 
 const ADDRESS = ['--config', '--host', '--port', '--socket'];
 const COMMANDS: Record<string, string[]> = {
-  serve: [...ADDRESS, '--server-info', '--log-level', '--pretty', '--allow-unauthenticated'],
+  serve: [
+    ...ADDRESS,
+    ...['--server-info', '--log-level', '--pretty', '--no-pretty', '--allow-unauthenticated'],
+  ],
   healthcheck: ADDRESS,
   login: ['--config', '--with-agent-identity', '--with-access-token', '--with-api-key', '--import'],
   logout: ['--config', '--revoke'],
@@ -17,7 +20,11 @@ const COMMANDS: Record<string, string[]> = {
   'codex-config': [...ADDRESS, '--url', '--token-file', '--write'],
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
+  completion: [],
 };
+
+/** The script for bash; the same for all. */
+let script: ReturnType<typeof run> | null = null;
 
 t.test('--version prints the version of package.json', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -44,6 +51,13 @@ for (const [command, options] of Object.entries(COMMANDS)) {
     t.equal(stderr, '');
     const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, name]) => name);
     t.strictSame(listed, [...options, '--help']);
+  });
+
+  t.test(`shells complete ${command} and each of its options`, async (t) => {
+    script ??= run(t, ['completion', 'bash']);
+    const { stdout } = await script;
+    const words = new RegExp(`^ {2}'${command}'\\) word='(.*)' ;;$`, 'm').exec(stdout)?.[1];
+    t.strictSame(words?.split(' ').slice(-1 - options.length), [...options, '--help']);
   });
 }
 
