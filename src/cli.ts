@@ -1,28 +1,29 @@
 #!/usr/bin/env node
-import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander';
-import { painter, wantsColour } from './commands/colour.ts';
+import { Argument, Command, CommanderError } from 'commander';
+import { addAgentCommands } from './commands/agent-commands.ts';
 import { completionScript, SHELLS, type Shell } from './commands/completion.ts';
 import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
+import { addInspectCommands } from './commands/inspect-commands.ts';
 import type { LoginInput } from './commands/login.ts';
+import {
+  type AddressFlags,
+  type CommandIo,
+  configLayer,
+  parsePort,
+  withAddress,
+} from './commands/options.ts';
 import { ChildStartError } from './commands/run-process.ts';
 import { readAllText } from './commands/standard-input.ts';
 import { addTokenCommand } from './commands/token-command.ts';
-import { ConfigError, dropUndefined, type PartialConfig } from './config.ts';
+import { ConfigError } from './config.ts';
 import { VERSION } from './version.ts';
 
 /** Exit codes of the command line. */
 const FAILURE = 1;
 const USAGE = 2;
 
-const WATCH_SECONDS = 2;
-
-interface ServeFlags {
-  config?: string;
-  host?: string;
-  port?: number;
-  socket?: string;
+interface ServeFlags extends AddressFlags {
   serverInfo?: string;
-  logLevel?: string;
   pretty?: boolean;
   allowUnauthenticated?: boolean;
 }
@@ -35,21 +36,17 @@ interface LoginFlags {
   import?: string;
 }
 
-interface StatusFlags extends ServeFlags {
-  url?: string;
-  json?: boolean;
-  watch?: number | true;
-}
-
-interface RunFlags {
-  config?: string;
-  isolateHome?: boolean;
-  logFile?: string;
-  logLevel?: string;
-  verbose?: boolean;
-}
-
 hardenProcess();
+
+const io: CommandIo = {
+  env: takeEnvironment(process.env),
+  print,
+  warn,
+  readInput: readStandardInput,
+  fail: () => {
+    process.exitCode = FAILURE;
+  },
+};
 
 const program = new Command('codex-auth-sidecar')
   .description('Keeps the Codex credentials, so that the coding agent does not have to.')
@@ -72,7 +69,7 @@ withAddress(program.command('serve', { isDefault: true }).description('run the p
     if (command.args[0] !== undefined) command.error(`unknown command '${command.args[0]}'`);
     const { serve } = await import('./commands/serve.ts');
     await serve({
-      env: takeEnvironment(process.env),
+      env: io.env,
       configFile: flags.config ?? null,
       flags: configLayer(flags),
       serverInfo: flags.serverInfo ?? null,
@@ -83,13 +80,9 @@ withAddress(program.command('serve', { isDefault: true }).description('run the p
 
 withAddress(
   program.command('healthcheck').description('exit 0 when a running sidecar is ready, else 1'),
-).action(async (flags: ServeFlags) => {
+).action(async (flags: AddressFlags) => {
   const { healthcheck } = await import('./commands/healthcheck.ts');
-  const problem = await healthcheck(
-    takeEnvironment(process.env),
-    flags.config ?? null,
-    configLayer(flags),
-  );
+  const problem = await healthcheck(io.env, flags.config ?? null, configLayer(flags));
   if (problem !== null) throw new Error(`not ready: ${problem}`);
 });
 
@@ -104,11 +97,7 @@ program
   .action(async (flags: LoginFlags) => {
     const { login } = await import('./commands/login.ts');
     const { readSettings } = await import('./commands/environment.ts');
-    const { codexHome } = await readSettings(
-      takeEnvironment(process.env),
-      flags.config ?? null,
-      {},
-    );
+    const { codexHome } = await readSettings(io.env, flags.config ?? null, {});
     print(await login(codexHome, loginInput(flags)));
   });
 
@@ -120,115 +109,13 @@ program
   .action(async (flags: { config?: string; revoke?: boolean }) => {
     const { logout } = await import('./commands/logout.ts');
     const { readSettings } = await import('./commands/environment.ts');
-    const settings = await readSettings(takeEnvironment(process.env), flags.config ?? null, {});
+    const settings = await readSettings(io.env, flags.config ?? null, {});
     for (const line of await logout(settings, flags.revoke ?? false)) print(line);
   });
 
-withAddress(program.command('status').description('ask a running sidecar how it is'))
-  .option('--url <url>', 'address of the sidecar')
-  .option('--json', 'print the answer of /auth/status')
-  .option('--watch [seconds]', 'show it again and again, every 2 seconds', parseSeconds)
-  .action(async (flags: StatusFlags) => {
-    const { fetchStatus, statusTable, statusTarget } = await import('./commands/status.ts');
-    const { readSettings } = await import('./commands/environment.ts');
-    const target = flags.url
-      ? { url: flags.url }
-      : statusTarget(
-          (
-            await readSettings(
-              takeEnvironment(process.env),
-              flags.config ?? null,
-              configLayer(flags),
-            )
-          ).config.listen,
-        );
-    const isTerminal = process.stdout.isTTY;
-    const paint = painter(wantsColour(isTerminal, process.env));
-    if (flags.watch !== undefined) {
-      const { watchStatus } = await import('./commands/status-watch.ts');
-      const seconds = flags.watch === true ? WATCH_SECONDS : flags.watch;
-      await watchStatus({
-        target,
-        intervalMs: seconds * 1000,
-        form: flags.json ? 'json' : isTerminal ? 'table' : 'line',
-        paint,
-        write: (text) => void process.stdout.write(text),
-        signal: interrupted(),
-      });
-      return;
-    }
-    const status = await fetchStatus(target);
-    if (flags.json) print(JSON.stringify(status));
-    else for (const line of statusTable(status, paint)) print(line);
-    if (status.status !== 'ready' && status.status !== 'degraded') process.exitCode = FAILURE;
-  });
-
-addTokenCommand(program, print);
-
-program
-  .command('run')
-  .description('run a program with a sidecar of its own: run -- codex exec "…"')
-  .usage('[options] -- <command> [args...]')
-  .argument('<command>', 'program to run')
-  .argument('[args...]', 'its arguments')
-  .option('--config <file>', 'configuration file (JSON); its listener and tokens are not used')
-  .option('--isolate-home', 'give the program a temporary CODEX_HOME without a login')
-  .option('--log-file <file>', 'log there instead of ~/.local/state/codex-auth-sidecar/run.log')
-  .option('--log-level <level>', 'least severe level that is logged')
-  .option('--verbose', 'log on standard error')
-  .action(async (command: string, args: string[], flags: RunFlags) => {
-    const { run } = await import('./commands/run.ts');
-    process.exitCode = await run({
-      env: takeEnvironment(process.env),
-      configFile: flags.config ?? null,
-      logFile: flags.logFile ?? null,
-      logLevel: flags.logLevel ?? null,
-      verbose: flags.verbose ?? false,
-      isolateHome: flags.isolateHome ?? false,
-      command: [command, ...args],
-      warn,
-    });
-  });
-
-withAddress(program.command('doctor').description('check everything that a request needs'))
-  .option('--json', 'print the findings as JSON')
-  .action(async (flags: ServeFlags & { json?: boolean }) => {
-    const { doctor } = await import('./commands/doctor.ts');
-    const { findingLine, isUnicode } = await import('./commands/doctor-finding.ts');
-    const unicode = isUnicode(process.env);
-    const findings = await doctor({
-      env: process.env,
-      configFile: flags.config ?? null,
-      flags: configLayer(flags),
-      nodeVersion: process.versions.node,
-      report: (finding) => {
-        if (!flags.json) print(findingLine(finding, unicode));
-      },
-    });
-    if (flags.json) print(JSON.stringify(findings));
-    if (findings.some(({ outcome }) => outcome === 'failure')) process.exitCode = FAILURE;
-  });
-
-withAddress(
-  program.command('codex-config').description('print the config.toml that points Codex here'),
-)
-  .option('--url <url>', 'address of the sidecar as Codex sees it')
-  .option('--token-file <file>', 'file that holds the client token, - for standard input')
-  .option('--write', 'put it into config.toml in CODEX_HOME (default ~/.codex)')
-  .action(async (flags: ServeFlags & { url?: string; tokenFile?: string; write?: boolean }) => {
-    const { codexConfig } = await import('./commands/codex-config.ts');
-    await codexConfig({
-      env: process.env,
-      configFile: flags.config ?? null,
-      flags: configLayer(flags),
-      url: flags.url ?? null,
-      tokenFile: flags.tokenFile ?? null,
-      readInput: readStandardInput,
-      write: flags.write ?? false,
-      print,
-      warn,
-    });
-  });
+addInspectCommands(program, io);
+addAgentCommands(program, io);
+addTokenCommand(program, io);
 
 program
   .command('emulator')
@@ -261,22 +148,6 @@ try {
   process.exitCode = report(error);
 }
 
-function withAddress(command: Command): Command {
-  return command
-    .option('--config <file>', 'configuration file (JSON)')
-    .option('--host <address>', 'listening address')
-    .option('--port <number>', 'TCP port, 0 picks a free one', parsePort)
-    .option('--socket <path>', 'Unix socket in place of host and port');
-}
-
-function configLayer(flags: ServeFlags): PartialConfig {
-  const { host, port, socket, logLevel } = flags;
-  return {
-    listen: dropUndefined({ host, port, socket }),
-    log: dropUndefined({ level: logLevel }),
-  };
-}
-
 function loginInput(flags: LoginFlags): LoginInput {
   const chosen: [LoginInput['kind'], boolean][] = [
     ['agentIdentity', flags.withAgentIdentity ?? false],
@@ -298,29 +169,6 @@ function loginInput(flags: LoginFlags): LoginInput {
 async function readStandardInput(): Promise<string> {
   if (process.stdin.isTTY) process.stderr.write('token: ');
   return readAllText(process.stdin);
-}
-
-function parsePort(value: string): number {
-  const port = Number(value);
-  if (!/^\d{1,5}$/.test(value) || port > 65535) {
-    throw new InvalidArgumentError('it must be a number from 0 to 65535');
-  }
-  return port;
-}
-
-function parseSeconds(value: string): number {
-  const seconds = Number(value);
-  if (!(seconds >= 0.1 && seconds <= 86_400)) {
-    throw new InvalidArgumentError('it must be a number of seconds from 0.1 to 86400');
-  }
-  return seconds;
-}
-
-/** Ends with the first signal that asks for it; the exit code stays what it is. */
-function interrupted(): AbortSignal {
-  const abort = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  return abort.signal;
 }
 
 function print(line: string): void {

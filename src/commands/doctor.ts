@@ -17,10 +17,16 @@ import { checkCredential } from './doctor-credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './doctor-finding.ts';
 import { checkAuthFile, checkClients, checkLock, checkNode } from './doctor-local.ts';
 import { checkClock, checkJwks, checkUpstream, neededUpstreams } from './doctor-upstream.ts';
-import { type Environment, readNamedFile, readSettings, type Settings } from './environment.ts';
+import {
+  type Environment,
+  plainVariables,
+  readNamedFile,
+  readSettings,
+  type Settings,
+} from './environment.ts';
 
 export interface DoctorOptions {
-  env: Environment;
+  env: OwnEnvironment;
   configFile: string | null;
   flags: PartialConfig;
   nodeVersion: string;
@@ -33,14 +39,15 @@ const TIME_LIMIT_MS = 30_000;
 
 /** Looks at everything that a request needs. No check sends a credential, or shows a secret. */
 export async function doctor(options: DoctorOptions): Promise<Finding[]> {
-  const { env, nodeVersion, report } = options;
+  const { nodeVersion, report } = options;
+  const env = plainVariables(options.env);
   const local = [{ name: 'node', run: () => [checkNode(nodeVersion)] }];
   const codex = { name: 'codex', run: async () => [await checkCodex(env)] };
   let checks: Check[];
   let close = async () => {};
   try {
     const { configFile, flags } = options;
-    const settings = await readSettings(env, configFile, flags);
+    const settings = await readSettings(options.env, configFile, flags);
     const source = configFile ?? env.SIDECAR_CONFIG?.trim();
     const config = ok('config', source || 'defaults and environment');
     const selection = await selected(settings);

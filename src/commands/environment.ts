@@ -110,3 +110,10 @@ async function secretOf(env: OwnEnvironment, name: string): Promise<Secret | nul
   const content = (await readNamedFile(`${name}_FILE`, path)).trim();
   return content === '' ? null : new Secret(content);
 }
+
+/** Without the credentials, which are kept apart. */
+export function plainVariables(env: OwnEnvironment): Environment {
+  const isPlain = (entry: [string, unknown]): entry is [string, string] =>
+    typeof entry[1] === 'string';
+  return Object.fromEntries(Object.entries(env).filter(isPlain));
+}

@@ -8,7 +8,7 @@ import type { OwnEnvironment } from '../config-environment.ts';
 import type { Logger } from '../logger.ts';
 import { agentHome, holdsLogin } from './codex-home.ts';
 import { modelBaseUrl } from './codex-provider.ts';
-import { type Environment, readSettings } from './environment.ts';
+import { type Environment, plainVariables, readSettings } from './environment.ts';
 import { childCommand, childEnvironment, codexIndex } from './run-child.ts';
 import { openRunLog } from './run-log.ts';
 import { runProcess } from './run-process.ts';
@@ -72,13 +72,6 @@ function privateListener(level: string | null) {
 function ownToken(token: string): TokenSource {
   const tokens = parseClientTokens(`run:${createHash('sha256').update(token).digest('hex')}`);
   return { open: async () => tokens, close: () => undefined };
-}
-
-/** Without the credentials, which are kept apart. */
-function plainVariables(env: OwnEnvironment): Environment {
-  const isPlain = (entry: [string, unknown]): entry is [string, string] =>
-    typeof entry[1] === 'string';
-  return Object.fromEntries(Object.entries(env).filter(isPlain));
 }
 
 /** Before the child starts, because its own words for a missing credential are worse. */

@@ -3,7 +3,7 @@ import { isTokenName, parsePatterns, parseTime } from '../access/client-tokens.t
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../config.ts';
 import { readSettings } from './environment.ts';
-import { takeEnvironment } from './hardening.ts';
+import type { CommandIo } from './options.ts';
 import type { TokensFileOptions } from './token.ts';
 
 interface Flags {
@@ -15,7 +15,7 @@ interface Flags {
 }
 
 /** Adds `token add`, `token list` and `token remove` to the command line. */
-export function addTokenCommand(program: Command, print: (line: string) => void): void {
+export function addTokenCommand(program: Command, io: CommandIo): void {
   const token = program
     .command('token')
     .description('make, list and remove client tokens')
@@ -33,14 +33,14 @@ export function addTokenCommand(program: Command, print: (line: string) => void)
     .action(async (name: string, flags: Flags) => {
       const { addToken } = await import('./token.ts');
       const { expires: expiresAt = null, routes = null } = flags;
-      print(await addToken(await tokensFile(flags), { name, expiresAt, routes }));
+      io.print(await addToken(await tokensFile(flags, io), { name, expiresAt, routes }));
     });
 
   withFile(token.command('list').description('show names and limits of the tokens')).action(
     async (flags: Flags) => {
       const { listTokens } = await import('./token.ts');
-      const { path } = await tokensFile(flags);
-      for (const line of await listTokens(path, systemClock())) print(line);
+      const { path } = await tokensFile(flags, io);
+      for (const line of await listTokens(path, systemClock())) io.print(line);
     },
   );
 
@@ -48,7 +48,7 @@ export function addTokenCommand(program: Command, print: (line: string) => void)
     .argument('<name>', 'name of the client')
     .action(async (name: string, flags: Flags) => {
       const { removeToken } = await import('./token.ts');
-      await removeToken(await tokensFile(flags), name);
+      await removeToken(await tokensFile(flags, io), name);
     });
 }
 
@@ -58,10 +58,12 @@ function withFile(command: Command): Command {
     .option('--file <file>', 'file of client tokens, in place of the configured one');
 }
 
-async function tokensFile({ file, config }: Flags): Promise<TokensFileOptions> {
-  const warn = (line: string) => void process.stderr.write(`codex-auth-sidecar: ${line}\n`);
+async function tokensFile(
+  { file, config }: Flags,
+  { env, warn }: CommandIo,
+): Promise<TokensFileOptions> {
   if (file !== undefined) return { path: file, warn };
-  const settings = await readSettings(takeEnvironment(process.env), config ?? null, {});
+  const settings = await readSettings(env, config ?? null, {});
   const path = settings.config.clients.tokensFile;
   if (path !== null) return { path, warn };
   throw new ConfigError('there is no tokens file: set clients.tokensFile, or pass --file');

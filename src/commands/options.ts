@@ -1,0 +1,57 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { dropUndefined, type PartialConfig } from '../config.ts';
+import type { OwnEnvironment } from '../config-environment.ts';
+
+/** What commands get from the process, and give back to it. */
+export interface CommandIo {
+  env: OwnEnvironment;
+  /** A line of the answer, on standard output. */
+  print: (line: string) => void;
+  /** A line beside it, on standard error. */
+  warn: (line: string) => void;
+  /** All of standard input. */
+  readInput: () => Promise<string>;
+  /** Ends with the exit code of a failure. */
+  fail: () => void;
+}
+
+/** Options of every command that meets a sidecar's address, and of `serve`. */
+export interface AddressFlags {
+  config?: string;
+  host?: string;
+  port?: number;
+  socket?: string;
+  logLevel?: string;
+}
+
+export function withAddress(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (JSON)')
+    .option('--host <address>', 'listening address')
+    .option('--port <number>', 'TCP port, 0 picks a free one', parsePort)
+    .option('--socket <path>', 'Unix socket in place of host and port');
+}
+
+export function configLayer(flags: AddressFlags): PartialConfig {
+  const { host, port, socket, logLevel } = flags;
+  return {
+    listen: dropUndefined({ host, port, socket }),
+    log: dropUndefined({ level: logLevel }),
+  };
+}
+
+export function parsePort(value: string): number {
+  const port = Number(value);
+  if (!/^\d{1,5}$/.test(value) || port > 65535) {
+    throw new InvalidArgumentError('it must be a number from 0 to 65535');
+  }
+  return port;
+}
+
+export function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds >= 0.1 && seconds <= 86_400)) {
+    throw new InvalidArgumentError('it must be a number of seconds from 0.1 to 86400');
+  }
+  return seconds;
+}
