@@ -2,6 +2,7 @@ import { FileAuthStore } from '../auth-store/file-store.ts';
 import { BackendClock } from '../backend-clock.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError, type PartialConfig } from '../config.ts';
+import type { OwnEnvironment } from '../config-environment.ts';
 import { type Selection, selectCredential } from '../credentials/select.ts';
 import { SidecarError } from '../errors.ts';
 import { createDispatcher } from '../proxy/dispatcher.ts';

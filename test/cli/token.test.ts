@@ -139,7 +139,13 @@ t.test('where there can be no lock it is changed all the same, and that is said'
 async function command(args: string[]): Promise<string[]> {
   const printed: string[] = [];
   const program = new Command().exitOverride().configureOutput({ outputError: () => undefined });
-  addTokenCommand(program, (line) => printed.push(line));
+  addTokenCommand(program, {
+    env: process.env,
+    print: (line) => void printed.push(line),
+    warn: () => undefined,
+    readInput: async () => '',
+    fail: () => undefined,
+  });
   await program.parseAsync(['token', ...args], { from: 'user' });
   return printed;
 }
