@@ -10,6 +10,7 @@ import Fastify, {
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from './access/client-tokens.ts';
 import { guardAccess } from './access/plugin.ts';
+import { beginObservation, observeExchanges } from './admin/observe.ts';
 import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
@@ -25,6 +26,7 @@ import { errorBody, SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
+import { type ExchangeRecord, Observer } from './observation.ts';
 import { OpenAnswers } from './open-answers.ts';
 import { CloudflareCookies } from './proxy/cookies.ts';
 import { parseUpstream } from './proxy/forward.ts';
@@ -54,6 +56,8 @@ export interface ServerDeps {
 export interface Sidecar {
   app: FastifyInstance;
   manager: CredentialManager;
+  /** Hands out one record for each finished exchange. */
+  observer: Observer;
   /**
    * Reads configuration and credential again, as `POST /auth/reload` and SIGHUP do.
    * @returns sections of the configuration that differ and need a restart
@@ -76,6 +80,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const { log, dispatcher, now } = deps;
   const backendClock = new BackendClock(now, log);
   const traffic = new Traffic(now, backendClock);
+  const observer = new Observer(now, () => performance.now());
+  observer.add(traffic.finished);
+  // Whether anyone reads it does not change while we run.
+  if (log.isLevelEnabled('debug')) observer.add((record) => logExchange(log, record));
   const startedAt = now();
   let draining = false;
   const manager = new CredentialManager({
@@ -100,7 +108,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 
   const answers = new OpenAnswers();
   const tunnels = new Tunnels(now);
-  const app = createFastify(log, answers);
+  const app = createFastify(log, answers, observer);
   guardAccess(app, () => live.rules, now);
   app.addHook('onRequest', boundIdleConnections(app));
   app.addHook('onRequest', denyUnknownPath);
@@ -137,6 +145,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   return {
     app,
     manager,
+    observer,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
     drain: async () => {
@@ -148,32 +157,35 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   };
 }
 
-function createFastify(log: Logger, answers: OpenAnswers): FastifyInstance {
+function createFastify(log: Logger, answers: OpenAnswers, observer: Observer): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: quietLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
     http: HTTP_OPTIONS,
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers),
-    frameworkErrors: (error, _request, reply) => {
-      sendError(reply, toSidecarError(error));
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers, observer),
+    frameworkErrors: (error, request, reply) => {
+      const known = toSidecarError(error);
+      beginObservation(observer, request, reply).code = known.code;
+      sendError(reply, known);
     },
   });
+  observeExchanges(app, observer);
   boundRequests(app, answers);
-  app.setErrorHandler((error: FastifyError, _request, reply) => {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = toSidecarError(error);
+    request.observation.code = known.code;
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
     else log.debug({ code: known.code }, known.message);
     sendError(reply, known);
   });
-  app.addHook('onResponse', (request, reply, done) => {
-    log.debug(
-      { req: request.raw, status: reply.raw.statusCode, ms: Math.round(reply.elapsedTime) },
-      'request',
-    );
-    done();
-  });
   return app;
+}
+
+function logExchange(log: Logger, record: ExchangeRecord): void {
+  const { client, method, path, kind, status, durationMs, code, outcome } = record;
+  const ms = Math.round(durationMs);
+  log.debug({ client, method, path, kind, status, ms, code, outcome }, 'request');
 }
 
 /** Fastify's own logger: it says once more where it listens, which is in the start line. */
@@ -223,6 +235,7 @@ function answerBrokenRequest(
   error: Error & { code: string },
   socket: Socket,
   answers: OpenAnswers,
+  observer: Observer,
 ): void {
   // An answer that is on its way must be cut, not have another one written into it.
   if (error.code === 'ECONNRESET' || answers.first(socket)?.headersSent) {
@@ -231,6 +244,12 @@ function answerBrokenRequest(
   }
   // The rest of a request that was answered already.
   if (!socket.writable) return;
-  socket.write(rawAnswer(new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code))));
+  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
+  socket.write(rawAnswer(answer));
   closeGently(socket);
+  const observation = observer.begin(null, false);
+  observation.status = answer.statusCode;
+  observation.code = answer.code;
+  observation.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(answer)));
+  observer.finish(observation, true);
 }

@@ -1,10 +1,14 @@
 import type { BackendClock } from './backend-clock.ts';
 import { type Clock, wholeSeconds } from './clock.ts';
+import type { ExchangeObserver } from './observation.ts';
 
 /** What status shows of the requests so far. */
 export interface TrafficSnapshot {
   connections: { http: number; websocket: number };
-  /** `degraded` counts those of `bearer` that should have been an assertion. */
+  /**
+   * `degraded` counts those of `bearer` that should have been an assertion; `denied` the ones that
+   * access rules, routes or the credential's policy refused (401 and 403 of our own).
+   */
   requests: { assertion: number; bearer: number; degraded: number; denied: number };
   lastStatus: number | null;
   lastResponseAt: string | null;
@@ -49,9 +53,13 @@ export class Traffic {
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
-  request(kind: keyof TrafficSnapshot['requests']): void {
+  request(kind: 'assertion' | 'bearer' | 'degraded'): void {
     this.#requests[kind]++;
   }
+
+  readonly finished: ExchangeObserver = ({ code, status }) => {
+    if (code !== null && (status === 401 || status === 403)) this.#requests.denied++;
+  };
 
   /** @param header its headers, by lower-case name */
   answered(status: number, header: (name: string) => string | null): void {

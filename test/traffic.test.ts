@@ -2,6 +2,7 @@ import t from 'tap';
 import { BackendClock } from '../src/backend-clock.ts';
 import { Traffic } from '../src/traffic.ts';
 import { captureLog } from './helpers/captured-log.ts';
+import { exchangeRecord } from './helpers/exchange-record.ts';
 
 const NOW = Date.parse('2026-11-20T21:30:36.900Z');
 
@@ -56,13 +57,17 @@ t.test('remembers the last answer and the clock of the upstream', async (t) => {
   t.match(traffic.snapshot(), { lastStatus: 503, clockSkewSeconds: 30 });
 });
 
-t.test('counts requests by what they carried', async (t) => {
+t.test('counts requests by what they carried, and our own refusals', async (t) => {
   const traffic = newTraffic();
-  for (const kind of ['assertion', 'bearer', 'bearer', 'denied'] as const) traffic.request(kind);
+  for (const kind of ['assertion', 'bearer', 'bearer'] as const) traffic.request(kind);
+  traffic.finished(exchangeRecord({ status: 403, code: 'AUTH_NO_BEARER' }));
+  traffic.finished(exchangeRecord({ status: 401, code: 'AUTH_CLIENT_TOKEN' }));
+  traffic.finished(exchangeRecord({ status: 503, code: 'AUTH_DRAINING' }));
+  traffic.finished(exchangeRecord({ status: 403, code: null }));
   t.strictSame(traffic.snapshot().requests, {
     assertion: 1,
     bearer: 2,
     degraded: 0,
-    denied: 1,
+    denied: 2,
   });
 });

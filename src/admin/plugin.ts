@@ -17,7 +17,8 @@ export interface AdminOptions {
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  app.get('/auth/status', { config: { access: 'local', fromOwnPage: true } }, (_request, reply) => {
+  const page = { access: 'local', own: true, fromOwnPage: true } as const;
+  app.get('/auth/status', { config: page }, (_request, reply) => {
     void options.nudge();
     const status = options.status();
     reply
@@ -26,16 +27,16 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .send(status);
   });
 
-  app.post('/auth/reload', { config: { access: 'client' } }, async () => {
+  app.post('/auth/reload', { config: { access: 'client', own: true } }, async () => {
     const restartNeededFor = await options.reload();
     return { reloaded: true, restartNeededFor };
   });
 
-  app.get('/livez', { config: { access: 'open' } }, (_request, reply) => {
+  app.get('/livez', { config: { access: 'open', own: true } }, (_request, reply) => {
     reply.header('cache-control', 'no-store').send({ status: 'live' });
   });
 
-  app.get('/readyz', { config: { access: 'open' } }, (_request, reply) => {
+  app.get('/readyz', { config: { access: 'open', own: true } }, (_request, reply) => {
     void options.nudge();
     const { status } = options.status();
     reply

@@ -4,10 +4,11 @@ import type { RouteRule } from '../config.ts';
 import type { Authorization, CredentialManager } from '../credentials/manager.ts';
 import { classifyRejection, mayBeRejection } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
+import type { Observation } from '../observation.ts';
 import type { Traffic } from '../traffic.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { continuation } from './expectation.ts';
-import { headerValue, switchingHeaders, upstreamHeaders } from './headers.ts';
+import { headerValue, requestIdOf, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
 import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
 import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
@@ -69,13 +70,18 @@ export async function forward(
   const closed = countExchange(reply, options.traffic);
   const upgrade = isUpgrade(raw);
   const { path, query } = target;
+  const rule = matchRoute(options.routes(), request.method, path, upgrade);
+  request.observation.kind = rule?.auth ?? 'deny';
   if (upgrade) checkHandshake(raw);
-  const rule = ruleFor(request.method, path, upgrade, options);
+  if (!rule || rule.auth === 'deny') {
+    throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
+  }
   const pending = options.manager.authorize(rule.auth, isModelRoute(path));
   const authorization = pending instanceof Promise ? await pending : pending;
   const wanted = continuation(raw, reply.raw);
   const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
   const held = upgrade ? holdClient(raw) : null;
+  request.observation.body = body;
   const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
   try {
     const outcome = await send(passage, authorization, body, true);
@@ -104,6 +110,7 @@ async function send(
   mayReplay: boolean,
 ): Promise<RelayOutcome> {
   const { request, reply, options, query, held } = passage;
+  const { observation } = request;
   const { origin, basePath } = options.upstreams[authorization.upstream];
   const path = upstreamPath(authorization.upstream, basePath, passage.path);
   const cookies = authorization.upstream === 'chatgpt' ? options.cookies : null;
@@ -120,38 +127,71 @@ async function send(
     body,
     upgrade: held !== null,
     judge: mayReplay ? judgeOf(passage, authorization) : null,
+    observation,
   };
+  observation.sent();
   return relay(exchange, reply.raw, {
     onAnswer: (rawHeaders) => cookies?.observe(path, rawHeaders),
     onStart: (status, rawHeaders) => {
-      options.traffic.answered(status, (name) => headerValue(rawHeaders, name));
+      noteAnswer(passage, status, rawHeaders);
       held?.refuse();
       reply.hijack();
     },
     onUpgrade: (rawHeaders, socket) => {
-      options.traffic.answered(101, (name) => headerValue(rawHeaders, name));
+      noteAnswer(passage, 101, rawHeaders);
       reply.hijack();
       // Counted before the other ends, so that a drain sees no gap.
       const ended = options.traffic.opened('websocket');
       passage.closed();
       const headers = switchingHeaders(rawHeaders);
-      held
-        ?.join(reply.raw, headers, socket, options.tunnels, () =>
-          options.manager.suspect(authorization),
-        )
-        .ended.then(ended);
+      const tunnel = held?.join(reply.raw, headers, socket, options.tunnels, () =>
+        options.manager.suspect(authorization),
+      );
+      void tunnel?.ended.then(() => {
+        ended();
+        endUpgrade(observation, held?.passed);
+      });
     },
   });
 }
 
+function noteAnswer(
+  { request, options }: Passage,
+  status: number,
+  rawHeaders: readonly (Buffer | string)[],
+): void {
+  const header = (name: string) => headerValue(rawHeaders, name);
+  options.traffic.answered(status, header);
+  const { observation } = request;
+  observation.begun();
+  observation.upstreamRequestId = requestIdOf(rawHeaders);
+  observation.challenged = header('cf-mitigated') === 'challenge';
+}
+
+/** The response of an upgrade never ends, for its connection was taken from it. */
+function endUpgrade(
+  observation: Observation,
+  passed: { up: number; down: number } | undefined,
+): void {
+  observation.status = 101;
+  observation.body = { size: passed?.up ?? 0 };
+  observation.bytesDown = passed?.down ?? 0;
+  observation.ending = 'complete';
+  observation.end();
+}
+
 /** Finds rejections and tells the manager; null where no credential was sent. */
-function judgeOf({ options, body }: Passage, authorization: Authorization): AnswerJudge | null {
+function judgeOf(
+  { request, options, body }: Passage,
+  authorization: Authorization,
+): AnswerJudge | null {
   if (!authorization.headers) return null;
   const { kind } = authorization.headers;
   return {
     wantsBody: (head) => mayBeRejection(kind, head),
     drops: async (answer) => {
       options.traffic.answered(answer.status, answer.header);
+      request.observation.answered();
       const rejection = classifyRejection(kind, answer);
       if (!rejection) return false;
       const mended = options.manager.rejected(authorization, rejection);
@@ -171,18 +211,6 @@ function countExchange(reply: FastifyReply, traffic: Traffic): () => void {
   reply.raw.once('finish', closed);
   reply.raw.once('close', closed);
   return closed;
-}
-
-function ruleFor(
-  method: string,
-  path: string,
-  upgrade: boolean,
-  { routes, traffic }: ForwardOptions,
-): RouteRule {
-  const rule = matchRoute(routes(), method, path, upgrade);
-  if (rule && rule.auth !== 'deny') return rule;
-  traffic.request('denied');
-  throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
 }
 
 function checkCapacity({ isDraining, maxConnections, traffic }: ForwardOptions): void {

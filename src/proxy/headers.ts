@@ -115,7 +115,21 @@ export function reasonPhrase(text: string | undefined): string {
 /** First value of a header; null when it is absent. @param name in lower case */
 export function headerValue(raw: readonly (Buffer | string)[], name: string): string | null {
   for (let i = 0; i + 1 < raw.length; i += 2) {
+    // Most names are ruled out by their length, which costs no new string.
+    if (raw[i]?.length !== name.length) continue;
     if (String(raw[i]).toLowerCase() === name) return String(raw[i + 1]);
+  }
+  return null;
+}
+
+const REQUEST_ID_HEADERS = ['x-request-id', 'x-oai-request-id'];
+
+/** The upstream's name of a request, as it stands in its answer; null when it has none. */
+export function requestIdOf(raw: readonly (Buffer | string)[]): string | null {
+  for (const name of REQUEST_ID_HEADERS) {
+    const id = headerValue(raw, name);
+    // It is logged, so only what looks like an id is taken.
+    if (id !== null && /^[\w.:/+=-]{1,128}$/.test(id)) return id;
   }
   return null;
 }

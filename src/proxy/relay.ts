@@ -3,6 +3,7 @@ import { type Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { UpstreamAnswer } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
+import type { Observation } from '../observation.ts';
 import { upstreamError } from './dispatcher.ts';
 import { downstreamHeaders, headerValue, reasonPhrase } from './headers.ts';
 import { passInterim } from './interim.ts';
@@ -26,6 +27,8 @@ export interface Exchange {
   upgrade: boolean;
   /** null: every answer is passed on as it comes. */
   judge: AnswerJudge | null;
+  /** Counts what goes to the client. */
+  observation: Observation;
 }
 
 /** Looks at answers that may reject the credential, before any of it goes to the client. */
@@ -188,6 +191,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const held = this.#held;
     if (!held) {
+      this.#exchange.observation.bytesDown += chunk.length;
       if (!this.#response.write(chunk)) controller.pause();
       return;
     }
@@ -228,6 +232,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #passHeld(held: HeldAnswer): void {
     this.#held = null;
     this.#begin(held.status, held.statusMessage, held.raw);
+    this.#exchange.observation.bytesDown += held.size;
     let flowing = true;
     for (const chunk of held.chunks) flowing = this.#response.write(chunk);
     if (!flowing) this.#controller?.pause();
@@ -246,6 +251,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     if (this.#clientGone) {
       this.#resolve('answered');
     } else if (this.#response.headersSent) {
+      this.#exchange.observation.ending = 'upstreamCut';
       // A cut stream must not look like a finished one. Not in this turn: what was written in it is
       // sent at its end.
       process.nextTick(() => this.#response.destroy());

@@ -86,6 +86,11 @@ export class RequestBody extends Readable {
     request.once('close', () => this.#settle());
   }
 
+  /** Bytes that have come so far. */
+  get size(): number {
+    return this.#size;
+  }
+
   /**
    * Waits for the rest of a body that was answered early.
    * @returns whether the whole body came, and was kept

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { closeGently } from '../close-gently.ts';
@@ -126,6 +127,8 @@ export class HeldClient {
   readonly #socket: Duplex;
   readonly #early: Buffer[];
   #size: number;
+  #readBefore = 0;
+  #writtenBefore = 0;
 
   constructor({ socket, head }: PendingUpgrade) {
     this.#socket = socket;
@@ -153,14 +156,23 @@ export class HeldClient {
     tunnels: Tunnels,
     turnedAway: () => void,
   ): Tunnel {
-    const client = this.#socket;
+    // An HTTP server hands out no other duplex; its counters cost nothing.
+    const client = this.#socket as Socket;
     client.off('data', this.#onData);
     client.off('end', this.#onEnd);
     client.pause();
     response.detachSocket(client as Parameters<ServerResponse['detachSocket']>[0]);
     client.write(headText(101, 'Switching Protocols', headers), 'latin1');
+    this.#readBefore = client.bytesRead - this.#size;
+    this.#writtenBefore = client.bytesWritten;
     watchOpening(client, upstream, this.#size, turnedAway);
     return tunnels.open(client, upstream, this.#early);
+  }
+
+  /** Bytes that came from the client, and went to it, since it was joined. */
+  get passed(): { up: number; down: number } {
+    const { bytesRead, bytesWritten } = this.#socket as Socket;
+    return { up: bytesRead - this.#readBefore, down: bytesWritten - this.#writtenBefore };
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { createDispatcher } from '../../src/proxy/dispatcher.ts';
+import { Observer } from '../../src/observation.ts';
 import { relay } from '../../src/proxy/relay.ts';
 import { openBody, ReplayBudget } from '../../src/proxy/request-body.ts';
 import { send } from '../helpers/exchange.ts';
