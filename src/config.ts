@@ -111,7 +111,7 @@ export const ConfigSchema = Type.Object(
     metrics: section({
       enabled: Type.Boolean({
         default: true,
-        description: 'Kept for later: there are no metrics yet',
+        description: 'Whether GET /metrics exists',
       }),
     }),
     log: section({
@@ -119,7 +119,7 @@ export const ConfigSchema = Type.Object(
         ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
         'Least severe level that is logged',
       ),
-      audit: text('Kept for later: there is no audit log yet; setting it is refused'),
+      audit: text('Audit log: a file, "stdout" or "-"; null writes none'),
     }),
   },
   { additionalProperties: false, title: 'codex-auth-sidecar configuration' },
@@ -154,9 +154,6 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   }
   config.clients.allowedHosts.forEach(checkHost);
   config.clients.allowedOrigins.forEach(checkOrigin);
-  if (config.log.audit !== null) {
-    throw new ConfigError('log.audit cannot be set yet: this version writes no audit log');
-  }
   const { proxy } = config.upstream;
   if (proxy !== null && proxy !== 'env') checkProxy(proxy);
   trimBaseUrls(config.upstream);

@@ -10,9 +10,12 @@ import Fastify, {
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from './access/client-tokens.ts';
 import { guardAccess } from './access/plugin.ts';
+import { Activity } from './activity.ts';
+import { EventHub } from './admin/events.ts';
 import { beginObservation, observeExchanges } from './admin/observe.ts';
 import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
+import type { AuditLog } from './audit.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
 import { BackendClock } from './backend-clock.ts';
 import { boundIdleConnections, boundRequests, describeBroken, HTTP_OPTIONS } from './bounds.ts';
@@ -26,6 +29,7 @@ import { errorBody, SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
+import { Metrics } from './metrics.ts';
 import { type ExchangeRecord, Observer } from './observation.ts';
 import { OpenAnswers } from './open-answers.ts';
 import { CloudflareCookies } from './proxy/cookies.ts';
@@ -49,6 +53,8 @@ export interface ServerDeps {
   /** `process.platform`. */
   platform: string;
   oauthClientId: string | null;
+  /** Absent or null: none is written. */
+  audit?: AuditLog | null;
   /** Reads the configuration again. Throws SidecarError when it cannot be used. */
   readConfig: () => Promise<{ config: Config; clientTokens: ClientTokens | null }>;
 }
@@ -81,7 +87,13 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const backendClock = new BackendClock(now, log);
   const traffic = new Traffic(now, backendClock);
   const observer = new Observer(now, () => performance.now());
+  const activity = new Activity(now);
+  const metrics = new Metrics();
+  let credentialChanges = 0;
   observer.add(traffic.finished);
+  observer.add(activity.finished);
+  if (config.metrics.enabled) observer.add(metrics.finished);
+  if (deps.audit) observer.add(deps.audit.finished);
   // Whether anyone reads it does not change while we run.
   if (log.isLevelEnabled('debug')) observer.add((record) => logExchange(log, record));
   const startedAt = now();
@@ -92,6 +104,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     backendNow: backendClock.now,
     http: createHttpClient(dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
     version: VERSION,
+    observe: (event) => {
+      metrics.credential(event);
+      if (event.type === 'changed') credentialChanges++;
+      if (event.type !== 'assertionBuilt') events.poke();
+    },
   });
   const live = new LiveConfig(config, deps.clientTokens);
   const reload = async () => {
@@ -106,6 +123,32 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
 
+  const status = () =>
+    buildStatus({
+      version: VERSION,
+      uptimeMs: now() - startedAt,
+      policy: live.config.agentIdentity.policy,
+      draining,
+      upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
+      routes: live.routes,
+      credential: manager.snapshot(),
+      traffic: traffic.snapshot(),
+    });
+  const nudge = () => manager.prepare();
+  const events = new EventHub({
+    status,
+    nudge,
+    activity: () => activity.snapshot(),
+    credentialChanges: () => credentialChanges,
+  });
+  const exposition = async () => {
+    // Loading it takes 50 to 90 ms and 10 MB, which only those pay who ask for metrics.
+    const { createExposition } = await import('./admin/exposition.ts');
+    const { audit } = deps;
+    const auditLost = audit ? () => audit.lost : null;
+    return createExposition({ metrics, status, listeners: () => events.listeners, auditLost });
+  };
+
   const answers = new OpenAnswers();
   const tunnels = new Tunnels(now);
   const app = createFastify(log, answers, observer);
@@ -113,19 +156,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   app.addHook('onRequest', boundIdleConnections(app));
   app.addHook('onRequest', denyUnknownPath);
   await app.register(adminPlugin, {
-    nudge: () => manager.prepare(),
+    nudge,
     reload,
-    status: () =>
-      buildStatus({
-        version: VERSION,
-        uptimeMs: now() - startedAt,
-        policy: live.config.agentIdentity.policy,
-        draining,
-        upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
-        routes: live.routes,
-        credential: manager.snapshot(),
-        traffic: traffic.snapshot(),
-      }),
+    status,
+    events,
+    exposition: config.metrics.enabled ? exposition : null,
   });
   await app.register(proxyPlugin, {
     manager,
@@ -151,6 +186,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     drain: async () => {
       draining = true;
       tunnels.drain();
+      events.close();
       await traffic.idle();
     },
     leave: () => tunnels.leave(),

@@ -1,4 +1,8 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { EventHub } from './events.ts';
+import type { Exposition } from './exposition.ts';
+import { prefersHtml } from './negotiate.ts';
+import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface AdminOptions {
@@ -13,35 +17,88 @@ export interface AdminOptions {
    * @throws SidecarError when the new ones cannot be used; the old ones stay in force then
    */
   reload: () => Promise<string[]>;
+  events: EventHub;
+  /** Called at the first `GET /metrics`; null leaves the path unknown. */
+  exposition: (() => Promise<Exposition>) | null;
 }
+
+/** Open to this machine, and to the page that comes from here. */
+const READABLE = { access: 'local', own: true, fromOwnPage: true } as const;
+const OPEN = { access: 'open', own: true } as const;
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
-  const page = { access: 'local', own: true, fromOwnPage: true } as const;
-  app.get('/auth/status', { config: page }, (_request, reply) => {
-    void options.nudge();
-    const status = options.status();
-    reply
-      .code(isUsable(status.status) ? 200 : 503)
-      .header('cache-control', 'no-store')
-      .send(status);
-  });
+  addStatus(app, options);
+  addEvents(app, options.events);
+  if (options.exposition) addMetrics(app, options.exposition);
 
   app.post('/auth/reload', { config: { access: 'client', own: true } }, async () => {
     const restartNeededFor = await options.reload();
     return { reloaded: true, restartNeededFor };
   });
 
-  app.get('/livez', { config: { access: 'open', own: true } }, (_request, reply) => {
+  app.get('/livez', { config: OPEN }, (_request, reply) => {
     reply.header('cache-control', 'no-store').send({ status: 'live' });
   });
 
-  app.get('/readyz', { config: { access: 'open', own: true } }, (_request, reply) => {
+  app.get('/readyz', { config: OPEN }, (_request, reply) => {
     void options.nudge();
     const { status } = options.status();
     reply
       .code(isUsable(status) ? 200 : 503)
       .header('cache-control', 'no-store')
       .send({ status });
+  });
+}
+
+function addStatus(app: FastifyInstance, options: AdminOptions): void {
+  let page: StatusPage | null = null;
+  app.get('/auth/status', { config: READABLE }, (request, reply) => {
+    void options.nudge();
+    reply.header('vary', 'accept');
+    if (prefersHtml(request.headers.accept)) {
+      page ??= buildStatusPage();
+      // The page is there whatever it shows; the status code of the JSON is for probes.
+      reply.headers(page.headers).send(page.html);
+      return;
+    }
+    const status = options.status();
+    reply
+      .code(isUsable(status.status) ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(status);
+  });
+}
+
+function addEvents(app: FastifyInstance, events: EventHub): void {
+  // A HEAD would never end.
+  app.get('/auth/events', { config: READABLE, exposeHeadRoute: false }, (request, reply) => {
+    events.checkRoom();
+    request.observation.ending = 'complete';
+    reply.hijack();
+    startEventStream(reply);
+    events.add(reply.raw);
+  });
+}
+
+function startEventStream(reply: FastifyReply): void {
+  reply.raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    // nginx would keep the events back.
+    'x-accel-buffering': 'no',
+  });
+}
+
+function addMetrics(app: FastifyInstance, load: () => Promise<Exposition>): void {
+  let exposition: Promise<Exposition> | null = null;
+  app.get('/metrics', { config: { access: 'local', own: true } }, async (_request, reply) => {
+    exposition ??= load();
+    const { contentType, text } = await exposition;
+    return reply
+      .header('cache-control', 'no-store')
+      .type(contentType)
+      .send(await text());
   });
 }

@@ -21,9 +21,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   const read = () => readSettings(options.env, options.configFile, options.flags);
   const settings = await read();
   const { config } = settings;
-  const log = await openLog(config.log.level, options.pretty);
+  // On a terminal somebody reads it.
+  const pretty = options.pretty || process.stdout.isTTY === true;
+  const log = await openLog(config.log.level, pretty);
   const sidecar = await startSidecar(settings, log, options.allowUnauthenticated, read);
   reloadOnHangUp(sidecar, log);
+  reopenOnSignal(sidecar, log);
   const signals = stopOnSignal(sidecar, log, config.limits.drainSeconds);
   const { address } = sidecar;
   try {
@@ -72,13 +75,21 @@ function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
   });
 }
 
+/** What logrotate sends after it has renamed the file. */
+function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
+  process.on('SIGUSR2', () => {
+    if (sidecar.reopenAudit()) log.info('reopened the audit log');
+    else log.warn('SIGUSR2: there is no audit file (log.audit)');
+  });
+}
+
 function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number) {
   return closeWithGrace(
     {
       // The drain has its own bound; this one is for a close that hangs.
       delay: (drainSeconds + 5) * 1000,
       logger: false,
-      skip: ['SIGHUP'],
+      skip: ['SIGHUP', 'SIGUSR2'],
       onSecondSignal: () => log.warn('second signal: not waiting any longer'),
     },
     async ({ err, signal }) => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientTokens } from '../access/client-tokens.ts';
+import { AuditLog } from '../audit.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigError } from '../config.ts';
@@ -19,6 +20,8 @@ export interface RunningSidecar extends Sidecar {
   address: ListenAddress;
   /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
   stop(): Promise<void>;
+  /** Opens the file of the audit log by its name again; false when there is none. */
+  reopenAudit(): boolean;
 }
 
 /** Where the client tokens come from; asked again at every reload. */
@@ -38,6 +41,8 @@ export async function startSidecar(
   const { config, codexHome } = settings;
   // A secret that cannot be read is a wrong start, not a credential that fails later.
   await settings.credentials();
+  const { audit: auditTarget } = config.log;
+  const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
   const { caFile, proxy } = config.upstream;
   const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
   const clientTokens = await tokens.open(config.clients.tokensFile, true);
@@ -53,6 +58,7 @@ export async function startSidecar(
     dispatcher,
     store,
     clientTokens,
+    audit,
     environment: settings.credentials,
     now: systemClock,
     sleep,
@@ -75,6 +81,7 @@ export async function startSidecar(
     await sidecar.manager.persist();
     sidecar.manager.dispose();
     await dispatcher.destroy();
+    await audit?.close();
   };
   let address: ListenAddress;
   try {
@@ -88,6 +95,7 @@ export async function startSidecar(
   return {
     ...sidecar,
     address,
+    reopenAudit: () => audit?.reopen() ?? false,
     stop: async () => {
       stopWatching();
       const patience = new AbortController();

@@ -2,6 +2,7 @@ import { buildAssertion } from '../agent-identity/assertion.ts';
 import { fingerprint } from '../agent-identity/keys.ts';
 import { RegistrationError } from '../agent-identity/registration.ts';
 import { type Clock, wholeSeconds } from '../clock.ts';
+import type { CredentialObserver } from '../credential-events.ts';
 import { SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { Secret } from '../secret.ts';
@@ -16,6 +17,8 @@ export interface AgentIdentityDeps {
   log: Logger;
   /** Shortest time between a failed registration, or a renewed task, and the next one. */
   pauseMs: number;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
 }
 
 interface Failure {
@@ -226,6 +229,7 @@ export class AgentIdentityProvider implements AssertionProvider {
     const authorization = new Secret(buildAssertion(agentRuntimeId, key, taskId, now));
     const headers: AuthHeaders = { kind: 'assertion', authorization, accountId, fedramp };
     this.#taskOf.set(headers, taskId);
+    this.#deps.observe?.({ type: 'assertionBuilt' });
     this.#cached = { second, headers };
     return headers;
   }

@@ -2,6 +2,7 @@ import type { AuthApi } from '../agent-identity/registration.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { CredentialObserver } from '../credential-events.ts';
 import type { HttpClient } from '../http-client.ts';
 import type { Logger } from '../logger.ts';
 import { CODEX_CLIENT_ID } from '../oauth/token-endpoint.ts';
@@ -33,6 +34,8 @@ export interface CredentialDeps {
   platform: string;
   /** `CODEX_APP_SERVER_LOGIN_CLIENT_ID`; null means Codex's own. */
   oauthClientId: string | null;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
 }
 
 /** Outlives the credential that it was made for: its tokens may be newer than those of the file. */
@@ -92,6 +95,7 @@ function fromIdentityToken(selection: Selected<'identityToken'>, deps: Credentia
   const origin = new IdentityTokenOrigin(selection.token, {
     http: deps.http,
     now: deps.now,
+    observe: deps.observe,
     authApi: authApi(deps),
     jwksBaseUrl: upstream.jwksBaseUrl ?? upstream.chatgptBaseUrl,
   });
@@ -162,7 +166,15 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
   const { oauthTokenUrl: tokenUrl, oauthRevokeUrl: revokeUrl } = config.upstream;
   const clientId = deps.oauthClientId ?? CODEX_CLIENT_ID;
   const oauth = { tokenUrl, revokeUrl, clientId, http };
-  return new ChatGptSession(login, { store, now, backendNow, schedule, log, oauth });
+  return new ChatGptSession(login, {
+    store,
+    now,
+    backendNow,
+    schedule,
+    log,
+    oauth,
+    observe: deps.observe,
+  });
 }
 
 function registeredOrigin(
@@ -170,20 +182,21 @@ function registeredOrigin(
   record: ConstructorParameters<typeof RegisteredOrigin>[1],
   deps: CredentialDeps,
 ): RegisteredOrigin {
-  const { store, log, version, platform } = deps;
+  const { store, log, version, platform, observe } = deps;
   return new RegisteredOrigin(session, record, {
     store,
     log,
     version,
     platform,
+    observe,
     authApi: authApi(deps),
   });
 }
 
 function provider(origin: IdentityOrigin, deps: CredentialDeps): AgentIdentityProvider {
   const pauseMs = deps.config.agentIdentity.minRegistrationIntervalSeconds * 1000;
-  const { now, backendNow, log } = deps;
-  return new AgentIdentityProvider(origin, { now, backendNow, log, pauseMs });
+  const { now, backendNow, log, observe } = deps;
+  return new AgentIdentityProvider(origin, { now, backendNow, log, pauseMs, observe });
 }
 
 function authApi(deps: CredentialDeps): AuthApi {

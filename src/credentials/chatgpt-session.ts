@@ -1,6 +1,7 @@
 import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
 import type { Clock } from '../clock.ts';
+import type { CredentialObserver, RefreshOutcome } from '../credential-events.ts';
 import type { Logger } from '../logger.ts';
 import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
 import type { Secret } from '../secret.ts';
@@ -17,6 +18,8 @@ export interface ChatGptSessionDeps {
   backendNow: Clock;
   schedule: Schedule;
   log: Logger;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
 }
 
 /** How long before its end an access token is refreshed (Codex: 5 minutes). */
@@ -125,7 +128,7 @@ export class ChatGptSession {
     this.#cancelWriteRetry();
   }
 
-  #transact(work: (transaction: Transaction) => Promise<void>): Promise<void> {
+  #transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const running = this.#turn.then(() => transactIfPossible(this.#deps, work));
     this.#turn = running.catch(() => undefined);
     return running;
@@ -134,11 +137,13 @@ export class ChatGptSession {
   async #renewOnce(): Promise<void> {
     const before = this.#failure?.error.message;
     try {
-      await this.#transact((transaction) => this.#refresh(transaction));
+      const outcome = await this.#transact((transaction) => this.#refresh(transaction));
       this.#failure = null;
+      this.#deps.observe?.({ type: 'refresh', outcome });
     } catch (cause) {
       this.#failure = describeFailure(cause, this.#deps.now());
       const { error } = this.#failure;
+      this.#deps.observe?.({ type: 'refresh', outcome: this.isOver() ? 'refused' : 'failed' });
       if (error.message !== before) {
         this.#deps.log.warn({ err: cause }, 'the login could not be refreshed');
       }
@@ -146,17 +151,18 @@ export class ChatGptSession {
     }
   }
 
-  async #refresh(transaction: Transaction): Promise<void> {
+  async #refresh(transaction: Transaction): Promise<RefreshOutcome> {
     const { current } = transaction;
     const before = this.#login.accessToken;
     this.#takeOver(this.#read(current));
     const { accessToken, refreshToken } = this.#login;
     // The tokens of the other process may be over as well by now.
-    if (!accessToken.equals(before) && !this.isExpired()) return;
+    if (!accessToken.equals(before) && !this.isExpired()) return 'takenOver';
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
       throw new RefreshError('this login cannot be refreshed', 'permanent');
     }
     await this.#trade(transaction, refreshToken);
+    return 'refreshed';
   }
 
   /** What the store holds now, if it is still a login of this account. */

@@ -8,6 +8,7 @@ import {
 import type { AgentKey } from '../agent-identity/keys.ts';
 import { type AuthApi, registerTask } from '../agent-identity/registration.ts';
 import type { Clock } from '../clock.ts';
+import { type CredentialObserver, observeRegistration } from '../credential-events.ts';
 import { SidecarError } from '../errors.ts';
 import type { HttpClient, TextResponse } from '../http-client.ts';
 import type { Secret } from '../secret.ts';
@@ -47,6 +48,8 @@ export interface IdentityTokenDeps {
   authApi: AuthApi;
   jwksBaseUrl: string;
   now: Clock;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
 }
 
 /**
@@ -82,8 +85,10 @@ export class IdentityTokenOrigin implements IdentityOrigin {
 
   async renew(): Promise<RunIdentity> {
     const { agentRuntimeId, key, accountId, fedramp } = this.claims;
-    const taskId = await registerTask(this.#deps.authApi, { agentRuntimeId, key });
-    const taskRegisteredAt = this.#deps.now();
+    const { authApi, observe, now } = this.#deps;
+    const registration = registerTask(authApi, { agentRuntimeId, key });
+    const taskId = await observeRegistration(observe, 'task', registration);
+    const taskRegisteredAt = now();
     return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
   }
 

@@ -90,6 +90,7 @@ export class CredentialManager {
   async rejected(authorization: Authorization, rejection: Rejection): Promise<boolean> {
     const { provider, headers } = authorization;
     if (!provider || !headers) return false;
+    this.#deps.observe?.({ type: 'rejection', kind: rejection.kind });
     const credential = this.#credential;
     // Replaced in the meantime, e.g. by a new login in the file.
     if (provider !== credential?.bearer && provider !== credential?.assertion) {
@@ -202,8 +203,10 @@ export class CredentialManager {
   #replace(credential: Credential | null): void {
     this.#credential?.bearer?.dispose();
     this.#credential?.assertion?.dispose();
+    const changed = this.#credential !== credential;
     this.#credential = credential;
     this.#degraded = false;
+    if (changed) this.#deps.observe?.({ type: 'changed' });
   }
 
   #mayDegrade(): boolean {

@@ -13,6 +13,7 @@ import {
 import type { AuthDocument, IdentityRecord } from '../auth-store/auth-document.ts';
 import { LockError } from '../auth-store/file-lock.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
+import { type CredentialObserver, observeRegistration } from '../credential-events.ts';
 import { invalidCredential, SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { Secret } from '../secret.ts';
@@ -30,6 +31,8 @@ export interface RegisteredOriginDeps {
   version: string;
   /** `linux`, `darwin`, …; sent as `sidecar-<platform>`. */
   platform: string;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
 }
 
 type LoginSession = Pick<ChatGptSession, 'login' | 'isExpired' | 'renew'>;
@@ -135,14 +138,15 @@ export class RegisteredOrigin implements IdentityOrigin {
       throw invalidCredential('auth.json tokens', 'name no ChatGPT user; sign in again');
     }
     const key = generateAgentKey();
-    const { authApi, version, platform } = this.#deps;
-    const agentRuntimeId = await registerAgent(authApi, {
+    const { authApi, version, platform, observe } = this.#deps;
+    const registration = registerAgent(authApi, {
       key,
       version,
       platform,
       accessToken: login.accessToken,
       fedramp: login.account.fedramp,
     });
+    const agentRuntimeId = await observeRegistration(observe, 'agent', registration);
     this.#key = key;
     this.#record = {
       agentRuntimeId,
@@ -163,11 +167,13 @@ export class RegisteredOrigin implements IdentityOrigin {
     const key = this.#key;
     if (!record || !key) throw new SidecarError('SIDECAR_INTERNAL', 'no identity to register for');
     const { agentRuntimeId } = record;
-    const taskId = await registerTask(this.#deps.authApi, { agentRuntimeId, key });
+    const { authApi, observe } = this.#deps;
+    const registration = registerTask(authApi, { agentRuntimeId, key });
+    const taskId = await observeRegistration(observe, 'task', registration);
     this.#record = { ...record, taskId };
     this.#deps.log.info({ agentRuntimeId }, 'registered a run task');
     await this.#persist(transaction, this.#record);
-    const identity = this.#runIdentity(this.#deps.authApi.now());
+    const identity = this.#runIdentity(authApi.now());
     if (!identity) throw new SidecarError('SIDECAR_INTERNAL', 'the run task was not kept');
     return identity;
   }

@@ -21,7 +21,8 @@ async function startRelay(t: Test, origin: string, before: () => void): Promise<
     const body = openBody(request, 1000, new ReplayBudget(0, 0), () => undefined);
     const exchange = { dispatcher, origin, path: url, method, headers: [], body };
     before();
-    await relay({ ...exchange, upgrade: false, judge: null }, response, {
+    const observation = new Observer(Date.now, Date.now).begin(method, false);
+    await relay({ ...exchange, upgrade: false, judge: null, observation }, response, {
       onAnswer: () => undefined,
       onStart: () => undefined,
       onUpgrade: () => undefined,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Agent, type Dispatcher, errors } from 'undici';
+import { MAX_LISTENERS } from '../../src/admin/events.ts';
 import { readSettings } from '../../src/commands/environment.ts';
 import { startSidecar } from '../../src/commands/sidecar.ts';
 import type { PartialConfig } from '../../src/config.ts';
@@ -71,6 +72,13 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
     const scene = await startScene(t);
     void scene.sidecar.drain();
     return getModels(scene);
+  },
+  AUTH_EVENTS_BUSY: async (t) => {
+    const url = `${(await startScene(t)).url}/auth/events`;
+    const leaving = new AbortController();
+    t.teardown(() => leaving.abort());
+    for (let i = 0; i < MAX_LISTENERS; i++) await fetch(url, { signal: leaving.signal });
+    return ask(url);
   },
   UPSTREAM_UNREACHABLE: async (t) => {
     const upstream = await startRawUpstream(t, (request) => request.socket.destroy());

@@ -1,0 +1,168 @@
+import type { ServerResponse } from 'node:http';
+import type { ActivityDocument } from '../activity.ts';
+import { SidecarError } from '../errors.ts';
+import { isUsable, type StatusDocument } from './status.ts';
+
+export interface EventSources {
+  status: () => StatusDocument;
+  activity: () => ActivityDocument;
+  /** Tries what is undone, like a health probe. */
+  nudge: () => Promise<void>;
+  /** How many times another credential came into use. */
+  credentialChanges: () => number;
+}
+
+/** What moves all the time, beside the state: the `activity` event. */
+export interface ActivityEvent
+  extends Pick<StatusDocument, 'uptimeSeconds' | 'connections' | 'requests' | 'upstream'> {
+  recent: ActivityDocument;
+}
+
+export const MAX_LISTENERS = 32;
+const TICK_MS = 1_000;
+/** Ticks without anything to say after which a comment keeps proxies from closing the stream. */
+const QUIET_TICKS = 15;
+/** Ticks that a listener may leave what it was sent unread. */
+const PATIENCE_TICKS = 30;
+
+interface Listener {
+  response: ServerResponse;
+  blockedTicks: number;
+  /** What it was told last, by event. */
+  told: Map<string, string>;
+  quietTicks: number;
+}
+
+interface Event {
+  name: 'account/updated' | 'auth/status' | 'activity';
+  /** Sent again only when this differs from the last time. */
+  key: string;
+  data: string;
+}
+
+/**
+ * Clients that follow the sidecar. Every second, and when something was reported, the current state
+ * is compared with what each of them was told last. So nothing queues for one that reads slowly, it
+ * gets what holds when it reads again, and without listeners there is nothing to do at all.
+ */
+export class EventHub {
+  readonly #sources: EventSources;
+  readonly #listeners = new Set<Listener>();
+  #timer: NodeJS.Timeout | null = null;
+  #poked = false;
+  #closed = false;
+
+  constructor(sources: EventSources) {
+    this.#sources = sources;
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** @throws SidecarError when no more are taken */
+  checkRoom(): void {
+    if (this.#closed) {
+      throw new SidecarError('AUTH_DRAINING', 'the sidecar is shutting down', {
+        retryAfterSeconds: 1,
+      });
+    }
+    if (this.#listeners.size < MAX_LISTENERS) return;
+    throw new SidecarError(
+      'AUTH_EVENTS_BUSY',
+      `${MAX_LISTENERS} clients follow /auth/events already`,
+      { retryAfterSeconds: 10 },
+    );
+  }
+
+  /** @param response with its head already written */
+  add(response: ServerResponse): void {
+    const listener = { response, blockedTicks: 0, told: new Map(), quietTicks: 0 };
+    this.#listeners.add(listener);
+    response.once('close', () => this.#remove(listener));
+    response.on('drain', () => {
+      listener.blockedTicks = 0;
+      this.poke();
+    });
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#tell(listener, this.#current());
+  }
+
+  /** Something may have changed; what has is sent before the next tick. */
+  poke(): void {
+    if (this.#poked || this.#listeners.size === 0) return;
+    this.#poked = true;
+    // Whoever reported it may be in the middle of the change.
+    setImmediate(() => {
+      this.#poked = false;
+      this.#publish();
+    });
+  }
+
+  /** Says the last state and ends all streams; a drain does not wait for them. */
+  close(): void {
+    this.#closed = true;
+    this.#publish();
+    for (const { response } of this.#listeners) response.end();
+  }
+
+  #remove(listener: Listener): void {
+    this.#listeners.delete(listener);
+    if (this.#listeners.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #tick(): void {
+    if (!isUsable(this.#sources.status().status)) void this.#sources.nudge();
+    this.#publish();
+    for (const listener of this.#listeners) this.#keepAlive(listener);
+  }
+
+  #publish(): void {
+    if (this.#listeners.size === 0) return;
+    const events = this.#current();
+    for (const listener of this.#listeners) this.#tell(listener, events);
+  }
+
+  #tell(listener: Listener, events: readonly Event[]): void {
+    for (const { name, key, data } of events) {
+      if (listener.response.writableNeedDrain) return;
+      if (listener.told.get(name) === key) continue;
+      listener.told.set(name, key);
+      listener.quietTicks = 0;
+      listener.response.write(`event: ${name}\ndata: ${data}\n\n`);
+    }
+  }
+
+  #keepAlive(listener: Listener): void {
+    const { response } = listener;
+    if (response.writableNeedDrain) {
+      if (++listener.blockedTicks > PATIENCE_TICKS) response.destroy();
+    } else if (++listener.quietTicks >= QUIET_TICKS) {
+      listener.quietTicks = 0;
+      response.write(':\n\n');
+    }
+  }
+
+  #current(): Event[] {
+    const status = this.#sources.status();
+    const { uptimeSeconds, connections, requests, upstream, ...state } = status;
+    const { authMode, planType, account } = status;
+    const moving = { connections, requests, upstream, recent: this.#sources.activity() };
+    const activity: ActivityEvent = { uptimeSeconds, ...moving };
+    return [
+      {
+        name: 'account/updated',
+        key: JSON.stringify([this.#sources.credentialChanges(), authMode, planType, account?.id]),
+        data: JSON.stringify({ authMode, planType }),
+      },
+      {
+        name: 'auth/status',
+        key: JSON.stringify([state, upstream.origin]),
+        data: JSON.stringify(status),
+      },
+      { name: 'activity', key: JSON.stringify(moving), data: JSON.stringify(activity) },
+    ];
+  }
+}

@@ -1,0 +1,51 @@
+import type { ActivityEvent } from '../events.ts';
+import type { StatusDocument } from '../status.ts';
+import type { EventSourceClass } from './dom.ts';
+import { element, showActivity, showClock, showState, showStatus } from './view.ts';
+
+declare const EventSource: EventSourceClass;
+
+const CLOSED = 2;
+const RETRY_MS = 5_000;
+
+let expiresAt: string | null = null;
+let startedAt: number | null = null;
+
+/** Follows the sidecar for as long as the page is open. */
+function follow(): void {
+  const source = new EventSource('/auth/events');
+  source.addEventListener('auth/status', ({ data }) => {
+    const status: StatusDocument = JSON.parse(data);
+    expiresAt = status.bearer.expiresAt;
+    setOnline(true);
+    showStatus(status);
+    setUptime(status.uptimeSeconds);
+  });
+  source.addEventListener('activity', ({ data }) => {
+    const activity: ActivityEvent = JSON.parse(data);
+    showActivity(activity);
+    setUptime(activity.uptimeSeconds);
+  });
+  source.addEventListener('error', () => {
+    setOnline(false);
+    // The browser tries again by itself, unless it was answered with an error.
+    if (source.readyState === CLOSED) setTimeout(follow, RETRY_MS);
+  });
+}
+
+function setOnline(online: boolean): void {
+  element('page').dataset.online = String(online);
+  if (!online) showState('unreachable');
+}
+
+function setUptime(seconds: number): void {
+  startedAt = Date.now() - seconds * 1_000;
+  tick();
+}
+
+function tick(): void {
+  if (startedAt !== null) showClock(expiresAt, (Date.now() - startedAt) / 1_000, Date.now());
+}
+
+setInterval(tick, 1_000);
+follow();

@@ -1,0 +1,87 @@
+/** The page without data, which its script fills in. Nothing is ever put into this text. */
+export const BODY = `
+<main id="page" data-online="false">
+<header>
+  <h1>codex-auth-sidecar</h1><span id="version" class="quiet"></span>
+  <span class="end"><span id="live" class="quiet">live</span></span>
+</header>
+<section id="state" class="card" data-state="" aria-label="Status">
+  <div role="status" aria-live="polite"><span id="state-word">connecting</span></div>
+  <span id="state-text" class="quiet"></span>
+  <span id="uptime" class="quiet end"></span>
+  <ul id="problems" hidden></ul>
+</section>
+<section class="card tile data">
+  <h2>Bearer</h2><p id="countdown" class="figure">–</p>
+  <p class="quiet"><span id="bearer-state">–</span></p>
+</section>
+<section class="card tile data">
+  <h2>Agent identity</h2><p id="identity-state" class="figure">–</p>
+  <p id="identity-policy" class="quiet"></p>
+</section>
+<section class="card tile data">
+  <h2>Open now</h2>
+  <p class="figure"><span id="http">–</span> <span class="quiet">http</span> <span id="websocket">–</span> <span class="quiet">ws</span></p>
+  <p class="quiet">upstream <span id="last-status">–</span> at <span id="last-at">–</span></p>
+</section>
+<section class="card tile data">
+  <h2>Added latency</h2><p id="added" class="figure">–</p>
+  <p id="added-p95" class="quiet"></p>
+</section>
+<section class="card half chart data">
+  <h2>Requests <span id="rate"></span>
+    <span class="end key a">fine</span><span class="key b">4xx</span><span class="key c">failed</span></h2>
+  <div class="plot">
+    <svg id="rate-chart" role="img" aria-label="Requests a second" viewBox="0 0 600 100" preserveAspectRatio="none">
+      <path id="bars-fine" class="fine"/><path id="bars-refused" class="refused"/><path id="bars-failed" class="failed"/>
+    </svg>
+    <span id="rate-top" class="top"></span>
+  </div>
+  <div class="axis"><span>10 min ago</span><span>now</span></div>
+</section>
+<section class="card half chart data">
+  <h2>Time to first byte <span id="first-byte"></span>
+    <span class="end key a">median</span><span class="key b">p95</span></h2>
+  <div class="plot">
+    <svg id="latency-chart" role="img" aria-label="Time to first byte" viewBox="0 0 600 100" preserveAspectRatio="none">
+      <path id="line-p95" class="p95"/><path id="line-median" class="median"/>
+    </svg>
+    <span id="latency-top" class="top"></span>
+  </div>
+  <div class="axis"><span>10 min ago</span><span>now</span></div>
+</section>
+<section class="card half data">
+  <h2>Identity</h2>
+  <dl>
+    <dt>Credential</dt><dd id="credential">–</dd>
+    <dt>From</dt><dd id="source">–</dd>
+    <dt>Account</dt><dd><span id="account">–</span> <span id="fedramp" class="tag" hidden>FedRAMP</span></dd>
+    <dt>Last refresh</dt><dd id="bearer-refresh">–</dd>
+    <dt>Agent runtime</dt><dd><code id="identity-runtime">–</code></dd>
+    <dt>Public key</dt><dd><code id="identity-key">–</code></dd>
+    <dt>Run task</dt><dd><code id="identity-task">–</code></dd>
+    <dt>Last rejection</dt><dd id="identity-rejection">–</dd>
+    <dt>Upstream</dt><dd id="origin">–</dd>
+    <dt>Clock skew</dt><dd id="skew">–</dd>
+  </dl>
+</section>
+<section class="card half data">
+  <h2>Routes</h2>
+  <table><thead><tr><th scope="col">Methods</th><th scope="col">Path</th><th scope="col">Auth</th></tr></thead>
+  <tbody id="routes"></tbody></table>
+</section>
+<section class="card half data">
+  <h2>Requests by kind and status</h2>
+  <table class="counts"><thead><tr><th scope="col">Kind</th><th scope="col">1xx</th><th scope="col">2xx</th><th scope="col">3xx</th><th scope="col">4xx</th><th scope="col">5xx</th><th scope="col">none</th></tr></thead>
+  <tbody id="kinds"></tbody></table>
+  <p class="quiet">Sent with an assertion <span id="assertion">–</span>, with a bearer <span id="bearer-requests">–</span>
+    (in its place <span id="degraded">–</span>), denied <span id="denied">–</span></p>
+</section>
+<section class="card half data">
+  <h2>Recent refusals</h2>
+  <table><thead><tr><th scope="col">Time</th><th scope="col">Client</th><th scope="col">Request</th><th scope="col">Status</th><th scope="col">By</th></tr></thead>
+  <tbody id="refusals"></tbody></table>
+</section>
+</main>
+<noscript><p>This page needs JavaScript. The same as JSON: <code>curl http://…/auth/status</code></p></noscript>
+`;

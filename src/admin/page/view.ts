@@ -1,0 +1,201 @@
+import type { ActivityEvent } from '../events.ts';
+import type { StatusDocument } from '../status.ts';
+import { barPath, largest, latest, niceCeiling, stepPath } from './chart.ts';
+import type { PageDocument, PageElement } from './dom.ts';
+import { formatCount, formatMs, formatRate, formatSeconds, formatTime } from './format.ts';
+
+declare const document: PageDocument;
+
+/** Everything that comes from outside is shown as text; nothing is ever read as markup. */
+
+const EXPLAINED: Record<string, string> = {
+  starting: 'The credential is being loaded, refreshed or registered.',
+  ready: 'Requests can be authenticated.',
+  degraded: 'Requests can be authenticated, but something needs attention.',
+  unauthenticated: 'There is no credential: sign in, or give the sidecar a key.',
+  failed: 'There is a credential, but it cannot be used.',
+  draining: 'The sidecar is shutting down.',
+  unreachable: 'The sidecar does not answer; trying again.',
+};
+
+export function element(id: string): PageElement {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element ${id}`);
+  return found;
+}
+
+export function setText(id: string, text: string | number | null): void {
+  const target = element(id);
+  const shown = text === null || text === '' ? '–' : String(text);
+  // An unchanged live region must not be read out again.
+  if (target.textContent !== shown) target.textContent = shown;
+}
+
+export function showState(state: string): void {
+  element('state').dataset.state = state;
+  setText('state-word', state);
+  setText('state-text', EXPLAINED[state] ?? '');
+  document.title = `${state} · codex-auth-sidecar`;
+}
+
+export function showStatus(status: StatusDocument): void {
+  const { account, agentIdentity: identity, bearer, upstream } = status;
+  showState(status.status);
+  setText('version', `v${status.version}`);
+  setText('credential', [status.authMode, status.planType].filter(Boolean).join(' · ') || 'none');
+  setText('source', status.credentialSource);
+  setText('account', [account?.email, account?.id].filter(Boolean).join(' · '));
+  element('fedramp').hidden = !account?.fedramp;
+  setText('identity-state', identity.state);
+  setText('identity-policy', `policy ${identity.policy}`);
+  setText('identity-runtime', identity.agentRuntimeId);
+  setText('identity-key', identity.publicKey);
+  setText('identity-task', identity.taskId);
+  setText('identity-rejection', identity.lastRejection);
+  setText('bearer-state', bearer.state);
+  setText('bearer-refresh', bearer.lastRefreshAt);
+  setText('origin', upstream.origin);
+  showProblems([
+    ['Identity', identity.lastError],
+    ['Bearer', bearer.lastError],
+  ]);
+  element('routes').replaceChildren(
+    ...status.routes.map((route) =>
+      row([route.methods.join(', ').replace('*', 'any'), code(route.path), tag(route.auth)]),
+    ),
+  );
+}
+
+export function showActivity({ connections, requests, upstream, recent }: ActivityEvent): void {
+  setText('http', connections.http);
+  setText('websocket', connections.websocket);
+  setText('assertion', formatCount(requests.assertion));
+  setText('bearer-requests', formatCount(requests.bearer));
+  setText('degraded', formatCount(requests.degraded));
+  setText('denied', formatCount(requests.denied));
+  setText('last-status', upstream.lastStatus);
+  setText('last-at', formatTime(upstream.lastResponseAt));
+  const { clockSkewSeconds: skew } = upstream;
+  setText('skew', skew === null ? null : `${skew} s`);
+  setText('added', formatMs(recent.addedMs.median));
+  setText('added-p95', `p95 ${formatMs(recent.addedMs.p95)}`);
+  showRates(recent);
+  showLatency(recent);
+  showKinds(recent.byKind);
+  showRefusals(recent.refusals);
+}
+
+/** What goes on by itself from one second to the next. */
+export function showClock(expiresAt: string | null, uptimeSeconds: number, now: number): void {
+  setText('uptime', `up ${formatSeconds(uptimeSeconds)}`);
+  const left = expiresAt === null ? null : (Date.parse(expiresAt) - now) / 1_000;
+  setText('countdown', left === null ? 'no end known' : left <= 0 ? 'over' : formatSeconds(left));
+}
+
+function showProblems(problems: readonly (readonly [string, string | null])[]): void {
+  const real = problems.filter(([, text]) => text !== null);
+  element('problems').hidden = real.length === 0;
+  element('problems').replaceChildren(
+    ...real.map(([name, text]) => cell('li', `${name}: ${text}`)),
+  );
+}
+
+function showRates({ requests, refused, failed, stepSeconds }: ActivityEvent['recent']): void {
+  const fine = requests.map((all, i) => all - (refused[i] ?? 0) - (failed[i] ?? 0));
+  const unfailed = requests.map((all, i) => all - (failed[i] ?? 0));
+  const top = niceCeiling(largest(requests) / stepSeconds);
+  const most = top * stepSeconds;
+  element('bars-fine').setAttribute('d', barPath(fine, [], most));
+  element('bars-refused').setAttribute('d', barPath(refused, fine, most));
+  element('bars-failed').setAttribute('d', barPath(failed, unfailed, most));
+  // The last step is still filling.
+  const now = formatRate((requests.at(-2) ?? 0) / stepSeconds);
+  setText('rate', now);
+  setText('rate-top', formatRate(top));
+  const peak = formatRate(largest(requests) / stepSeconds);
+  element('rate-chart').setAttribute(
+    'aria-label',
+    `Requests a second over ten minutes: ${now} now, ${peak} at most, ${total(failed)} failed`,
+  );
+}
+
+function showLatency({ medianMs, p95Ms }: ActivityEvent['recent']): void {
+  const top = niceCeiling(largest(p95Ms));
+  element('line-median').setAttribute('d', stepPath(medianMs, top));
+  element('line-p95').setAttribute('d', stepPath(p95Ms, top));
+  const median = formatMs(latest(medianMs));
+  const p95 = formatMs(latest(p95Ms));
+  setText('first-byte', median);
+  setText('latency-top', formatMs(top));
+  element('latency-chart').setAttribute(
+    'aria-label',
+    `Time to first byte over ten minutes: last median ${median}, last 95th percentile ${p95}`,
+  );
+}
+
+function showKinds(byKind: ActivityEvent['recent']['byKind']): void {
+  const classes = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'];
+  const rows = Object.entries(byKind).map(([kind, counts]) =>
+    row([tag(kind), ...classes.map((name) => number(counts[name] ?? 0))]),
+  );
+  element('kinds').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('No requests yet', 7)]));
+}
+
+function showRefusals(refusals: ActivityEvent['recent']['refusals']): void {
+  const rows = refusals.map(({ at, client, method, path, status, code: reason }) =>
+    row([
+      formatTime(at),
+      client ?? '–',
+      code(`${method ?? '?'} ${path ?? '?'}`),
+      status === null ? '–' : String(status),
+      reason ?? 'upstream',
+    ]),
+  );
+  element('refusals').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('None', 5)]));
+}
+
+function row(cells: readonly (string | PageElement)[]): PageElement {
+  const line = document.createElement('tr');
+  for (const content of cells) {
+    const box = cell('td', typeof content === 'string' ? content : '');
+    if (typeof content !== 'string') box.append(content);
+    line.append(box);
+  }
+  return line;
+}
+
+function emptyRow(text: string, span: number): PageElement {
+  const line = document.createElement('tr');
+  const box = cell('td', text);
+  box.setAttribute('colspan', String(span));
+  box.className = 'empty';
+  line.append(box);
+  return line;
+}
+
+function cell(name: string, text: string): PageElement {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function code(text: string): PageElement {
+  return cell('code', text);
+}
+
+function tag(kind: string): PageElement {
+  const made = cell('span', kind);
+  made.className = 'tag';
+  made.dataset.kind = kind;
+  return made;
+}
+
+function number(count: number): PageElement {
+  const made = cell('span', count === 0 ? '·' : formatCount(count));
+  made.className = count === 0 ? 'num zero' : 'num';
+  return made;
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
