@@ -23,9 +23,11 @@ export interface ActivityDocument {
   refusals: RefusedRequest[];
 }
 
-/** A request that did not get what it asked for. */
+/** A request that did not get what it asked for, and those after it that were just like it. */
 export interface RefusedRequest {
+  /** Of the last one. */
   at: string;
+  count: number;
   client: string | null;
   method: string | null;
   path: string | null;
@@ -36,7 +38,7 @@ export interface RefusedRequest {
 
 const STEP_MS = 5_000;
 const STEPS = 120;
-const KEPT_REFUSALS = 20;
+const KEPT_REFUSALS = 10;
 const LONGEST_PATH = 120;
 /** Answers that mean the credential, the account or the client, as opposed to the one request. */
 const REFUSALS = new Set([401, 403, 429]);
@@ -100,14 +102,17 @@ export class Activity {
   }
 
   #keepRefusal({ client, method, path, status, code, startedAt }: ExchangeRecord): void {
-    this.#refusals.unshift({
-      at: wholeSeconds(startedAt),
-      client,
-      method,
-      path: path === null ? null : path.slice(0, LONGEST_PATH),
-      status,
-      code,
-    });
+    const at = wholeSeconds(startedAt);
+    const shown = path === null ? null : path.slice(0, LONGEST_PATH);
+    const refused = { at, count: 1, client, method, path: shown, status, code };
+    const last = this.#refusals[0];
+    // A client that tries again and again must not push everything else out.
+    if (last && isSame(last, refused)) {
+      last.at = at;
+      last.count++;
+      return;
+    }
+    this.#refusals.unshift(refused);
     if (this.#refusals.length > KEPT_REFUSALS) this.#refusals.pop();
   }
 
@@ -126,6 +131,11 @@ export class Activity {
     this.#firstByte.clear(step);
     this.#added.clear(step);
   }
+}
+
+function isSame(a: RefusedRequest, b: RefusedRequest): boolean {
+  const same = a.client === b.client && a.method === b.method && a.path === b.path;
+  return same && a.status === b.status && a.code === b.code;
 }
 
 function isFailure({ status, outcome }: ExchangeRecord): boolean {

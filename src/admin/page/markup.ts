@@ -12,7 +12,7 @@ export const BODY = `
   <ul id="problems" hidden></ul>
 </section>
 <section class="card tile data">
-  <h2>Bearer</h2><p id="countdown" class="figure">–</p>
+  <h2>Bearer ends in</h2><p id="countdown" class="figure">–</p>
   <p class="quiet"><span id="bearer-state">–</span></p>
 </section>
 <section class="card tile data">
@@ -21,7 +21,7 @@ export const BODY = `
 </section>
 <section class="card tile data">
   <h2>Open now</h2>
-  <p class="figure"><span id="http">–</span> <span class="quiet">http</span> <span id="websocket">–</span> <span class="quiet">ws</span></p>
+  <p class="figure"><span id="http">–</span> <small>http</small> <span id="websocket">–</span> <small>ws</small></p>
   <p class="quiet">upstream <span id="last-status">–</span> at <span id="last-at">–</span></p>
 </section>
 <section class="card tile data">
@@ -67,20 +67,20 @@ export const BODY = `
 </section>
 <section class="card half data">
   <h2>Routes</h2>
-  <table><thead><tr><th scope="col">Methods</th><th scope="col">Path</th><th scope="col">Auth</th></tr></thead>
-  <tbody id="routes"></tbody></table>
+  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Methods</th><th scope="col" role="columnheader">Path</th><th scope="col" role="columnheader">Auth</th></tr></thead>
+  <tbody id="routes" role="rowgroup"></tbody></table>
 </section>
-<section class="card half data">
+<section class="card less data">
   <h2>Requests by kind and status</h2>
   <table class="counts"><thead><tr><th scope="col">Kind</th><th scope="col">1xx</th><th scope="col">2xx</th><th scope="col">3xx</th><th scope="col">4xx</th><th scope="col">5xx</th><th scope="col">none</th></tr></thead>
   <tbody id="kinds"></tbody></table>
-  <p class="quiet">Sent with an assertion <span id="assertion">–</span>, with a bearer <span id="bearer-requests">–</span>
-    (in its place <span id="degraded">–</span>), denied <span id="denied">–</span></p>
+  <p class="quiet">Sent upstream: <span id="assertion">–</span> with an assertion, <span id="bearer-requests">–</span> with a bearer
+    (<span id="degraded">–</span> for want of an assertion). Denied here: <span id="denied">–</span>.</p>
 </section>
-<section class="card half data">
+<section class="card more data">
   <h2>Recent refusals</h2>
-  <table><thead><tr><th scope="col">Time</th><th scope="col">Client</th><th scope="col">Request</th><th scope="col">Status</th><th scope="col">By</th></tr></thead>
-  <tbody id="refusals"></tbody></table>
+  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader"></th><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">Request</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">By</th></tr></thead>
+  <tbody id="refusals" role="rowgroup"></tbody></table>
 </section>
 </main>
 <noscript><p>This page needs JavaScript. The same as JSON: <code>curl http://…/auth/status</code></p></noscript>

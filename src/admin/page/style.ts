@@ -37,7 +37,11 @@ h2 { margin: 0 0 8px; font-size: 12px; font-weight: 600; color: var(--quiet); }
 .tile { grid-column: span 3; }
 .tile p { margin: 0; }
 .figure { font-size: 19px; font-weight: 600; line-height: 1.25; }
+.figure small { font-size: 13px; font-weight: 400; color: var(--quiet); margin-right: 6px; }
 .half { grid-column: span 6; }
+.less { grid-column: span 5; }
+.more { grid-column: span 7; }
+.stack td:not(.wide) { white-space: nowrap; }
 .chart { position: relative; }
 .chart h2 { display: flex; gap: 12px; }
 .chart h2 span { font-weight: 400; }
@@ -52,7 +56,7 @@ svg { display: block; width: 100%; height: 96px; border-bottom: 1px solid var(--
 .key.a { --ink: var(--info); } .key.b { --ink: var(--warn); } .key.c { --ink: var(--bad); }
 table { width: 100%; border-collapse: collapse; }
 th { text-align: left; font-weight: 500; color: var(--quiet); padding: 0 10px 4px 0; white-space: nowrap; }
-td { padding: 4px 10px 4px 0; border-top: 1px solid var(--line); vertical-align: baseline; }
+td { padding: 3px 10px 3px 0; border-top: 1px solid var(--line); vertical-align: baseline; }
 th:last-child, td:last-child { padding-right: 0; }
 .counts th:not(:first-child), .counts td:not(:first-child) { text-align: right; }
 .zero, .empty { color: var(--quiet); }
@@ -71,7 +75,13 @@ dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) {
   body { padding: 14px 10px 24px; }
   .tile { grid-column: span 6; }
-  .half { grid-column: span 12; }
-  td, th { padding-right: 8px; }
+  .figure small { font-size: 13px; font-weight: 400; color: var(--quiet); margin-right: 6px; }
+.half { grid-column: span 12; }
+  .stack thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
+  .stack tr { display: flex; flex-wrap: wrap; gap: 0 10px; padding: 4px 0; border-top: 1px solid var(--line); }
+  .stack td { border: 0; padding: 0; }
+  .stack td:empty { display: none; }
+  .stack .wide { flex-basis: 100%; order: -1; }
+  .counts td, .counts th { padding-right: 6px; }
 }
 `;

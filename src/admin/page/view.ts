@@ -61,7 +61,7 @@ export function showStatus(status: StatusDocument): void {
   ]);
   element('routes').replaceChildren(
     ...status.routes.map((route) =>
-      row([route.methods.join(', ').replace('*', 'any'), code(route.path), tag(route.auth)]),
+      row([route.methods.join(', ').replace('*', 'any'), path(route.path), tag(route.auth)]),
     ),
   );
 }
@@ -135,38 +135,57 @@ function showLatency({ medianMs, p95Ms }: ActivityEvent['recent']): void {
 
 function showKinds(byKind: ActivityEvent['recent']['byKind']): void {
   const classes = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'];
-  const rows = Object.entries(byKind).map(([kind, counts]) =>
-    row([tag(kind), ...classes.map((name) => number(counts[name] ?? 0))]),
-  );
+  const kinds = ['assertion', 'bearer', 'none', 'deny', 'unmatched', 'own'];
+  const rows = kinds.flatMap((kind) => {
+    const counts = byKind[kind];
+    return counts ? [row([tag(kind), ...classes.map((name) => number(counts[name] ?? 0))])] : [];
+  });
   element('kinds').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('No requests yet', 7)]));
 }
 
 function showRefusals(refusals: ActivityEvent['recent']['refusals']): void {
-  const rows = refusals.map(({ at, client, method, path, status, code: reason }) =>
+  const rows = refusals.map((refused) =>
     row([
-      formatTime(at),
-      client ?? '–',
-      code(`${method ?? '?'} ${path ?? '?'}`),
-      status === null ? '–' : String(status),
-      reason ?? 'upstream',
+      formatTime(refused.at),
+      refused.count === 1 ? '' : `${formatCount(refused.count)}×`,
+      refused.client ?? '',
+      path(`${refused.method ?? '?'} ${refused.path ?? '?'}`),
+      String(refused.status ?? '–'),
+      cell('span', refused.code ?? 'upstream'),
     ]),
   );
-  element('refusals').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('None', 5)]));
+  element('refusals').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('None', 6)]));
 }
 
 function row(cells: readonly (string | PageElement)[]): PageElement {
-  const line = document.createElement('tr');
+  const line = tableRow();
   for (const content of cells) {
-    const box = cell('td', typeof content === 'string' ? content : '');
-    if (typeof content !== 'string') box.append(content);
+    const box = tableCell(typeof content === 'string' ? content : '');
+    if (typeof content !== 'string') {
+      box.append(content);
+      box.className = content.className === 'path' ? 'wide' : '';
+    }
     line.append(box);
   }
   return line;
 }
 
-function emptyRow(text: string, span: number): PageElement {
+// With roles, because narrow windows lay tables out as blocks, which takes their meaning away.
+function tableRow(): PageElement {
   const line = document.createElement('tr');
+  line.setAttribute('role', 'row');
+  return line;
+}
+
+function tableCell(text: string): PageElement {
   const box = cell('td', text);
+  box.setAttribute('role', 'cell');
+  return box;
+}
+
+function emptyRow(text: string, span: number): PageElement {
+  const line = tableRow();
+  const box = tableCell(text);
   box.setAttribute('colspan', String(span));
   box.className = 'empty';
   line.append(box);
@@ -179,8 +198,14 @@ function cell(name: string, text: string): PageElement {
   return made;
 }
 
-function code(text: string): PageElement {
-  return cell('code', text);
+/** A path that may break after its slashes. */
+function path(text: string): PageElement {
+  const made = document.createElement('code');
+  made.className = 'path';
+  for (const part of text.split(/(?<=\/)/)) {
+    made.append(cell('span', part), document.createElement('wbr'));
+  }
+  return made;
 }
 
 function tag(kind: string): PageElement {
