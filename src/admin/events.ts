@@ -10,6 +10,8 @@ export interface EventSources {
   nudge: () => Promise<void>;
   /** How many times another credential came into use. */
   credentialChanges: () => number;
+  /** Runs `work` again and again; the result ends that. Default: timers. */
+  every?: (ms: number, work: () => void) => () => void;
 }
 
 /** What moves all the time, beside the state: the `activity` event. */
@@ -48,7 +50,7 @@ interface Event {
 export class EventHub {
   readonly #sources: EventSources;
   readonly #listeners = new Set<Listener>();
-  #timer: NodeJS.Timeout | null = null;
+  #stopTicking: (() => void) | null = null;
   #poked = false;
   #closed = false;
 
@@ -84,7 +86,8 @@ export class EventHub {
       listener.blockedTicks = 0;
       this.poke();
     });
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    const { every = repeat } = this.#sources;
+    this.#stopTicking ??= every(TICK_MS, () => this.#tick());
     this.#tell(listener, this.#current());
   }
 
@@ -108,9 +111,9 @@ export class EventHub {
 
   #remove(listener: Listener): void {
     this.#listeners.delete(listener);
-    if (this.#listeners.size > 0 || this.#timer === null) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
+    if (this.#listeners.size > 0) return;
+    this.#stopTicking?.();
+    this.#stopTicking = null;
   }
 
   #tick(): void {
@@ -165,4 +168,9 @@ export class EventHub {
       { name: 'activity', key: JSON.stringify(moving), data: JSON.stringify(activity) },
     ];
   }
+}
+
+function repeat(ms: number, work: () => void): () => void {
+  const timer = setInterval(work, ms).unref();
+  return () => clearInterval(timer);
 }

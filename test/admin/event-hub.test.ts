@@ -1,0 +1,119 @@
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import t from 'tap';
+import { Activity } from '../../src/activity.ts';
+import { EventHub } from '../../src/admin/events.ts';
+import { buildStatus, type StatusDocument } from '../../src/admin/status.ts';
+import { statusInput } from '../helpers/status-input.ts';
+
+/** A response whose reader takes nothing until the test says so. */
+class SlowResponse extends EventEmitter {
+  writableNeedDrain = false;
+  destroyed = false;
+  readonly written: string[] = [];
+
+  write(text: string): boolean {
+    this.written.push(text);
+    return !this.writableNeedDrain;
+  }
+
+  end(): void {
+    this.emit('close');
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.emit('close');
+  }
+}
+
+function startHub(t: { teardown(end: () => void): void }) {
+  const state: { status: StatusDocument; nudges: number } = {
+    status: buildStatus(statusInput()),
+    nudges: 0,
+  };
+  const activity = new Activity(() => 0);
+  let tick: () => void = () => undefined;
+  const hub = new EventHub({
+    status: () => state.status,
+    activity: () => activity.snapshot(),
+    nudge: async () => void state.nudges++,
+    credentialChanges: () => 0,
+    every: (_ms, work) => {
+      tick = work;
+      return () => {
+        tick = () => undefined;
+      };
+    },
+  });
+  t.teardown(() => hub.close());
+  const listen = () => {
+    const response = new SlowResponse();
+    hub.add(response as unknown as ServerResponse);
+    return response;
+  };
+  return { hub, state, activity, listen, tick: () => tick() };
+}
+
+t.test('says nothing twice, and a comment when there is nothing to say', async (t) => {
+  const { listen, tick } = startHub(t);
+  const response = listen();
+  t.equal(response.written.length, 3);
+  for (let i = 0; i < 14; i++) tick();
+  t.equal(response.written.length, 3);
+  tick();
+  t.strictSame(response.written.slice(3), [':\n\n']);
+});
+
+t.test('a slow reader gets what holds when it reads again, and nothing in between', async (t) => {
+  const { hub, state, listen, tick } = startHub(t);
+  const response = listen();
+  response.writableNeedDrain = true;
+  for (const status of ['failed', 'degraded'] as const) {
+    state.status = { ...state.status, status };
+    tick();
+  }
+  t.equal(response.written.length, 3, 'nothing is queued for it');
+  response.writableNeedDrain = false;
+  response.emit('drain');
+  await new Promise(setImmediate);
+  t.equal(response.written.length, 4);
+  t.match(response.written[3], /^event: auth\/status\n.*"status":"degraded"/);
+  t.equal(hub.listeners, 1);
+});
+
+t.test('one that reads nothing for long is let go', async (t) => {
+  const { hub, listen, tick } = startHub(t);
+  const response = listen();
+  response.writableNeedDrain = true;
+  for (let i = 0; i < 30; i++) tick();
+  t.notOk(response.destroyed);
+  tick();
+  t.ok(response.destroyed);
+  t.equal(hub.listeners, 0);
+});
+
+t.test('tries what is undone as long as somebody watches', async (t) => {
+  const { state, listen, tick } = startHub(t);
+  const response = listen();
+  tick();
+  t.equal(state.nudges, 0);
+  state.status = { ...state.status, status: 'failed' };
+  tick();
+  t.equal(state.nudges, 1);
+  response.end();
+  tick();
+  t.equal(state.nudges, 1, 'and no longer');
+});
+
+t.test('several reports of one change are one event', async (t) => {
+  const { hub, state, listen } = startHub(t);
+  const response = listen();
+  state.status = { ...state.status, status: 'starting' };
+  hub.poke();
+  state.status = { ...state.status, status: 'failed' };
+  hub.poke();
+  await new Promise(setImmediate);
+  t.equal(response.written.length, 4);
+  t.match(response.written[3], /"status":"failed"/);
+});
