@@ -17,24 +17,19 @@ const STDOUT = 1;
  * the lines wait for the next try, and those that are lost are counted.
  */
 export class AuditLog {
-  readonly #destination: Destination;
-  readonly #flushSync: Destination['flushSync'];
   readonly #log: Logger;
-  readonly #isFile: boolean;
+  /** null: standard output. */
+  readonly #path: string | null;
+  #destination: Destination;
+  #reopening: Promise<boolean> | null = null;
   #failing = false;
   #closed = false;
   #lost = 0;
 
-  private constructor(target: Destination, isFile: boolean, log: Logger) {
-    this.#destination = target;
-    this.#flushSync = target.flushSync;
-    this.#isFile = isFile;
+  private constructor(destination: Destination, path: string | null, log: Logger) {
     this.#log = log;
-    target.on('error', this.#onError);
-    target.on('drop', () => {
-      this.#lost++;
-    });
-    target.on('write', this.#onWrite);
+    this.#path = path;
+    this.#destination = this.#watch(destination);
   }
 
   /**
@@ -44,17 +39,14 @@ export class AuditLog {
   static async open(target: string, log: Logger): Promise<AuditLog> {
     if (target === 'stdout' || target === '-') {
       // Written at once, like the log, so that no line comes apart in another one.
-      return new AuditLog(destination({ dest: STDOUT, sync: true }), false, log);
+      return new AuditLog(destination({ dest: STDOUT, sync: true }), null, log);
     }
-    const options = { append: true, mkdir: false, mode: 0o600, maxLength: WAITING_BYTES };
-    const file = destination({ dest: target, sync: false, ...options });
     try {
-      await once(file, 'ready');
+      return new AuditLog(await openFile(target), target, log);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       throw new ConfigError(`log.audit: cannot write ${target} (${code ?? 'unknown error'})`);
     }
-    return new AuditLog(file, true, log);
   }
 
   /** Lines that will never be written. */
@@ -67,43 +59,82 @@ export class AuditLog {
   };
 
   /**
-   * Closes the file and opens it by its name again, after somebody has renamed it.
-   * @returns false when it is no file
+   * Opens the file by its name again, after somebody has renamed it; until it is open, lines go to
+   * the old one. Not by `SonicBoom.reopen`, whose end never comes when a write was under way.
+   * @returns false when there is no file, or the old one stays in use
    */
-  reopen(): boolean {
-    if (!this.#isFile || this.#closed) return false;
-    this.#destination.reopen();
-    return true;
+  reopen(): Promise<boolean> {
+    this.#reopening ??= this.#reopenOnce().finally(() => {
+      this.#reopening = null;
+    });
+    return this.#reopening;
   }
 
   /** Writes what waits. Never rejects. */
   async close(): Promise<void> {
-    if (!this.#isFile || this.#closed) return;
+    await this.#reopening;
+    if (this.#closed) return;
     this.#closed = true;
-    const closed = once(this.#destination, 'close');
-    this.#destination.end();
+    if (this.#path !== null) await this.#end(this.#destination);
+  }
+
+  async #reopenOnce(): Promise<boolean> {
+    if (this.#path === null || this.#closed) return false;
+    const old = this.#destination;
+    try {
+      this.#destination = this.#watch(await openFile(this.#path));
+    } catch (error) {
+      this.#log.error({ err: error }, 'the audit log cannot be opened again; the old file stays');
+      return false;
+    }
+    await this.#end(old);
+    return true;
+  }
+
+  async #end(old: Destination): Promise<void> {
+    const closed = once(old, 'close');
+    old.end();
     try {
       await closed;
     } catch (error) {
       this.#log.error({ err: error }, 'the last lines of the audit log are lost');
-      this.#destination.destroy();
+      old.destroy();
     }
   }
 
-  readonly #onError = (error: Error): void => {
-    // At the end of the process it would try again for ever.
-    this.#destination.flushSync = () => undefined;
-    if (this.#failing) return;
-    this.#failing = true;
-    this.#log.error({ err: error }, 'the audit log cannot be written; requests go on without it');
-  };
+  #watch(target: Destination): Destination {
+    const { flushSync } = target;
+    target.on('drop', () => {
+      this.#lost++;
+    });
+    target.on('error', (error) => {
+      // At the end of the process it would try again for ever.
+      target.flushSync = () => undefined;
+      if (this.#failing) return;
+      this.#failing = true;
+      this.#log.error({ err: error }, 'the audit log cannot be written; requests go on without it');
+    });
+    target.on('write', () => {
+      if (!this.#failing) return;
+      this.#failing = false;
+      target.flushSync = flushSync;
+      this.#log.warn({ lost: this.#lost }, 'the audit log is written again');
+    });
+    return target;
+  }
+}
 
-  readonly #onWrite = (): void => {
-    if (!this.#failing) return;
-    this.#failing = false;
-    this.#destination.flushSync = this.#flushSync;
-    this.#log.warn({ lost: this.#lost }, 'the audit log is written again');
-  };
+async function openFile(path: string): Promise<Destination> {
+  const options = { append: true, mkdir: false, mode: 0o600, maxLength: WAITING_BYTES };
+  const file = destination({ dest: path, sync: false, ...options });
+  try {
+    await once(file, 'ready');
+  } catch (error) {
+    // Pino would flush it at the end of the process, which fails for what was never open.
+    file.flushSync = () => undefined;
+    throw error;
+  }
+  return file;
 }
 
 export function auditLine(record: ExchangeRecord): string {

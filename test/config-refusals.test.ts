@@ -52,10 +52,6 @@ t.test('a wrong type or value names the key', async () => {
 });
 
 t.test('what this version cannot do is refused, not passed over', async () => {
-  refuses(
-    { log: { audit: '/var/log/audit.log' } },
-    'log.audit cannot be set yet: this version writes no audit log',
-  );
   refuses({ limits: { drainSeconds: 86401 } }, 'limits.drainSeconds must be <= 86400');
 });
 

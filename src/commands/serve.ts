@@ -78,8 +78,10 @@ function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
 /** What logrotate sends after it has renamed the file. */
 function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGUSR2', () => {
-    if (sidecar.reopenAudit()) log.info('reopened the audit log');
-    else log.warn('SIGUSR2: there is no audit file (log.audit)');
+    void sidecar.reopenAudit().then((reopened) => {
+      if (reopened) log.info('reopened the audit log');
+      else log.warn('SIGUSR2: no audit file was opened (log.audit)');
+    });
   });
 }
 

@@ -20,8 +20,8 @@ export interface RunningSidecar extends Sidecar {
   address: ListenAddress;
   /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
   stop(): Promise<void>;
-  /** Opens the file of the audit log by its name again; false when there is none. */
-  reopenAudit(): boolean;
+  /** Opens the file of the audit log by its name again; false when there is none to open. */
+  reopenAudit(): Promise<boolean>;
 }
 
 /** Where the client tokens come from; asked again at every reload. */
@@ -95,7 +95,7 @@ export async function startSidecar(
   return {
     ...sidecar,
     address,
-    reopenAudit: () => audit?.reopen() ?? false,
+    reopenAudit: async () => (await audit?.reopen()) ?? false,
     stop: async () => {
       stopWatching();
       const patience = new AbortController();
