@@ -1,0 +1,159 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import t from 'tap';
+import { launchBrowser, openStatusPage } from '../helpers/browser.ts';
+import { identityRecord, invalidFile, loginWithIdentity, nothing } from '../helpers/credentials.ts';
+import { untilStatus } from '../helpers/eventually.ts';
+import { send, sendRaw } from '../helpers/exchange.ts';
+import { MODELS, startInFrontOf, startStack } from '../helpers/stack.ts';
+import { closedPort } from '../helpers/upstream.ts';
+
+let browser: Browser;
+t.before(async () => {
+  browser = await launchBrowser(t);
+});
+
+t.test('shows a healthy sidecar, and asks nobody but it', async (t) => {
+  const { url } = await startStack(t, { credential: loginWithIdentity });
+  await untilStatus(url, ({ status }) => status === 'ready');
+  const { page, complaints, requests, text, until } = await openStatusPage(t, browser, url);
+  await until('state-word', 'ready');
+  t.equal(await page.title(), 'ready · codex-auth-sidecar');
+  t.equal(await text('credential'), 'chatgpt · pro');
+  t.equal(await text('identity-state'), 'ready');
+  t.match(await text('countdown'), /^\d+ d \d+ h$/);
+  t.match(await text('uptime'), /^up \d+ s$/);
+  t.equal(await page.locator('#routes tr').count(), 6);
+  t.equal(await page.locator('#problems').isVisible(), false);
+  t.equal(await page.locator('#state').getAttribute('data-state'), 'ready');
+  t.strictSame(requests, [`${url}/auth/status`, `${url}/auth/events`]);
+  t.strictSame(complaints, []);
+});
+
+t.test('follows what happens without a reload', async (t) => {
+  const { url, emulator, codexHome } = await startStack(t, { credential: nothing });
+  await untilStatus(url, ({ status }) => status === 'unauthenticated');
+  const { page, complaints, requests, text, until } = await openStatusPage(t, browser, url);
+  await until('state-word', 'unauthenticated');
+  t.equal(await text('credential'), 'none');
+  const { authJson } = emulator.issueLogin({ planType: 'plus' });
+  await writeFile(join(codexHome, 'auth.json'), JSON.stringify(authJson));
+  await until('state-word', 'ready');
+  await until('credential', 'chatgpt · plus');
+  await send(url + MODELS);
+  await send(`${url}/backend-api/wham/remote/control/x`);
+  await until('denied', '1');
+  await page.locator('#kinds .tag[data-kind=bearer]').waitFor();
+  t.match(await page.locator('#refusals').textContent(), 'GET /backend-api/wham/remote/control/x');
+  t.match(await page.locator('#bars-fine').getAttribute('d'), /^M[\d. ]+v/);
+  t.match(await page.locator('#line-median').getAttribute('d'), /^M[\d. ]+h5/);
+  t.equal(requests.length, 2, 'one page, one stream');
+  t.strictSame(complaints, []);
+});
+
+t.test('says what is wrong', async (t) => {
+  const origin = `http://127.0.0.1:${await closedPort()}`;
+  const degraded = await startInFrontOf(t, origin, {
+    config: { agentIdentity: { policy: 'chatgptAuth', onUnavailable: 'bearer' } },
+  });
+  await untilStatus(degraded.url, ({ status }) => status === 'degraded');
+  const one = await openStatusPage(t, browser, degraded.url);
+  await one.until('state-word', 'degraded');
+  t.match(await one.text('problems'), /^Identity: agent registration: no answer/);
+  t.strictSame(one.complaints, []);
+
+  const failed = await startStack(t, { credential: invalidFile });
+  await untilStatus(failed.url, ({ status }) => status === 'failed');
+  const two = await openStatusPage(t, browser, failed.url);
+  await two.until('state-word', 'failed');
+  t.ok(await two.page.locator('#problems').isVisible());
+  t.strictSame(two.complaints, []);
+});
+
+t.test('a sidecar that is gone is said to be', async (t) => {
+  const { url, sidecar } = await startStack(t);
+  const { page, until } = await openStatusPage(t, browser, url);
+  await until('state-word', 'ready');
+  await sidecar.stop();
+  await until('state-word', 'unreachable');
+  t.equal(await page.locator('#live').isVisible(), false);
+});
+
+t.test('what others write is text and never markup', async (t) => {
+  const attack = '<img src=x onerror=alert(1)>';
+  const { url, port } = await startStack(t, {
+    credential: (emulator) => {
+      const given = identityRecord(emulator);
+      const { agent_identity } = given.authJson as { agent_identity: object };
+      const email = `x@${attack}`;
+      return {
+        authJson: { ...(given.authJson as object), agent_identity: { ...agent_identity, email } },
+      };
+    },
+  });
+  await untilStatus(url, ({ account }) => account !== null);
+  const { page, complaints, text, until } = await openStatusPage(t, browser, url);
+  await until('account', attack);
+  t.equal(await text('account').then((shown) => shown.startsWith(`x…@${attack}`)), true);
+  const head = 'HTTP/1.1\r\nhost: localhost\r\nconnection: close';
+  await sendRaw(t, port, `GET /<script>alert(1)</script> ${head}\r\n\r\n`);
+  await page.locator('#refusals', { hasText: '<script>' }).waitFor();
+  t.equal(await page.locator('main img, main b, main script').count(), 0);
+  t.strictSame(complaints, []);
+});
+
+t.test('fits a phone, in light and in dark', async (t) => {
+  const { url } = await startStack(t, { credential: loginWithIdentity });
+  await untilStatus(url, ({ status }) => status === 'ready');
+  await send(`${url}/backend-api/${'long-segment-without-any-end'.repeat(6)}`);
+  const grounds = new Set<string>();
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const viewport = { width: 360, height: 740 };
+    const { page, until } = await openStatusPage(t, browser, url, { viewport, colorScheme });
+    await until('state-word', 'ready');
+    await page.locator('#kinds .tag').first().waitFor();
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    grounds.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
+    t.ok(((await page.evaluate(LEAST_CONTRAST)) as number) >= 4.5, `contrast in ${colorScheme}`);
+  }
+  t.equal(grounds.size, 2);
+});
+
+t.test('can be read without seeing it', async (t) => {
+  const { url } = await startStack(t);
+  const options = { reducedMotion: 'reduce' } as const;
+  const { page, until } = await openStatusPage(t, browser, url, options);
+  await until('state-word', 'ready');
+  t.equal(await page.getByRole('status').textContent(), 'ready');
+  t.equal(await page.getByRole('heading', { level: 1 }).count(), 1);
+  t.equal(
+    await page.getByRole('img', { name: /^Requests a second over ten minutes: / }).count(),
+    1,
+  );
+  t.equal(await page.getByRole('columnheader', { name: 'Path' }).count(), 1);
+  t.equal(await page.getByRole('main').count(), 1);
+  const animation = "getComputedStyle(document.getElementById('live'), '::before').animationName";
+  t.equal(await page.evaluate(animation), 'none');
+});
+
+/** The least contrast of any text with what it stands on (WCAG 2, section 1.4.3). */
+const LEAST_CONTRAST = `(() => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (node) => {
+    const color = getComputedStyle(node).backgroundColor;
+    return color === 'rgba(0, 0, 0, 0)' && node.parentElement ? ground(node.parentElement) : color;
+  };
+  const texts = [...document.querySelectorAll('body *')].filter((node) =>
+    [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim() !== ''));
+  return Math.min(...texts.filter((node) => !node.closest('noscript, script, style')).map((node) => {
+    const [a, b] = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  }));
+})()`;
