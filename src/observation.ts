@@ -60,6 +60,8 @@ export class Observation implements ExchangeRecord {
   code: ErrorCode | null = null;
   /** Counts the request body as it passes. */
   body: { readonly size: number } | null = null;
+  /** Bytes that have passed a joined upgrade so far, up and down; null until it is joined. */
+  passed: (() => { up: number; down: number }) | null = null;
   /** null: judged at the end, by whether the whole answer went out. */
   ending: Outcome | null = null;
   outcome: Outcome = 'complete';

@@ -59,6 +59,11 @@ function complete(observation: Observation, request: FastifyRequest, reply: Fast
   observation.client = request.clientName ?? null;
   observation.path = request.target?.path ?? pathOf(request.raw.url);
   if (observation.kind === 'unmatched' && request.routeOptions.config.own) observation.kind = 'own';
+  if (observation.passed) {
+    const { up, down } = observation.passed();
+    observation.body = { size: up };
+    observation.bytesDown = down;
+  }
   observation.status ??= reply.raw.headersSent ? reply.raw.statusCode : null;
   const answeredHere = observation.kind === 'own' || observation.code !== null;
   if (answeredHere && observation.bytesDown === 0 && observation.method !== 'HEAD') {

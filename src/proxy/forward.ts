@@ -4,7 +4,6 @@ import type { RouteRule } from '../config.ts';
 import type { Authorization, CredentialManager } from '../credentials/manager.ts';
 import { classifyRejection, mayBeRejection } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
-import type { Observation } from '../observation.ts';
 import type { Traffic } from '../traffic.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { continuation } from './expectation.ts';
@@ -147,9 +146,12 @@ async function send(
       const tunnel = held?.join(reply.raw, headers, socket, options.tunnels, () =>
         options.manager.suspect(authorization),
       );
+      observation.status = 101;
+      observation.ending = 'complete';
+      observation.passed = () => held?.passed ?? { up: 0, down: 0 };
       void tunnel?.ended.then(() => {
         ended();
-        endUpgrade(observation, held?.passed);
+        observation.end();
       });
     },
   });
@@ -166,18 +168,6 @@ function noteAnswer(
   observation.begun();
   observation.upstreamRequestId = requestIdOf(rawHeaders);
   observation.challenged = header('cf-mitigated') === 'challenge';
-}
-
-/** The response of an upgrade never ends, for its connection was taken from it. */
-function endUpgrade(
-  observation: Observation,
-  passed: { up: number; down: number } | undefined,
-): void {
-  observation.status = 101;
-  observation.body = { size: passed?.up ?? 0 };
-  observation.bytesDown = passed?.down ?? 0;
-  observation.ending = 'complete';
-  observation.end();
 }
 
 /** Finds rejections and tells the manager; null where no credential was sent. */
