@@ -16,8 +16,8 @@ const SETTLE_MS = 20_000;
 const GROWTH = 1.2;
 
 /**
- * Runs a load twice through one sidecar: the first round brings the process to its working size, the
- * second is measured, and afterwards the process must hold no more than after the first.
+ * Runs a load in rounds through one sidecar: the first brings the process to its working size, and
+ * after the last it must hold no more than after the first.
  * @param defaults streams, events (of each), interval (ms between two), aborts (share of streams)
  */
 export async function soak(name, clientScript, defaults) {
@@ -32,7 +32,7 @@ export async function soak(name, clientScript, defaults) {
   print(`${name}: ${streams} at once, ${events} each, ${order.aborts * 100} % leave early`);
   print(`fresh     ${held(fresh)}`);
   const rounds = [];
-  for (const round of [1, 2]) {
+  for (let round = 1; round <= order.rounds; round++) {
     const began = performance.now();
     const seen = await clients.ask({ ...order, url: sidecar.url, seed: order.seed + round });
     const seconds = (performance.now() - began) / 1000;
@@ -44,11 +44,11 @@ export async function soak(name, clientScript, defaults) {
     report(round, seconds, seen, sent);
     print(`afterwards ${held(after)}`);
   }
-  const [first, second] = rounds;
-  if (second.descriptors > fresh.descriptors) failures.push('descriptors are left');
-  if (second.connections !== 0) failures.push('connections are counted still');
-  if (second.heap > first.heap * GROWTH) failures.push('the heap has grown');
-  if (second.rss > first.rss * GROWTH) failures.push('the resident memory has grown');
+  const [first, last] = [rounds[0], rounds.at(-1)];
+  if (last.descriptors > fresh.descriptors) failures.push('descriptors are left');
+  if (last.connections !== 0) failures.push('connections are counted still');
+  if (last.heap > first.heap * GROWTH) failures.push('the heap has grown');
+  if (last.rss > first.rss * GROWTH) failures.push('the resident memory has grown');
   if ((await sidecar.stop()) !== 0) failures.push('the sidecar did not stop in order');
   await Promise.all([clients.stop(), upstream.stop()]);
   for (const failure of failures.slice(0, 20)) print(`failure: ${failure}`);
@@ -57,10 +57,11 @@ export async function soak(name, clientScript, defaults) {
 }
 
 function settings(defaults) {
-  const names = ['streams', 'events', 'interval', 'aborts', 'seed'];
+  const names = ['streams', 'events', 'interval', 'aborts', 'rounds', 'seed'];
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
   const given = Object.entries(parseArgs({ options }).values);
   return {
+    rounds: 2,
     seed: 1,
     ...defaults,
     ...Object.fromEntries(given.map(([key, value]) => [key, Number(value)])),

@@ -1,5 +1,5 @@
 // Many streams of numbered server-sent events at once, some of them abandoned.
-//   node bench/soak/streams.mjs [--streams 1000] [--events 200] [--aborts 0.1] [--seed 1]
+//   node bench/soak/streams.mjs [--streams 1000] [--events 200] [--aborts 0.1] [--rounds 2] [--seed 1]
 import { soak } from './load.mjs';
 
 await soak('server-sent events', 'clients-streams.mjs', {

@@ -42,7 +42,7 @@ function pump(stream: Duplex): { written: number } {
 for (const reader of ['client', 'upstream'] as const) {
   const writer = reader === 'client' ? 'upstream' : 'client';
 
-  t.test(`a ${reader} that does not read stops the ${writer}, and starts it again`, async (t) => {
+  t.test(`the ${reader} does not read: the ${writer} stops, and starts again`, async (t) => {
     const { url, ...ends } = await openTunnel(t);
     const progress = pump(ends[writer]);
     const stopped = await untilStandstill(url, () => progress.written);
@@ -52,7 +52,7 @@ for (const reader of ['client', 'upstream'] as const) {
     await untilStatus(url, ({ connections }) => connections.websocket === 0);
   });
 
-  t.test(`a ${reader} that hangs up unread lets the ${writer} go`, async (t) => {
+  t.test(`the ${reader} hangs up unread: the ${writer} is let go`, async (t) => {
     const { url, ...ends } = await openTunnel(t);
     const progress = pump(ends[writer]);
     await untilStandstill(url, () => progress.written);
