@@ -261,10 +261,10 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Whether a kept connection was reset before a byte of this exchange was on it. Undici waits for
-   * such a thing before it writes, and takes a new connection for one that was closed, but fails
-   * the exchange for one that was reset. Once anything was written, nobody knows what came of it,
-   * so whatever fails then is left to the client.
+   * Whether a connection was reset before a byte of this exchange was on it, as happens to a kept
+   * one. Undici looks for such a thing before it writes, and takes a new connection for one that was
+   * closed, but fails the exchange for one that was reset. Once anything was written, nobody knows
+   * what came of it, so whatever fails then is left to the client.
    */
   #neverSent(error: Error): boolean {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import t from 'tap';
 import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, localError, readAll, readUntil, send } from '../helpers/exchange.ts';
@@ -82,7 +83,9 @@ t.test('an upstream that hangs up without an answer is a 502', async (t) => {
   const upstream = await startTcpUpstream(t);
   const { url } = await startInFrontOf(t, upstream.origin);
   const answer = tryUpgrade(url + RESPONSES);
-  (await upstream.next()).resetAndDestroy();
+  const socket = await upstream.next();
+  await once(socket, 'data');
+  socket.resetAndDestroy();
   localError(t, await answer, 502, 'UPSTREAM_UNREACHABLE');
 });
 
