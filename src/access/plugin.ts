@@ -76,8 +76,7 @@ function requireTarget(url: string): NormalizedTarget {
 }
 
 function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
-  const { headers, rawHeaders, socket } = request.raw;
-  checkOneHost(rawHeaders);
+  const { headers, socket } = request.raw;
   return {
     // Empty once a TCP client is gone: such a one counts as coming from elsewhere.
     local: viaSocket || isLoopbackHost(socket.remoteAddress ?? ''),
@@ -88,16 +87,6 @@ function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
     authorization: headers.authorization,
     sidecarToken: single(headers['x-sidecar-token']),
   };
-}
-
-// Node hands on the first of several; who stands before us may have judged by another.
-function checkOneHost(rawHeaders: readonly string[]): void {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
-  }
-  if (hosts > 1) throw new SidecarError('AUTH_REQUEST_INVALID', 'the request has two Host headers');
 }
 
 function single(value: string | string[] | undefined): string | undefined {

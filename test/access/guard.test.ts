@@ -1,11 +1,9 @@
-import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import type { AccessRules } from '../../src/access/caller.ts';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
 import { SidecarError } from '../../src/errors.ts';
-import { sendRaw } from '../helpers/exchange.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';
@@ -175,13 +173,4 @@ t.test('a route that changes something or wants a token is never for pages', asy
   const page = (access: 'client' | 'local') => ({ config: { access, fromOwnPage: true as const } });
   t.throws(() => app.post('/a', page('local'), async () => 'x'), /route \/a is not for pages/);
   t.throws(() => app.get('/b', page('client'), async () => 'x'), /route \/b is not for pages/);
-});
-
-t.test('two Host headers are one too many', async (t) => {
-  const { app } = build(t);
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  const { port } = app.server.address() as AddressInfo;
-  const hosts = 'Host: localhost\r\nhOSt: localhost\r\n';
-  const answer = await sendRaw(t, port, `GET /open HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`);
-  t.match(answer, /AUTH_REQUEST_INVALID$/);
 });

@@ -60,6 +60,6 @@ t.test('a wrong configuration is told apart', async (t) => {
   t.match(await run(t, ['healthcheck'], { SIDECAR_PORT: 'http' }), {
     code: 2,
     stdout: '',
-    stderr: 'codex-auth-sidecar: wrong configuration: listen.port must be integer\n',
+    stderr: 'codex-auth-sidecar: wrong configuration: SIDECAR_PORT (listen.port) must be integer\n',
   });
 });
