@@ -17,7 +17,7 @@ const DOCUMENTS = [
 // fails until it is listed; one that is gone from the documents has to go from here.
 const NO_ENGINE = { reason: 'needs a container engine; test/deploy reads what it would start' };
 const NO_CLUSTER = { reason: 'needs a cluster; test/deploy reads what it would start' };
-const NO_SYSTEMD = { reason: 'changes the machine; test/deploy reads the unit' };
+const CHANGES = { reason: 'changes the machine' };
 const TREATMENTS = new Map<string, Treatment>([
   ['npm ci && npm test', { reason: 'this is it' }],
   [
@@ -57,14 +57,22 @@ const TREATMENTS = new Map<string, Treatment>([
   ['docker compose run --rm agent codex exec --skip-git-repo-check "say hi"', NO_ENGINE],
   ['docker compose up -d --force-recreate sidecar', NO_ENGINE],
   ['kubectl apply -k kubernetes/own-pod', NO_CLUSTER],
-  [`kubectl exec deployment/codex-auth-sidecar -- sh -c 'kill -HUP 1'`, NO_CLUSTER],
   [
     'sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz',
     { reason: 'test/package installs the package' },
   ],
-  ['sudo systemd-sysusers', NO_SYSTEMD],
-  ['sudo systemctl daemon-reload', NO_SYSTEMD],
-  ['sudo systemctl enable --now codex-auth-sidecar', NO_SYSTEMD],
+  ['sudo useradd --system --shell /usr/sbin/nologin codex-sidecar', CHANGES],
+  [
+    `sudo -u codex-sidecar env HOME=/var/lib/codex-auth-sidecar sh -ec '
+cd
+export CODEX_HOME=$HOME SIDECAR_CLIENT_TOKENS_FILE=$HOME/client-tokens
+codex-auth-sidecar token add agent
+exec codex-auth-sidecar serve'`,
+    untilStopped(LISTENING),
+  ],
+  ['sudo systemd-sysusers', CHANGES],
+  ['sudo systemctl daemon-reload', CHANGES],
+  ['sudo systemctl enable --now codex-auth-sidecar', CHANGES],
 ]);
 
 function untilStopped(until: string): Treatment {
