@@ -24,6 +24,14 @@ const TREATMENTS = new Map<string, Treatment>([
     'npm run build:test && node .build/test/access/path.test.js',
     { reason: 'one test of many that run beside this one' },
   ],
+  ['codex-auth-sidecar run -- codex exec "…"', { reason: 'test/e2e runs Codex' }],
+  [
+    'node dist/cli.js token add agent --file client-tokens',
+    {
+      reason: 'who reads it copies the token',
+      instead: 'TOKEN=$(node dist/cli.js token add agent --file client-tokens)',
+    },
+  ],
   ['npm pack', { reason: 'test/package packs' }],
   [
     'CODEX_HOME=/var/lib/codex-auth-sidecar codex login',
