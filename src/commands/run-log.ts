@@ -18,10 +18,14 @@ export interface RunLogOptions {
   warn: (line: string) => void;
 }
 
-/** `run.log` in the folder for state of the XDG Base Directory specification. */
-export function defaultLogFile(env: Environment): string {
+/** Our folder for state, by the XDG Base Directory specification. */
+export function stateFolder(env: Environment): string {
   const state = env.XDG_STATE_HOME?.trim() || join(homedir(), '.local', 'state');
-  return join(state, 'codex-auth-sidecar', 'run.log');
+  return join(state, 'codex-auth-sidecar');
+}
+
+export function defaultLogFile(env: Environment): string {
+  return join(stateFolder(env), 'run.log');
 }
 
 /** The log of a sidecar whose terminal belongs to another program. */

@@ -1,7 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseClientTokens } from '../access/client-tokens.ts';
 import type { OwnEnvironment } from '../config-environment.ts';
@@ -10,7 +7,8 @@ import { agentHome, holdsLogin } from './codex-home.ts';
 import { modelBaseUrl } from './codex-provider.ts';
 import { type Environment, plainVariables, readSettings } from './environment.ts';
 import { childCommand, childEnvironment, codexIndex } from './run-child.ts';
-import { openRunLog } from './run-log.ts';
+import { withIsolatedHome } from './run-home.ts';
+import { openRunLog, stateFolder } from './run-log.ts';
 import { runProcess } from './run-process.ts';
 import { type RunningSidecar, startSidecar, type TokenSource } from './sidecar.ts';
 
@@ -100,20 +98,7 @@ async function withHome(
     }
     return work(null);
   }
-  const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));
-  try {
-    await copyFile(join(home, 'config.toml'), join(folder, 'config.toml')).catch(ignoreMissing);
-    return await work(folder);
-  } finally {
-    // What the child has left behind may still be writing there.
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() =>
-      warn(`${folder} could not be removed; remove it by hand`),
-    );
-  }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw new Error(`cannot copy config.toml (${error.code})`);
+  return withIsolatedHome(home, stateFolder(env), warn, work);
 }
 
 /** A child must not outlive its sidecar: it would wait for answers that never come. */

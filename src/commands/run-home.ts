@@ -1,0 +1,44 @@
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * Runs `work` with a new Codex home that holds the configuration of `home` and no login, and removes
+ * it afterwards. It stands in `state`: Codex 0.169.0 makes no helpers for a home in the folder for
+ * temporary files.
+ */
+export async function withIsolatedHome<T>(
+  home: string,
+  state: string,
+  warn: (line: string) => void,
+  work: (codexHome: string) => Promise<T>,
+): Promise<T> {
+  const folder = await makeHome(state, warn);
+  try {
+    await copyFile(join(home, 'config.toml'), join(folder, 'config.toml')).catch(ignoreMissing);
+    return await work(folder);
+  } finally {
+    // What the child has left behind may still be writing there.
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() =>
+      warn(`${folder} could not be removed; remove it by hand`),
+    );
+  }
+}
+
+async function makeHome(state: string, warn: (line: string) => void): Promise<string> {
+  try {
+    await mkdir(state, { recursive: true, mode: 0o700 });
+    return await mkdtemp(join(state, 'home-'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));
+    warn(
+      `cannot write in ${state} (${code}), so CODEX_HOME is ${folder}, where Codex lacks helpers`,
+    );
+    return folder;
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw new Error(`cannot copy config.toml (${error.code})`);
+}
