@@ -21,9 +21,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const read = () => readSettings(options.env, options.configFile, options.flags);
   const settings = await read();
   const { config } = settings;
-  // On a terminal somebody reads it.
-  const pretty = options.pretty || process.stdout.isTTY === true;
-  const log = await openLog(config.log.level, pretty);
+  const log = await openLog(config.log.level, options.pretty);
   const sidecar = await startSidecar(settings, log, options.allowUnauthenticated, read);
   reloadOnHangUp(sidecar, log);
   reopenOnSignal(sidecar, log);
