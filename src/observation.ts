@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { RouteAuth } from './config.ts';
-import type { ErrorCode } from './errors.ts';
+import { type ErrorCode, errorBody, type SidecarError } from './errors.ts';
 
 /**
  * What a request was for: the auth kind of its route (`deny` also where no rule matches), `own` for
@@ -128,6 +128,15 @@ export class Observer {
 
   begin(method: string | null, upgrade: boolean): Observation {
     return new Observation(method, upgrade, this.#elapsed);
+  }
+
+  /** For what is refused without ever becoming a request of Fastify. */
+  refused(method: string | null, error: SidecarError): void {
+    const observation = this.begin(method, false);
+    observation.status = error.statusCode;
+    observation.code = error.code;
+    observation.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(error)));
+    this.finish(observation, true);
   }
 
   /** @param whole the whole answer went out */

@@ -175,6 +175,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     maxConnections: config.upstream.maxConnections,
     isDraining: () => draining,
     answers,
+    observer,
   });
 
   return {
@@ -283,9 +284,5 @@ function answerBrokenRequest(
   const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
   socket.write(rawAnswer(answer));
   closeGently(socket);
-  const observation = observer.begin(null, false);
-  observation.status = answer.statusCode;
-  observation.code = answer.code;
-  observation.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(answer)));
-  observer.finish(observation, true);
+  observer.refused(null, answer);
 }

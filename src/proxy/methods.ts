@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { closeGently } from '../close-gently.ts';
 import { SidecarError } from '../errors.ts';
+import type { Observer } from '../observation.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { rawAnswer } from '../raw-answer.ts';
 
@@ -23,8 +24,8 @@ export function allowMethods(app: FastifyInstance): void {
 }
 
 /** Answers CONNECT, which Node would answer by hanging up. */
-export function refuseConnect(server: Server, answers: OpenAnswers): void {
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+export function refuseConnect(server: Server, answers: OpenAnswers, observer: Observer): void {
+  server.on('connect', ({ method }: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     if (answers.first(socket)) {
       // Sent ahead of an answer that is not finished.
@@ -37,5 +38,6 @@ export function refuseConnect(server: Server, answers: OpenAnswers): void {
     );
     socket.write(rawAnswer(refusal));
     closeGently(socket);
+    observer.refused(method ?? null, refusal);
   });
 }

@@ -1,5 +1,6 @@
 import httpProxy from '@fastify/http-proxy';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Observer } from '../observation.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { routeExpectations } from './expectation.ts';
 import { type ForwardOptions, forward } from './forward.ts';
@@ -9,6 +10,7 @@ import { routeUpgrades } from './upgrade.ts';
 
 export interface ProxyOptions extends ForwardOptions {
   answers: OpenAnswers;
+  observer: Observer;
 }
 
 /**
@@ -21,7 +23,7 @@ export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): 
   app.removeAllContentTypeParsers();
   routeExpectations(app);
   allowMethods(app);
-  refuseConnect(app.server, options.answers);
+  refuseConnect(app.server, options.answers, options.observer);
   await app.register(httpProxy, {
     upstream: options.upstreams.chatgpt.origin,
     prefix: PROXY_PREFIX,

@@ -87,6 +87,10 @@ t.test('what the sidecar answers itself is on record too', async (t) => {
       { kind: 'unmatched', path: '/%ff', status: 400, code: 'AUTH_PATH_INVALID' },
     ],
     [
+      () => sendRaw(t, port, 'CONNECT a.example:443 HTTP/1.1\r\nhost: localhost\r\n\r\n'),
+      { method: 'CONNECT', path: null, status: 403, code: 'AUTH_ROUTE_DENIED' },
+    ],
+    [
       () => sendRaw(t, port, 'GET / HTTP/1.1\r\nno colon\r\n\r\n'),
       { method: null, path: null, status: 400, code: 'AUTH_REQUEST_INVALID' },
     ],
@@ -98,7 +102,7 @@ t.test('what the sidecar answers itself is on record too', async (t) => {
     t.ok(record.bytesDown > 0, 'with its body');
   }
   const { requests } = JSON.parse((await send(`${url}/auth/status`)).text);
-  t.equal(requests.denied, 5, 'every 401 and 403 of our own');
+  t.equal(requests.denied, 6, 'every 401 and 403 of our own');
 });
 
 t.test('a target that is no path is not written down', async (t) => {
