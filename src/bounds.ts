@@ -42,8 +42,10 @@ export function boundRequests(app: FastifyInstance, answers: OpenAnswers): void 
 }
 
 /** Bounds the connections that wait. @returns the hook that follows the access rules */
-export function boundIdleConnections(app: FastifyInstance): onRequestHookHandler {
-  const idle = new IdleConnections(MAX_IDLE_CONNECTIONS, () => performance.now());
+export function boundIdleConnections(
+  app: FastifyInstance,
+  idle = new IdleConnections(MAX_IDLE_CONNECTIONS, () => performance.now()),
+): onRequestHookHandler {
   app.server.on('connection', (socket: Socket) => idle.opened(socket));
   return (request, reply, done) => {
     // The answer to an upgrade never closes, for its connection is not idle again.
