@@ -1,5 +1,5 @@
 /** Shorter ones could be found anywhere by chance. */
-const SHORTEST = 12;
+export const SHORTEST = 12;
 
 /**
  * The forms in which a secret could appear in `text`: as it is, URL-encoded, or somewhere inside
@@ -7,18 +7,26 @@ const SHORTEST = 12;
  */
 export function leaksIn(text: string, secret: string): string[] {
   if (secret.length < SHORTEST) throw new Error(`too short to search for: ${secret}`);
-  return [...formsOf(secret)].filter((form) => text.includes(form));
+  return formsOf(secret).filter((form) => text.includes(form));
 }
 
-function formsOf(secret: string): Set<string> {
-  const forms = new Set([secret, encodeURIComponent(secret)]);
+const known = new Map<string, string[]>();
+
+function formsOf(secret: string): string[] {
+  const forms = known.get(secret) ?? [...new Set(encode(secret))];
+  known.set(secret, forms);
+  return forms;
+}
+
+function* encode(secret: string): Generator<string> {
+  yield secret;
+  yield encodeURIComponent(secret);
   for (const encoding of ['base64', 'base64url'] as const) {
     // Base64 of a longer text holds the secret at one of three phases; its first and last
     // characters depend on the neighbours.
     for (const phase of [0, 1, 2]) {
       const encoded = Buffer.from('x'.repeat(phase) + secret).toString(encoding);
-      forms.add(encoded.slice(phase === 0 ? 0 : 4, -4));
+      yield encoded.slice(phase === 0 ? 0 : 4, -4);
     }
   }
-  return forms;
 }

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { assertNoLeaks, noteEnvironment, noteStored } from './leak-watch.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 
@@ -141,7 +142,7 @@ function inTerminal(command: string[]): string[] {
 
 /**
  * Starts the program. It sees nothing of this process's environment but PATH, and is killed with the
- * test.
+ * test; what it printed is searched for secrets then.
  */
 export function start(
   t: TestScope,
@@ -153,7 +154,10 @@ export function start(
   const program = new Program(args, { HOME: '/nonexistent', ...env }, options);
   t.teardown(async () => {
     program.kill('SIGKILL');
-    await program.ended;
+    const { stdout, stderr } = await program.ended;
+    await noted;
+    await noteHome().catch(() => undefined);
+    assertNoLeaks({ stdout, stderr });
   });
   return program;
 }

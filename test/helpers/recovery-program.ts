@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { assertNoLeaks, noteEnvironment } from './leak-watch.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 
@@ -29,7 +30,9 @@ export async function runProgram(
     output.stderr += text;
   });
   child.stdin.on('error', () => undefined).end(input);
+  noteEnvironment(env);
   const [code] = await once(child, 'close');
+  assertNoLeaks(output);
   return { code, ...output };
 }
 
@@ -51,9 +54,15 @@ export async function serveProgram(
     env: { PATH: process.env.PATH, ...env },
   });
   const exited = once(child, 'exit');
+  noteEnvironment(env);
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text;
+  });
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;
+    assertNoLeaks({ stdout: printed });
   });
   const lines = createInterface({ input: child.stdout });
   const logged = (text: string) =>

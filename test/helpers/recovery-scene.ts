@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -12,6 +12,7 @@ import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/em
 import { createLogger } from '../../src/logger.ts';
 import { createDispatcher } from '../../src/proxy/dispatcher.ts';
 import { buildServer, type Sidecar } from '../../src/server.ts';
+import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
 import { FakeTime } from './recovery-time.ts';
 
 export const RESPONSES = '/backend-api/codex/responses';
@@ -34,6 +35,11 @@ export class Home {
 
   text(): string {
     return readFileSync(this.path, 'utf8');
+  }
+
+  /** What is stored now must not be said by any sidecar. */
+  noteSecrets(): void {
+    if (existsSync(this.path)) noteStored(this.text());
   }
 
   read(): JsonObject {
@@ -102,7 +108,10 @@ export async function startBeside(
       proxy: null,
       proxyEnvironment: { httpProxy: null, httpsProxy: null, noProxy: null },
     });
-  const settings = await readSettings(options.env?.(emulator) ?? {}, null, {});
+  const env = options.env?.(emulator) ?? {};
+  noteEnvironment(env);
+  home.noteSecrets();
+  const settings = await readSettings(env, null, {});
   const files = new FileAuthStore(home.folder);
   const store = options.store?.(files) ?? files;
   const sidecar = await buildServer(config, {
@@ -118,6 +127,7 @@ export async function startBeside(
     oauthClientId: null,
     readConfig: async () => ({ config, clientTokens: null }),
   });
+  const answers = watchAnswers(sidecar.app.server);
   const url = await sidecar.app.listen({ host: '127.0.0.1', port: 0 });
   let stopped = false;
   const stop = async () => {
@@ -127,7 +137,11 @@ export async function startBeside(
     await sidecar.app.close();
     await dispatcher.destroy();
   };
-  t.teardown(stop);
+  t.teardown(async () => {
+    await stop();
+    home.noteSecrets();
+    assertNoLeaks({ log: log.join(''), answers: answers() });
+  });
   return {
     emulator,
     home,

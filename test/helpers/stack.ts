@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -7,6 +7,7 @@ import { type RunningSidecar, startSidecar } from '../../src/commands/sidecar.ts
 import type { PartialConfig } from '../../src/config.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
 import { createLogger } from '../../src/logger.ts';
+import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
 
 export const RESPONSES = '/backend-api/codex/responses';
 export const MODELS = '/backend-api/codex/models';
@@ -29,7 +30,10 @@ export interface TestSidecar {
   log: string[];
 }
 
-/** A sidecar on a free port that does not wait for open streams when the test ends. */
+/**
+ * A sidecar on a free port that does not wait for open streams when the test ends. Whatever it says
+ * is searched for the secrets of the test then.
+ */
 export async function startTestSidecar(t: Test, options: SidecarOptions): Promise<TestSidecar> {
   const codexHome = options.codexHome ?? (await makeFolder(t));
   if (options.authJson !== null && options.authJson !== undefined) {
@@ -43,14 +47,22 @@ export async function startTestSidecar(t: Test, options: SidecarOptions): Promis
   });
   const log: string[] = [];
   const logger = createLogger({ level: 'trace', destination: { write: (line) => log.push(line) } });
+  const storedLogin = () => readFile(join(codexHome, 'auth.json'), 'utf8').catch(() => '');
+  noteEnvironment(options.env ?? {});
+  noteStored(await storedLogin());
   const sidecar = await startSidecar(settings, logger, false);
+  const answers = watchAnswers(sidecar.app.server);
   let stopped = false;
   const stop = async () => {
     if (stopped) return;
     stopped = true;
     await sidecar.stop();
   };
-  t.teardown(stop);
+  t.teardown(async () => {
+    await stop();
+    noteStored(await storedLogin());
+    assertNoLeaks({ log: log.join(''), answers: answers() });
+  });
   const { url, port } = sidecar.address;
   return { sidecar: { ...sidecar, stop }, url: url ?? '', port: port ?? 0, codexHome, log };
 }
