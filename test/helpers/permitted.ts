@@ -39,7 +39,7 @@ export const PERMITTED = {
     /** May stand elsewhere in the list; `host` names the upstream. */
     placed: ['host', 'content-length'],
     /** Without a body, and without the length that RFC 9110, section 8.6, wants: it is added. */
-    zeroLength: ['POST', 'PUT', 'PATCH'],
+    zeroLength: ['POST', 'PUT', 'PATCH', 'PROPFIND', 'PROPPATCH', 'QUERY'],
     /** Chunks that have all come may go up as one body of known length. */
     framing: { chunked: 'length' },
   },
@@ -49,7 +49,7 @@ export const PERMITTED = {
     framing: { 'until close': 'chunked' },
   },
   /** May be missing as a whole. */
-  dropped: ['trailers', 'interim'],
+  dropped: ['trailers'],
 } as const;
 
 /** What of a message is compared. */

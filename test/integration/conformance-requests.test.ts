@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import t from 'tap';
 import { type Case, startConformance } from '../helpers/conformance.ts';
 import { MODELS, RESPONSES } from '../helpers/stack.ts';
@@ -16,7 +17,7 @@ const VALUE = `a\t ${QUERY}#${Array.from({ length: 128 }, (_, i) => String.fromC
 
 const CASES: Record<string, Case> = {
   ...Object.fromEntries(
-    ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [
+    METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE').map((method) => [
       method,
       { request: head(`${method} /backend-api/x`) },
     ]),
