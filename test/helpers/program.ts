@@ -152,6 +152,9 @@ export function start(
 ): Program {
   // Without a home of its own it could find a login of whoever runs the tests.
   const program = new Program(args, { HOME: '/nonexistent', ...env }, options);
+  noteEnvironment(env);
+  const noteHome = () => readFile(join(env.CODEX_HOME ?? '', 'auth.json'), 'utf8').then(noteStored);
+  const noted = noteHome().catch(() => undefined);
   t.teardown(async () => {
     program.kill('SIGKILL');
     const { stdout, stderr } = await program.ended;
