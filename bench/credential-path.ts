@@ -1,0 +1,91 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Agent } from 'undici';
+import { FileAuthStore } from '../src/auth-store/file-store.ts';
+import { resolveConfig } from '../src/config.ts';
+import { CredentialManager } from '../src/credentials/manager.ts';
+import { startEmulator } from '../src/emulator/index.ts';
+import { createHttpClient } from '../src/http-client.ts';
+import { createLogger } from '../src/logger.ts';
+import { upstreamHeaders } from '../src/proxy/headers.ts';
+import { postBytes } from './request-bytes.ts';
+
+/** What one request pays for its credential, microseconds, batch by batch. */
+export interface CredentialPath {
+  /** Authorise, scrub and inject, the assertion of this second being there. */
+  sameSecond: number[];
+  /** The same in a new second: the assertion is signed. */
+  newSecond: number[];
+}
+
+const BATCHES = 9;
+
+/** Measured in this process, on the code that `serve` runs, with a registered identity. */
+async function measure(): Promise<CredentialPath> {
+  const folder = await mkdtemp(join(tmpdir(), 'sidecar-bench-'));
+  const backend = await startEmulator();
+  const dispatcher = new Agent();
+  let nowMs = Date.now();
+  const now = () => nowMs;
+  await writeFile(join(folder, 'auth.json'), JSON.stringify(backend.issueLogin().authJson), {
+    mode: 0o600,
+  });
+  const manager = new CredentialManager({
+    config: resolveConfig({
+      upstream: backend.upstream,
+      agentIdentity: { policy: 'chatgptAuth' },
+    }),
+    store: new FileAuthStore(folder),
+    http: createHttpClient(dispatcher, 'bench'),
+    now,
+    backendNow: now,
+    sleep: async () => undefined,
+    schedule: () => () => undefined,
+    log: createLogger({ level: 'silent' }),
+    version: '0.0.0',
+    platform: process.platform,
+    oauthClientId: null,
+    environment: async () => ({ apiKey: null, accessToken: null, agentIdentity: null }),
+  });
+  await manager.prepare();
+  const raw = clientHeaders();
+  const once = () => {
+    const authorization = manager.authorize('assertion', true);
+    if (authorization instanceof Promise) throw new Error('the credential is not ready');
+    upstreamHeaders(raw, authorization.headers);
+  };
+  const sameSecond = batches(20_000, once);
+  const newSecond = batches(500, () => {
+    nowMs += 1000;
+    once();
+  });
+  manager.dispose();
+  await dispatcher.destroy();
+  await backend.close();
+  await rm(folder, { recursive: true });
+  return { sameSecond, newSecond };
+}
+
+/** Mean time of a call in each of several batches, after one that does not count; microseconds. */
+function batches(calls: number, call: () => void): number[] {
+  const means: number[] = [];
+  for (let batch = -1; batch < BATCHES; batch++) {
+    const startedAt = performance.now();
+    for (let i = 0; i < calls; i++) call();
+    if (batch >= 0) means.push(((performance.now() - startedAt) * 1000) / calls);
+  }
+  return means;
+}
+
+/** Headers of a turn as Node's `rawHeaders`. */
+function clientHeaders(): string[] {
+  const [head = ''] = postBytes({ port: 1, path: '/' }, 'json', 64).toString().split('\r\n\r\n');
+  return head
+    .split('\r\n')
+    .slice(1)
+    .flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]);
+}
+
+process.send?.(await measure());
+process.disconnect?.();

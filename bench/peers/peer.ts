@@ -1,0 +1,35 @@
+import type { Target } from '../protocol.ts';
+
+/** What stands between the load and the upstream. */
+export interface Peer {
+  name: PeerName;
+  /** What it is, for the report: program and version. */
+  description: string;
+  /** Text that the upstream must find in `authorization`; null where nothing is injected. */
+  credential: string | null;
+  /** Whether it can pass on an upgrade. */
+  upgrades: boolean;
+  start(place: Place): Promise<RunningPeer>;
+}
+
+export type PeerName = 'direct' | 'nginx' | 'codex' | 'http-proxy' | 'sidecar';
+
+/** Where a peer runs. */
+export interface Place {
+  upstreamPort: number;
+  /** A folder for its files. */
+  folder: string;
+}
+
+export interface RunningPeer {
+  target: Target;
+  /** Process that does the work; null for none. */
+  pid: number | null;
+  stop(): Promise<void>;
+}
+
+/** A peer that this machine does not have. */
+export interface MissingPeer {
+  name: PeerName;
+  reason: string;
+}

@@ -1,0 +1,90 @@
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Stage } from '../stage.ts';
+import { Child, readWhole } from './children.ts';
+import type { Peer, Place, RunningPeer } from './peer.ts';
+
+const PROGRAM = 'dist/cli.js';
+
+/** The `upstream` section that points a sidecar at the emulated backend. */
+export type Emulated = Record<string, string>;
+
+/** Starts the emulated backend, at which the sidecar registers its identity; puts a login there. */
+export async function startEmulator(stage: Stage): Promise<Emulated> {
+  const { folder } = stage.place;
+  const output = join(folder, 'emulator.txt');
+  const home = join(folder, 'codex-home');
+  const child = new Child(
+    process.execPath,
+    [PROGRAM, 'emulator', '--port', '0', '--codex-home', home],
+    { stdio: ['ignore', openSync(output, 'w'), 'pipe'] },
+  );
+  stage.atClose(() => child.stop());
+  return child.until(() => {
+    const text = readFileSync(output, 'utf8');
+    // The line after the settings.
+    if (!text.includes('auth.json')) return null;
+    const settings = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
+    return (JSON.parse(settings) as { upstream: Emulated }).upstream;
+  });
+}
+
+/** Arguments and environment of a sidecar with a default configuration and a registered identity. */
+export function sidecarCommand(
+  place: Place,
+  emulated: Emulated,
+): { args: string[]; env: Record<string, string>; info: string } {
+  const home = join(place.folder, 'codex-home');
+  const config = join(place.folder, 'config.json');
+  const info = join(place.folder, 'sidecar.json');
+  mkdirSync(home, { recursive: true });
+  const chatgptBaseUrl = `http://127.0.0.1:${place.upstreamPort}/backend-api`;
+  writeFileSync(
+    config,
+    JSON.stringify({
+      listen: { port: 0 },
+      codexHome: home,
+      agentIdentity: { policy: 'chatgptAuth' },
+      upstream: { ...emulated, chatgptBaseUrl, proxy: null },
+    }),
+  );
+  rmSync(info, { force: true });
+  return {
+    args: [PROGRAM, 'serve', '--config', config, '--server-info', info],
+    env: { PATH: process.env.PATH ?? '', HOME: place.folder },
+    info,
+  };
+}
+
+/** This project: the built program with its default log level, into a file. */
+export function sidecarPeer(emulated: Emulated, version: string): Peer {
+  return {
+    name: 'sidecar',
+    description: `codex-auth-sidecar ${version}, Node ${process.versions.node}`,
+    credential: 'AgentAssertion ',
+    upgrades: true,
+    start: (place) => startSidecar(place, emulated),
+  };
+}
+
+async function startSidecar(place: Place, emulated: Emulated): Promise<RunningPeer> {
+  const { args, env, info } = sidecarCommand(place, emulated);
+  const log = openSync(join(place.folder, 'sidecar.log'), 'a');
+  // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".
+  const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
+  const child = new Child(process.execPath, [...flags, ...args], {
+    env,
+    stdio: ['ignore', log, 'pipe'],
+  });
+  const { port } = await child.until(() => readWhole<{ port: number }>(info));
+  await child.until(async () => ((await isReady(port)) ? true : null));
+  const target = { port, path: '/backend-api/codex/responses' };
+  return { target, pid: child.pid, stop: () => child.stop() };
+}
+
+/** Whether a sidecar could authenticate a request now. */
+export async function isReady(port: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+  await answer?.arrayBuffer();
+  return answer?.status === 200;
+}

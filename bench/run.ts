@@ -1,0 +1,86 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { cpus, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Cast } from './cast.ts';
+import type { CredentialPath } from './credential-path.ts';
+import { Measures } from './measures.ts';
+import { findPeers } from './peers/find.ts';
+import { startEmulator } from './peers/sidecar.ts';
+import { type Report, writeReport } from './report/report.ts';
+import { markdown } from './report/table.ts';
+import { runWorkload } from './rounds.ts';
+import { Stage } from './stage.ts';
+import { measureIdle, measureStartup } from './startup.ts';
+import { judge } from './targets.ts';
+import { WORKLOADS } from './workloads.ts';
+
+// Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
+// a part and write nothing.
+
+const LIMIT_MS = 300_000;
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, peers: { type: 'string' } } });
+const only = values.only?.split(',') ?? null;
+const wanted = (id: string) => only === null || only.includes(id);
+const isWhole = only === null && values.peers === undefined;
+const startedAt = performance.now();
+const limit = setTimeout(() => {
+  process.stderr.write(`bench: not done in ${LIMIT_MS / 1000} s\n`);
+  process.exit(1);
+}, LIMIT_MS);
+
+const measures = new Measures();
+const stage = await Stage.open();
+try {
+  const emulator = await startEmulator(stage);
+  const found = findPeers(emulator, values.peers?.split(',') ?? null);
+  for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
+  if (wanted('h')) await measureCredentialPath();
+  if (wanted('f')) await measureStartup(stage, emulator, measures);
+  const cast = await Cast.start(stage, found.peers);
+  if (wanted('g')) await measureIdle(cast.actors, measures);
+  await cast.warmUp();
+  for (const workload of WORKLOADS.filter(({ id }) => wanted(id))) {
+    say(`(${workload.id}) ${workload.title}`);
+    await runWorkload(cast, workload, measures);
+  }
+  finish(found);
+} finally {
+  await stage.close();
+  clearTimeout(limit);
+}
+
+async function measureCredentialPath(): Promise<void> {
+  const program = fileURLToPath(new URL('./credential-path.js', import.meta.url));
+  const [path] = (await once(fork(program, { execArgv: [] }), 'message')) as [CredentialPath];
+  for (const time of path.sameSecond) measures.add('h', 'sidecar', { 'same second': [time, 'µs'] });
+  for (const time of path.newSecond) measures.add('h', 'sidecar', { 'new second': [time, 'µs'] });
+}
+
+function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    seconds: (performance.now() - startedAt) / 1000,
+    machine: `${cpus()[0]?.model.trim()}, ${cpus().length} processors, ${memory}, ${release()}`,
+    peers: peers.map(({ name, description }) => ({ name, description })),
+    missing,
+    titles: {
+      ...Object.fromEntries(WORKLOADS.map(({ id, title }) => [id, `(${id}) ${title}`])),
+      f: '(f) cold start',
+      g: '(g) memory at rest',
+      h: '(h) credential path of one request',
+    },
+    verdicts: judge(measures),
+    series: measures.series,
+  };
+  process.stdout.write(`${markdown(report)}\n`);
+  // A part of a run must not pass for a whole one.
+  if (isWhole) writeReport(report);
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

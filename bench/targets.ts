@@ -1,0 +1,127 @@
+import { type Measures, median, medianRatio, type Series } from './measures.ts';
+
+/** What the sidecar is held to: a ratio to something in the same run, or an amount. */
+export interface Target {
+  text: string;
+  workload: string;
+  measure: string;
+  /** null: the amount itself. */
+  versus: { peer: Series['peer']; measure?: string } | null;
+  atLeast?: number;
+  atMost?: number;
+}
+
+export interface Verdict {
+  text: string;
+  target: string;
+  /** null where a peer is missing. */
+  value: number | null;
+  met: boolean | null;
+}
+
+export const TARGETS: readonly Target[] = [
+  {
+    text: '(a) throughput at 16 connections vs codex',
+    workload: 'a16',
+    measure: 'throughput',
+    versus: { peer: 'codex' },
+    atLeast: 1.7,
+  },
+  {
+    text: '(a) p50 at 1 connection vs codex',
+    workload: 'a1',
+    measure: 'p50',
+    versus: { peer: 'codex' },
+    atMost: 0.65,
+  },
+  {
+    text: '(a) throughput at 16 connections vs nginx, one worker',
+    workload: 'a16',
+    measure: 'throughput',
+    versus: { peer: 'nginx' },
+    atLeast: 0.5,
+  },
+  {
+    text: '(a) throughput at 16 connections vs plain http-proxy',
+    workload: 'a16',
+    measure: 'throughput',
+    versus: { peer: 'http-proxy' },
+    atLeast: 1.15,
+  },
+  {
+    text: '(c) first byte p99 vs direct',
+    workload: 'c',
+    measure: 'first byte p99',
+    versus: { peer: 'direct' },
+    atMost: 1.5,
+  },
+  {
+    text: '(c) peak memory vs codex',
+    workload: 'c',
+    measure: 'peak memory',
+    versus: { peer: 'codex' },
+    atMost: 1.2,
+  },
+  {
+    text: '(c) peak memory, MiB',
+    workload: 'c',
+    measure: 'peak memory',
+    versus: null,
+    atMost: 160,
+  },
+  {
+    text: '(d) messages a second vs direct',
+    workload: 'd',
+    measure: 'throughput',
+    versus: { peer: 'direct' },
+    atLeast: 0.9,
+  },
+  {
+    text: '(e) peak memory growth, MiB (replay limit + 16)',
+    workload: 'e',
+    measure: 'peak memory growth',
+    versus: null,
+    atMost: 32,
+  },
+  {
+    text: '(f) start to listening vs `node -e 0`',
+    workload: 'f',
+    measure: 'listening',
+    versus: { peer: 'node', measure: 'node -e 0' },
+    atMost: 6,
+  },
+  { text: '(g) idle memory, MiB', workload: 'g', measure: 'idle memory', versus: null, atMost: 75 },
+  {
+    text: '(h) credential path, same second, µs',
+    workload: 'h',
+    measure: 'same second',
+    versus: null,
+    atMost: 5,
+  },
+  {
+    text: '(h) credential path, new second, µs',
+    workload: 'h',
+    measure: 'new second',
+    versus: null,
+    atMost: 60,
+  },
+];
+
+export function judge(measures: Measures): Verdict[] {
+  return TARGETS.map((target) => {
+    const value = reached(target, measures);
+    const { text, atLeast, atMost } = target;
+    const met =
+      value === null ? null : value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity);
+    const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
+    return { text, target: target.versus ? `${bound} ×` : bound, value, met };
+  });
+}
+
+function reached({ workload, measure, versus }: Target, measures: Measures): number | null {
+  const own = measures.find(workload, measure, 'sidecar');
+  if (!own) return null;
+  if (versus === null) return median(own.samples);
+  const other = measures.find(workload, versus.measure ?? measure, versus.peer);
+  return other ? medianRatio(own, other) : null;
+}

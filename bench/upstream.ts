@@ -1,0 +1,149 @@
+import { createServer, type Socket } from 'node:net';
+import { acceptKey, eventFrame } from './frames.ts';
+import { type Answer, MESSAGE_BYTES, nowMicros, TURN_EVENTS } from './protocol.ts';
+
+/**
+ * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
+ * is measured is what lies in front of it. Says `{port}` to its parent.
+ */
+const END_OF_HEAD = Buffer.from('\r\n\r\n');
+const LAST_CHUNK = '0\r\n\r\n';
+const MASKED_HEAD_BYTES = 8;
+
+class Connection {
+  readonly #socket: Socket;
+  #partialHead: Buffer | null = null;
+  #head = '';
+  /** Bytes of the body that are still to come; -1 while a head is read, -2 in a chunked body. */
+  #missing = -1;
+  #webSocket = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', this.#onData);
+    socket.on('error', () => socket.destroy());
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#webSocket) {
+      this.#onMessageBytes(chunk.length);
+    } else if (this.#missing === -1) {
+      this.#onHead(this.#partialHead ? Buffer.concat([this.#partialHead, chunk]) : chunk);
+    } else if (this.#missing === -2) {
+      if (chunk.subarray(-5).toString('latin1') === LAST_CHUNK) this.#answer();
+    } else {
+      this.#missing -= chunk.length;
+      if (this.#missing === 0) this.#answer();
+    }
+  };
+
+  #onHead(bytes: Buffer): void {
+    const end = bytes.indexOf(END_OF_HEAD);
+    this.#partialHead = end === -1 ? bytes : null;
+    if (end === -1) return;
+    this.#head = bytes.toString('latin1', 0, end + 2);
+    if (/\r\nupgrade: *websocket\r\n/i.test(this.#head)) {
+      this.#switch();
+      return;
+    }
+    const body = bytes.length - end - END_OF_HEAD.length;
+    if (/\r\ntransfer-encoding: *chunked\r\n/i.test(this.#head)) {
+      this.#missing = -2;
+      if (bytes.subarray(-5).toString('latin1') === LAST_CHUNK) this.#answer();
+      return;
+    }
+    this.#missing = Number(/\r\ncontent-length: *(\d+)\r\n/i.exec(this.#head)?.[1] ?? 0) - body;
+    if (this.#missing === 0) this.#answer();
+  }
+
+  #answer(): void {
+    this.#missing = -1;
+    const answer = (/\r\nx-bench-answer: *([^\r]+)\r\n/i.exec(this.#head)?.[1] ?? 'json') as Answer;
+    const [kind, count, pauseMs] = answer.split(' ');
+    if (kind === 'json') this.#socket.write(jsonAnswer());
+    else if (kind === 'burst') this.#socket.write(burst(Number(count)));
+    else if (kind === 'paced') this.#pace(Number(count), Number(pauseMs));
+    else this.#socket.write(withLength(JSON.stringify({ head: this.#head })));
+  }
+
+  #pace(count: number, pauseMs: number): void {
+    const socket = this.#socket;
+    socket.write(streamHead() + eventChunk());
+    let sent = 1;
+    const timer = setInterval(() => {
+      if (++sent < count) {
+        socket.write(eventChunk());
+      } else {
+        clearInterval(timer);
+        socket.write(eventChunk() + LAST_CHUNK);
+      }
+    }, pauseMs);
+    socket.once('close', () => clearInterval(timer));
+  }
+
+  #switch(): void {
+    const key = /\r\nsec-websocket-key: *([^\r]+)\r\n/i.exec(this.#head)?.[1] ?? '';
+    this.#webSocket = true;
+    this.#missing = MESSAGE_BYTES + MASKED_HEAD_BYTES;
+    this.#socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${acceptKey(key)}\r\n\r\n`,
+    );
+  }
+
+  /** Messages have one known size, and the next comes only after the turn. */
+  #onMessageBytes(bytes: number): void {
+    this.#missing -= bytes;
+    if (this.#missing > 0) return;
+    this.#missing = MESSAGE_BYTES + MASKED_HEAD_BYTES;
+    this.#speak(TURN_EVENTS);
+  }
+
+  /** Each event is a write of its own, and all sockets take turns, as models speak. */
+  #speak(left: number): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.write(EVENT_FRAME);
+    if (left > 1) setImmediate(() => this.#speak(left - 1));
+  }
+}
+
+const EVENT_FRAME = eventFrame();
+
+function jsonAnswer(): string {
+  return withLength('{"id":"resp_1","object":"response","status":"completed","output":[]}');
+}
+
+function withLength(body: string): string {
+  return `HTTP/1.1 200 OK\r\ndate: ${date()}\r\ncontent-type: application/json\r\nx-request-id: req_1\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+}
+
+function streamHead(): string {
+  return `HTTP/1.1 200 OK\r\ndate: ${date()}\r\ncontent-type: text/event-stream\r\nx-request-id: req_1\r\ntransfer-encoding: chunked\r\n\r\n`;
+}
+
+function burst(count: number): string {
+  return streamHead() + eventChunk().repeat(count) + LAST_CHUNK;
+}
+
+function eventChunk(): string {
+  const event = `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1","delta":" word","t":${nowMicros()}}\n\n`;
+  return `${event.length.toString(16)}\r\n${event}\r\n`;
+}
+
+let dateText = '';
+let dateSecond = 0;
+function date(): string {
+  const now = Date.now();
+  if (now - dateSecond >= 1000) {
+    dateSecond = now - (now % 1000);
+    dateText = new Date(dateSecond).toUTCString();
+  }
+  return dateText;
+}
+
+const server = createServer((socket) => new Connection(socket));
+server.listen(0, '127.0.0.1', 4096, () => {
+  const address = server.address();
+  process.send?.({ port: typeof address === 'object' ? address?.port : null });
+});
+process.once('disconnect', () => process.exit());

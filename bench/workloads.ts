@@ -1,0 +1,142 @@
+import { MEBIBYTE, type Usage } from './observe.ts';
+import type { Peer } from './peers/peer.ts';
+import type {
+  Job,
+  RequestsResult,
+  SocketsResult,
+  StreamsResult,
+  Target,
+  UploadResult,
+} from './protocol.ts';
+
+/** Values with their units, by the name of the measure. */
+export type Figures = Record<string, [number, string]>;
+
+/** Work that every peer gets in turn, round by round. */
+export interface Workload {
+  id: string;
+  title: string;
+  rounds: number;
+  /** Rounds before those that count. */
+  warmUps: number;
+  takes(peer: Peer): boolean;
+  /** For one peer, or for all at once where `together` says so. */
+  job(targets: Target[]): Job;
+  together?: true;
+  /** Fresh processes, where memory counts: for the workload, or for each of its rounds. */
+  fresh?: 'workload' | 'round';
+  figures(result: never, usage: Usage | null): Figures;
+}
+
+const anyPeer = () => true;
+const SECONDS = 1.2;
+
+function requests(id: string, connections: number, rounds: number, burst = false): Workload {
+  const answer = burst ? 'burst 200' : 'json';
+  const what = burst ? '200 SSE events at once' : 'small JSON';
+  return {
+    id,
+    title: `POST 38 KB → ${what}, ${connections} connection${connections === 1 ? '' : 's'}`,
+    rounds,
+    warmUps: 1,
+    takes: anyPeer,
+    job: ([target]) => ({
+      kind: 'requests',
+      target: target as Target,
+      answer,
+      connections,
+      seconds: SECONDS,
+    }),
+    figures: (result: RequestsResult, usage) => ({
+      throughput: [result.requests / result.seconds, 'req/s'],
+      p50: [result.p50, 'µs'],
+      p99: [result.p99, 'µs'],
+      ...(usage ? { cpu: [(usage.cpuSeconds / result.requests) * 1e6, 'µs/req'] } : {}),
+    }),
+  };
+}
+
+function streamFigures(result: StreamsResult, usage: Usage | null): Figures {
+  return {
+    'first byte p50': [result.firstByteP50, 'µs'],
+    'first byte p99': [result.firstByteP99, 'µs'],
+    'first byte max': [result.firstByteMax, 'µs'],
+    'event delay p50': [result.delayP50, 'µs'],
+    'event delay p99': [result.delayP99, 'µs'],
+    ...(usage
+      ? { cpu: [usage.cpuSeconds, 's'], 'peak memory': [usage.peakBytes / MEBIBYTE, 'MiB'] }
+      : {}),
+  };
+}
+
+export const WORKLOADS: readonly Workload[] = [
+  requests('a1', 1, 5),
+  requests('a16', 16, 7),
+  requests('a64', 64, 4),
+  requests('b-burst', 16, 4, true),
+  {
+    id: 'b-paced',
+    title: 'POST 38 KB → 200 SSE events, 20 a second, 16 streams, all peers at once',
+    rounds: 2,
+    warmUps: 0,
+    takes: anyPeer,
+    together: true,
+    job: (targets) => ({
+      kind: 'streams',
+      targets,
+      answer: 'paced 200 50',
+      streams: 16,
+      rampMs: 200,
+    }),
+    figures: streamFigures,
+  },
+  {
+    id: 'c',
+    title: '1,000 streams at once, 10 events a second each, opened within a second',
+    rounds: 3,
+    warmUps: 1,
+    fresh: 'workload',
+    // Its pool has 128 connections, so that the other streams would wait for these to end.
+    takes: ({ name }) => name !== 'http-proxy',
+    job: (targets) => ({
+      kind: 'streams',
+      targets,
+      answer: 'paced 25 100',
+      streams: 1000,
+      rampMs: 1000,
+    }),
+    figures: streamFigures,
+  },
+  {
+    id: 'd',
+    title: 'WebSocket turns: 40 KB up, 500 events down, 50 sockets',
+    rounds: 4,
+    warmUps: 1,
+    takes: ({ upgrades }) => upgrades,
+    job: ([target]) => ({
+      kind: 'sockets',
+      target: target as Target,
+      sockets: 50,
+      seconds: SECONDS,
+    }),
+    figures: (result: SocketsResult, usage) => ({
+      throughput: [result.messages / result.seconds, 'messages/s'],
+      ...(usage ? { cpu: [(usage.cpuSeconds / result.messages) * 1e6, 'µs/message'] } : {}),
+    }),
+  },
+  {
+    id: 'e',
+    title: 'POST 20 MiB → small JSON, one connection',
+    rounds: 4,
+    warmUps: 0,
+    fresh: 'round',
+    takes: anyPeer,
+    job: ([target]) => ({ kind: 'upload', target: target as Target, bytes: 20 * MEBIBYTE }),
+    figures: (result: UploadResult, usage) => ({
+      time: [result.seconds * 1e3, 'ms'],
+      ...(usage
+        ? { 'peak memory growth': [(usage.peakBytes - usage.residentBefore) / MEBIBYTE, 'MiB'] }
+        : {}),
+    }),
+  },
+];
