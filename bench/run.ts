@@ -17,14 +17,16 @@ import { judge } from './targets.ts';
 import { WORKLOADS } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
-// a part and write nothing.
+// a part and write nothing; `-- --baseline other/dist/cli.js` adds another build of the sidecar.
 
 const LIMIT_MS = 300_000;
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, peers: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, peers: { type: 'string' }, baseline: { type: 'string' } },
+});
 const only = values.only?.split(',') ?? null;
 const wanted = (id: string) => only === null || only.includes(id);
-const isWhole = only === null && values.peers === undefined;
+const isWhole = Object.keys(values).length === 0;
 const startedAt = performance.now();
 const limit = setTimeout(() => {
   process.stderr.write(`bench: not done in ${LIMIT_MS / 1000} s\n`);
@@ -35,7 +37,7 @@ const measures = new Measures();
 const stage = await Stage.open();
 try {
   const emulator = await startEmulator(stage);
-  const found = findPeers(emulator, values.peers?.split(',') ?? null);
+  const found = findPeers(emulator, values.peers?.split(',') ?? null, values.baseline ?? null);
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
   if (wanted('f')) await measureStartup(stage, emulator, measures);

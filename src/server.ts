@@ -198,6 +198,8 @@ function createFastify(log: Logger, answers: OpenAnswers, observer: Observer): F
   const app: FastifyInstance = Fastify({
     loggerInstance: quietLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
+    // No logger of its own for each request: nothing is logged through it.
+    childLoggerFactory: (logger) => logger,
     forceCloseConnections: true,
     http: HTTP_OPTIONS,
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers, observer),

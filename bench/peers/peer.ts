@@ -12,7 +12,7 @@ export interface Peer {
   start(place: Place): Promise<RunningPeer>;
 }
 
-export type PeerName = 'direct' | 'nginx' | 'codex' | 'http-proxy' | 'sidecar';
+export type PeerName = 'direct' | 'nginx' | 'codex' | 'http-proxy' | 'sidecar' | 'baseline';
 
 /** Where a peer runs. */
 export interface Place {

@@ -1,10 +1,11 @@
+import { VERSION } from '../../src/version.ts';
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Stage } from '../stage.ts';
 import { Child, readWhole } from './children.ts';
-import type { Peer, Place, RunningPeer } from './peer.ts';
+import type { Peer, PeerName, Place, RunningPeer } from './peer.ts';
 
-const PROGRAM = 'dist/cli.js';
+export const PROGRAM = 'dist/cli.js';
 
 /** The `upstream` section that points a sidecar at the emulated backend. */
 export type Emulated = Record<string, string>;
@@ -33,6 +34,7 @@ export async function startEmulator(stage: Stage): Promise<Emulated> {
 export function sidecarCommand(
   place: Place,
   emulated: Emulated,
+  program = PROGRAM,
 ): { args: string[]; env: Record<string, string>; info: string } {
   const home = join(place.folder, 'codex-home');
   const config = join(place.folder, 'config.json');
@@ -50,26 +52,37 @@ export function sidecarCommand(
   );
   rmSync(info, { force: true });
   return {
-    args: [PROGRAM, 'serve', '--config', config, '--server-info', info],
+    args: [program, 'serve', '--config', config, '--server-info', info],
     env: { PATH: process.env.PATH ?? '', HOME: place.folder },
     info,
   };
 }
 
 /** This project: the built program with its default log level, into a file. */
-export function sidecarPeer(emulated: Emulated, version: string): Peer {
-  return {
-    name: 'sidecar',
-    description: `codex-auth-sidecar ${version}, Node ${process.versions.node}`,
-    credential: 'AgentAssertion ',
-    upgrades: true,
-    start: (place) => startSidecar(place, emulated),
-  };
+export function sidecarPeer(emulated: Emulated): Peer {
+  const description = `codex-auth-sidecar ${VERSION}, Node ${process.versions.node}`;
+  return builtPeer('sidecar', description, PROGRAM, emulated);
 }
 
-async function startSidecar(place: Place, emulated: Emulated): Promise<RunningPeer> {
-  const { args, env, info } = sidecarCommand(place, emulated);
-  const log = openSync(join(place.folder, 'sidecar.log'), 'a');
+/** Another build of it, to compare with. @param program its `dist/cli.js` */
+export function baselinePeer(program: string, emulated: Emulated): Peer {
+  return builtPeer('baseline', `codex-auth-sidecar, ${program}`, program, emulated);
+}
+
+function builtPeer(name: PeerName, description: string, program: string, emulated: Emulated): Peer {
+  const credential = 'AgentAssertion ';
+  const start = (place: Place) => startSidecar(place, emulated, name, program);
+  return { name, description, credential, upgrades: true, start };
+}
+
+async function startSidecar(
+  place: Place,
+  emulated: Emulated,
+  name: PeerName,
+  program: string,
+): Promise<RunningPeer> {
+  const { args, env, info } = sidecarCommand(place, emulated, program);
+  const log = openSync(join(place.folder, `${name}.log`), 'a');
   // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
   const child = new Child(process.execPath, [...flags, ...args], {

@@ -8,6 +8,7 @@ const PEERS: readonly Series['peer'][] = [
   'codex',
   'http-proxy',
   'sidecar',
+  'baseline',
   'node',
 ];
 

@@ -31,7 +31,9 @@ export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): 
     httpMethods: PROXIED_METHODS,
     undici: options.dispatcher,
     config: { access: 'client' },
-    handler: (request: FastifyRequest, reply: FastifyReply) => {
+    // Not as http-proxy's handler, which first parses three URLs a request for a destination of its
+    // own. The request ends here: the hook calls no `done`.
+    preHandler: (request: FastifyRequest, reply: FastifyReply, _done: () => void) => {
       forward(request, reply, options).catch((error: unknown) => reply.send(error));
     },
   });
