@@ -9,7 +9,7 @@ import type { CloudflareCookies } from './cookies.ts';
 import { continuation } from './expectation.ts';
 import { headerValue, requestIdOf, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
-import { openBody, type ReplayBudget, type RequestBody } from './request-body.ts';
+import { type KeptBody, openBody, type ReplayBudget } from './request-body.ts';
 import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
 import type { Tunnels } from './tunnels.ts';
 import { checkHandshake, type HeldClient, holdClient, isUpgrade } from './upgrade.ts';
@@ -50,7 +50,7 @@ interface Passage {
   path: string;
   query: string;
   /** null on an upgrade, and where there is none. */
-  body: RequestBody | null;
+  body: KeptBody | null;
   /** The client of an upgrade. */
   held: HeldClient | null;
   /** Counts the end of the exchange. */
@@ -75,15 +75,15 @@ export async function forward(
   if (!rule || rule.auth === 'deny') {
     throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
   }
-  const pending = options.manager.authorize(rule.auth, isModelRoute(path));
-  const authorization = pending instanceof Promise ? await pending : pending;
+  // Awaited in any case: meanwhile the parser hands over the body that came along with the head.
+  const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
   const wanted = continuation(raw, reply.raw);
   const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
   const held = upgrade ? holdClient(raw) : null;
   request.observation.body = body;
   const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
   try {
-    const outcome = await send(passage, authorization, body, true);
+    const outcome = await send(passage, authorization, body?.content ?? null, true);
     if (outcome === 'dropped') await replay(passage);
   } catch (error) {
     held?.refuse();

@@ -12,14 +12,38 @@ export function openBody(
   limit: number,
   replay: ReplayBudget,
   wanted: () => void,
-): RequestBody | null {
+): KeptBody | null {
   if (!hasBody(request)) return null;
   const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
     throw new SidecarError('AUTH_REQUEST_INVALID', 'no transfer-encoding but chunked is taken');
   }
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
-  return new RequestBody(request, limit, replay, wanted);
+  const arrived = request.readableLength;
+  if (arrived === 0 || String(arrived) !== declared) {
+    return new RequestBody(request, limit, replay, wanted);
+  }
+  const body = new WholeBody(request.read(), replay);
+  // The end is still to be read.
+  request.resume();
+  return body;
+}
+
+/** A body on its way up, and what is kept of it. */
+export interface KeptBody {
+  /** What is sent. */
+  readonly content: Readable | Buffer;
+  /** Bytes that have come so far. */
+  readonly size: number;
+  /**
+   * Waits for the rest of a body that was answered early.
+   * @returns whether the whole body came, and was kept
+   */
+  whole(): Promise<boolean>;
+  /** The whole body once more; null when it is not replayable. */
+  replay(): Buffer | null;
+  /** Gives the kept bytes back; there will be no replay. */
+  forget(): void;
 }
 
 /** Bounds of what is kept for replays: of one body, and of all bodies at once; bytes. */
@@ -45,6 +69,36 @@ export class ReplayBudget {
   }
 }
 
+/** A body that came in one piece with its head: it needs no stream, and one write sends it. */
+export class WholeBody implements KeptBody {
+  readonly content: Buffer;
+  readonly #budget: ReplayBudget;
+  #isKept: boolean;
+
+  constructor(content: Buffer, budget: ReplayBudget) {
+    this.content = content;
+    this.#budget = budget;
+    this.#isKept = content.length <= budget.perBody && budget.take(content.length);
+  }
+
+  get size(): number {
+    return this.content.length;
+  }
+
+  async whole(): Promise<boolean> {
+    return this.#isKept;
+  }
+
+  replay(): Buffer | null {
+    return this.#isKept ? this.content : null;
+  }
+
+  forget(): void {
+    if (this.#isKept) this.#budget.give(this.content.length);
+    this.#isKept = false;
+  }
+}
+
 /** Whether a request carries a body (RFC 9112, section 6.3). */
 export function hasBody(request: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
@@ -56,7 +110,8 @@ export function hasBody(request: IncomingMessage): boolean {
  * upstream fails or answers early. What is left unread then is drained, so that the client gets its
  * answer and can send its next request on the same connection; it is kept for a replay all the same.
  */
-export class RequestBody extends Readable {
+export class RequestBody extends Readable implements KeptBody {
+  readonly content = this;
   readonly #request: IncomingMessage;
   readonly #limit: number;
   readonly #budget: ReplayBudget;
@@ -86,26 +141,19 @@ export class RequestBody extends Readable {
     request.once('close', () => this.#settle());
   }
 
-  /** Bytes that have come so far. */
   get size(): number {
     return this.#size;
   }
 
-  /**
-   * Waits for the rest of a body that was answered early.
-   * @returns whether the whole body came, and was kept
-   */
   async whole(): Promise<boolean> {
     await this.#settled;
     return this.#complete && this.#kept !== null;
   }
 
-  /** The whole body once more; null when it is not replayable. */
   replay(): Buffer | null {
     return this.#complete && this.#kept ? Buffer.concat(this.#kept) : null;
   }
 
-  /** Gives the kept bytes back; there will be no replay. */
   forget(): void {
     this.#budget.give(this.#keptBytes);
     this.#kept = null;

@@ -18,7 +18,8 @@ async function startRelay(t: Test, origin: string, before: () => void): Promise<
   });
   const pass = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '' } = request;
-    const body = openBody(request, 1000, new ReplayBudget(0, 0), () => undefined);
+    const kept = openBody(request, 1000, new ReplayBudget(0, 0), () => undefined);
+    const body = kept?.content ?? null;
     const exchange = { dispatcher, origin, path: url, method, headers: [], body };
     before();
     const observation = new Observer(Date.now, Date.now).begin(method, false);
