@@ -7,7 +7,7 @@ import { startUpstream } from '../helpers/upstream.ts';
 import { upgradeText } from '../helpers/websocket.ts';
 import { startStand, TOKEN } from './stand.ts';
 
-const MANY = 200;
+const MANY = 100;
 const GIVEN = { 'x-sidecar-token': TOKEN };
 
 function many(dial: () => Socket, text: string): Socket[] {
