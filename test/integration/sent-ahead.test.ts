@@ -16,7 +16,8 @@ t.test('a client that goes ends every exchange of its connection', async (t) => 
   const ends = answers.map(({ response }) => closeOf(response));
   client.destroy();
   await Promise.all(ends);
-  await untilStatus(url, ({ connections }) => connections.http === 0);
+  const { connections } = await untilStatus(url, (status) => status.connections.http === 0);
+  t.equal(connections.websocket, 0);
 });
 
 t.test('what is sent ahead beyond a bound does not reach the upstream', async (t) => {
