@@ -137,9 +137,14 @@ export class ConfigError extends Error {
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
 export type PartialConfig = { [key: string]: unknown };
 
-const validate = new Ajv({ allErrors: true, useDefaults: true, verbose: true }).compile(
-  ConfigSchema,
-);
+const validate = new Ajv({
+  allErrors: true,
+  useDefaults: true,
+  verbose: true,
+  // The schema itself is checked by a test, not at every start.
+  meta: false,
+  validateSchema: false,
+}).compile(ConfigSchema);
 
 /**
  * Merges the layers (later ones win), fills in the defaults and checks everything.

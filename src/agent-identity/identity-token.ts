@@ -1,5 +1,9 @@
 import type { JSONWebKeySet, JWTPayload } from 'jose';
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import { decodeProtectedHeader } from 'jose/decode/protected_header';
+import * as errors from 'jose/errors';
+import { createLocalJWKSet } from 'jose/jwks/local';
+import { decodeJwt } from 'jose/jwt/decode';
+import { jwtVerify } from 'jose/jwt/verify';
 import { invalidCredential, type SidecarError } from '../errors.ts';
 import { normalizePlanType, type PlanType } from '../plan-type.ts';
 import type { Secret } from '../secret.ts';

@@ -1,4 +1,5 @@
-import { decodeJwt, type JWTPayload } from 'jose';
+import type { JWTPayload } from 'jose';
+import { decodeJwt } from 'jose/jwt/decode';
 import { normalizePlanType, type PlanType } from '../plan-type.ts';
 
 /** What an id or access token of a ChatGPT login says about the account; each may be absent. */
