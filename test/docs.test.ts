@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
-import { ConfigSchema, resolveConfig } from '../src/config.ts';
+import { resolveConfig } from '../src/config.ts';
+import { ConfigSchema } from '../src/config-schema.ts';
 import { ERROR_STATUS } from '../src/errors.ts';
 import { DEFAULT_ROUTES } from '../src/proxy/routes.ts';
 
