@@ -69,15 +69,6 @@ const TREATMENTS = new Map<string, Treatment>([
     'sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz',
     { reason: 'test/package installs the package' },
   ],
-  ['sudo useradd --system --shell /usr/sbin/nologin codex-sidecar', CHANGES],
-  [
-    `sudo -u codex-sidecar env HOME=/var/lib/codex-auth-sidecar sh -ec '
-cd
-export CODEX_HOME=$HOME SIDECAR_CLIENT_TOKENS_FILE=$HOME/client-tokens
-codex-auth-sidecar token add agent
-exec codex-auth-sidecar serve'`,
-    untilStopped(LISTENING),
-  ],
   ['sudo systemd-sysusers', CHANGES],
   ['sudo systemctl daemon-reload', CHANGES],
   ['sudo systemctl enable --now codex-auth-sidecar', CHANGES],
