@@ -36,16 +36,16 @@ t.test('a login, another one and a logout are told, each once', async (t) => {
   const events = await EventStream.open(t, url);
   await events.next('account/updated');
   const path = join(codexHome, 'auth.json');
-  const store = (planType: string) =>
-    writeFile(path, JSON.stringify(emulator.issueLogin({ planType }).authJson));
-  await store('plus');
+  const login = { planType: 'plus', accountId: 'account-of-both', userId: 'user-of-both' };
+  const store = () => writeFile(path, JSON.stringify(emulator.issueLogin(login).authJson));
+  await store();
   t.strictSame(await events.next('account/updated', ({ planType }) => planType !== null), {
     authMode: 'chatgpt',
     planType: 'plus',
   });
   await events.next('auth/status', ({ status }) => status === 'ready');
-  await store('plus');
-  t.match(await events.next('account/updated'), { planType: 'plus' }, 'an account like the other');
+  await store();
+  t.match(await events.next('account/updated'), { planType: 'plus' }, 'of the same account');
   await rm(path);
   t.match(await events.next('account/updated'), { authMode: null });
   await events.next('auth/status', ({ status }) => status === 'unauthenticated');

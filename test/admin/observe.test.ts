@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import t from 'tap';
 import { WebSocket } from 'ws';
 import { identityToken } from '../helpers/credentials.ts';
-import { open, send, sendRaw } from '../helpers/exchange.ts';
+import { dialTcp, open, readAll, send, sendRaw } from '../helpers/exchange.ts';
 import { Records } from '../helpers/exchange-record.ts';
 import { MODELS, RESPONSES, startInFrontOf, startStack } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
-import { tryUpgrade } from '../helpers/websocket.ts';
+import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
 t.test('a proxied request leaves one whole record', async (t) => {
   const upstream = await startUpstream(t, (request, response) => {
@@ -103,6 +103,16 @@ t.test('what the sidecar answers itself is on record too', async (t) => {
   }
   const { requests } = JSON.parse((await send(`${url}/auth/status`)).text);
   t.equal(requests.denied, 6, 'every 401 and 403 of our own');
+});
+
+t.test('a refused upgrade is on record as soon as it is answered', async (t) => {
+  const { port, sidecar } = await startStack(t);
+  const records = new Records(sidecar);
+  const client = await dialTcp(t, port);
+  client.write(upgradeText('/backend-api/wham/remote/control/x'));
+  await readAll(client);
+  t.notOk(client.closed, 'its connection is still there');
+  t.match(records.all, [{ upgrade: true, status: 403, outcome: 'complete' }]);
 });
 
 t.test('a target that is no path is not written down', async (t) => {
