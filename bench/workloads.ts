@@ -31,7 +31,7 @@ export interface Workload {
 const anyPeer = () => true;
 const SECONDS = 1.2;
 
-function requests(id: string, connections: number, rounds: number, burst = false): Workload {
+export function requests(id: string, connections: number, rounds: number, burst = false): Workload {
   const answer = burst ? 'burst 200' : 'json';
   const what = burst ? '200 SSE events at once' : 'small JSON';
   return {

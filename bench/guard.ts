@@ -1,0 +1,39 @@
+import { Cast } from './cast.ts';
+import { Measures, medianRatio } from './measures.ts';
+import { httpProxyPeer } from './peers/http-proxy.ts';
+import { sidecarPeer, startEmulator } from './peers/sidecar.ts';
+import { runWorkload } from './rounds.ts';
+import { Stage } from './stage.ts';
+import { requests } from './workloads.ts';
+
+// A short look for CI: `npm run bench:guard`. It compares what a request costs here and in a plain
+// http-proxy, in processor time of the same rounds, which a busy machine changes little.
+
+/** Measured: 0.6 to 0.8. What passes this is no noise. */
+const AT_MOST = 1.3;
+const LIMIT_MS = 120_000;
+
+const limit = setTimeout(() => {
+  process.stderr.write(`bench: the guard is not done in ${LIMIT_MS / 1000} s\n`);
+  process.exit(1);
+}, LIMIT_MS);
+const measures = new Measures();
+const stage = await Stage.open();
+try {
+  const peers = [httpProxyPeer(), sidecarPeer(await startEmulator(stage))];
+  const cast = await Cast.start(stage, peers);
+  await cast.warmUp();
+  await runWorkload(cast, requests('guard', 16, 4), measures);
+} finally {
+  await stage.close();
+  clearTimeout(limit);
+}
+const [own, plain] = (['sidecar', 'http-proxy'] as const).map((peer) =>
+  measures.find('guard', 'cpu', peer),
+);
+if (!own || !plain) throw new Error('nothing was measured');
+const ratio = medianRatio(own, plain);
+process.stdout.write(
+  `processor time a request, sidecar to plain http-proxy: ${ratio.toFixed(2)} (at most ${AT_MOST})\n`,
+);
+process.exitCode = ratio <= AT_MOST ? 0 : 1;
