@@ -1,8 +1,9 @@
 import type { Peer } from './peers/peer.ts';
 import type { Actor, Stage } from './stage.ts';
 
-/** Programs that compile while they run need this long to be themselves. */
+/** Node compiles while it runs, and takes this long to be itself; others need less. */
 const WARM_UP_SECONDS = 4;
+const SHORT_WARM_UP_SECONDS = 1;
 
 /** The peers of a run, all of them up at the same time. */
 export class Cast {
@@ -31,8 +32,9 @@ export class Cast {
   }
 
   async warmUp(): Promise<void> {
-    for (const { target } of this.#actors) {
-      const job = { kind: 'requests', target, connections: 16, seconds: WARM_UP_SECONDS } as const;
+    for (const { target, peer } of this.#actors) {
+      const seconds = peer.isNode ? WARM_UP_SECONDS : SHORT_WARM_UP_SECONDS;
+      const job = { kind: 'requests', target, connections: 16, seconds } as const;
       await this.stage.run<'requests'>({ ...job, answer: 'json' });
     }
   }

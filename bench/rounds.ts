@@ -3,14 +3,22 @@ import type { Measures } from './measures.ts';
 import { watch } from './observe.ts';
 import type { Workload } from './workloads.ts';
 
-/** Runs a workload on every peer that takes it: warm-up, then interleaved rounds. */
+/**
+ * Runs a workload on every peer that takes it: warm-up, then interleaved rounds.
+ * @param isLate asked before each round; when it is, one round that counts must do
+ */
 export async function runWorkload(
   cast: Cast,
   workload: Workload,
   measures: Measures,
+  isLate: () => boolean = () => false,
 ): Promise<void> {
   if (workload.fresh === 'workload') await cast.restart();
   for (let round = -workload.warmUps; round < workload.rounds; round++) {
+    if (isLate()) {
+      if (round > 0) break;
+      round = 0;
+    }
     if (workload.fresh === 'round') await cast.restart();
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
     const groups = workload.together ? [taking] : rotate(taking, round).map((actor) => [actor]);

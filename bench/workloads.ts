@@ -29,7 +29,7 @@ export interface Workload {
 }
 
 const anyPeer = () => true;
-const SECONDS = 1.2;
+const SECONDS = 1;
 
 export function requests(id: string, connections: number, rounds: number, burst = false): Workload {
   const answer = burst ? 'burst 200' : 'json';
@@ -38,7 +38,7 @@ export function requests(id: string, connections: number, rounds: number, burst 
     id,
     title: `POST 38 KB → ${what}, ${connections} connection${connections === 1 ? '' : 's'}`,
     rounds,
-    warmUps: 1,
+    warmUps: burst ? 1 : 0,
     takes: anyPeer,
     job: ([target]) => ({
       kind: 'requests',
@@ -73,7 +73,7 @@ export const WORKLOADS: readonly Workload[] = [
   requests('a1', 1, 5),
   requests('a16', 16, 7),
   requests('a64', 64, 4),
-  requests('b-burst', 16, 4, true),
+  requests('b-burst', 16, 3, true),
   {
     id: 'b-paced',
     title: 'POST 38 KB → 200 SSE events, 20 a second, 16 streams, all peers at once',
@@ -92,7 +92,7 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     id: 'c',
-    title: '1,000 streams at once, 10 events a second each, opened within a second',
+    title: '1,000 streams at once, 10 events a second each, opened within 1.5 seconds',
     rounds: 3,
     warmUps: 1,
     fresh: 'workload',
@@ -103,14 +103,14 @@ export const WORKLOADS: readonly Workload[] = [
       targets,
       answer: 'paced 25 100',
       streams: 1000,
-      rampMs: 1000,
+      rampMs: 1500,
     }),
     figures: streamFigures,
   },
   {
     id: 'd',
     title: 'WebSocket turns: 40 KB up, 500 events down, 50 sockets',
-    rounds: 4,
+    rounds: 3,
     warmUps: 1,
     takes: ({ upgrades }) => upgrades,
     job: ([target]) => ({

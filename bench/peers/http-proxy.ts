@@ -12,6 +12,7 @@ export function httpProxyPeer(): Peer {
     description: `@fastify/http-proxy ${version}, no auth, no log, Node ${process.versions.node}`,
     credential: null,
     upgrades: true,
+    isNode: true,
     start,
   };
 }

@@ -9,6 +9,8 @@ export interface Peer {
   credential: string | null;
   /** Whether it can pass on an upgrade. */
   upgrades: boolean;
+  /** Whether it runs on Node, which compiles what is used often. */
+  isNode?: true;
   start(place: Place): Promise<RunningPeer>;
 }
 

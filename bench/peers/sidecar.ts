@@ -72,7 +72,7 @@ export function baselinePeer(program: string, emulated: Emulated): Peer {
 function builtPeer(name: PeerName, description: string, program: string, emulated: Emulated): Peer {
   const credential = 'AgentAssertion ';
   const start = (place: Place) => startSidecar(place, emulated, name, program);
-  return { name, description, credential, upgrades: true, start };
+  return { name, description, credential, upgrades: true, isNode: true, start };
 }
 
 async function startSidecar(

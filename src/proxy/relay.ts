@@ -22,7 +22,7 @@ export interface Exchange {
   method: string;
   /** Flat list, already scrubbed and with the credential. */
   headers: string[];
-  body: Readable | Buffer | null;
+  body: Readable | Iterable<Buffer> | Buffer | null;
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
   /** null: every answer is passed on as it comes. */
@@ -76,7 +76,8 @@ export function relay(
           path,
           method: method as Dispatcher.HttpMethod,
           headers,
-          body,
+          // An iterable is taken too; the types do not know of it.
+          body: body as Readable | null,
           ...(upgrade ? { upgrade: 'websocket' } : {}),
         },
         handler,

@@ -32,7 +32,7 @@ export function openBody(
 /** A body on its way up, and what is kept of it. */
 export interface KeptBody {
   /** What is sent. */
-  readonly content: Readable | Buffer;
+  readonly content: Readable | Iterable<Buffer>;
   /** Bytes that have come so far. */
   readonly size: number;
   /**
@@ -69,33 +69,39 @@ export class ReplayBudget {
   }
 }
 
-/** A body that came in one piece with its head: it needs no stream, and one write sends it. */
-export class WholeBody implements KeptBody {
-  readonly content: Buffer;
+/**
+ * A body that came in one piece with its head: it needs no stream, and one write sends it. Undici
+ * holds on to a body until the answer ends, so it gets this, which lets go of the bytes.
+ */
+export class WholeBody implements KeptBody, Iterable<Buffer> {
+  readonly content = this;
+  readonly size: number;
   readonly #budget: ReplayBudget;
-  #isKept: boolean;
+  readonly #isKept: boolean;
+  #bytes: Buffer | null;
 
-  constructor(content: Buffer, budget: ReplayBudget) {
-    this.content = content;
+  constructor(bytes: Buffer, budget: ReplayBudget) {
+    this.size = bytes.length;
     this.#budget = budget;
-    this.#isKept = content.length <= budget.perBody && budget.take(content.length);
+    this.#bytes = bytes;
+    this.#isKept = bytes.length <= budget.perBody && budget.take(bytes.length);
   }
 
-  get size(): number {
-    return this.content.length;
+  *[Symbol.iterator](): Generator<Buffer> {
+    if (this.#bytes) yield this.#bytes;
   }
 
   async whole(): Promise<boolean> {
-    return this.#isKept;
+    return this.#isKept && this.#bytes !== null;
   }
 
   replay(): Buffer | null {
-    return this.#isKept ? this.content : null;
+    return this.#isKept ? this.#bytes : null;
   }
 
   forget(): void {
-    if (this.#isKept) this.#budget.give(this.content.length);
-    this.#isKept = false;
+    if (this.#isKept && this.#bytes) this.#budget.give(this.#bytes.length);
+    this.#bytes = null;
   }
 }
 
