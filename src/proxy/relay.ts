@@ -112,6 +112,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #clientGone = false;
   #finished = false;
   #held: HeldAnswer | null = null;
+  /** What came with one packet, to be written at once. */
+  #arrived: Buffer[] = [];
 
   constructor(
     exchange: Exchange,
@@ -184,7 +186,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     // Headers ride with the first bytes of the body when both came in one packet; otherwise they
     // must not wait for a first event that may be minutes away.
     process.nextTick(() => {
-      if (!this.#finished) response.flushHeaders();
+      if (!this.#finished && this.#arrived.length === 0) response.flushHeaders();
     });
     this.#resolve('answered');
   }
@@ -193,7 +195,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     const held = this.#held;
     if (!held) {
       this.#exchange.observation.bytesDown += chunk.length;
-      if (!this.#response.write(chunk)) controller.pause();
+      // A packet may hold hundreds of events, and each write costs as much as all of them.
+      if (this.#arrived.push(chunk) === 1) process.nextTick(() => this.#writeArrived(controller));
       return;
     }
     held.chunks.push(chunk);
@@ -207,7 +210,20 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#finish();
-    this.#response.end();
+    this.#response.end(this.#takeArrived());
+  }
+
+  #writeArrived(controller: Dispatcher.DispatchController): void {
+    const bytes = this.#takeArrived();
+    // The client may have left since.
+    if (!bytes || this.#response.destroyed) return;
+    if (!this.#response.write(bytes)) controller.pause();
+  }
+
+  #takeArrived(): Buffer | null {
+    const chunks = this.#arrived;
+    this.#arrived = [];
+    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null);
   }
 
   /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
