@@ -1,5 +1,5 @@
 import t from 'tap';
-import { open } from '../helpers/exchange.ts';
+import { dialTcp, open, readUntil } from '../helpers/exchange.ts';
 import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
@@ -37,4 +37,19 @@ t.test('an answer may begin while the request is still being sent', async (t) =>
   for await (const _chunk of request);
   response.end('second');
   t.equal(String((await chunks.next()).value), 'second');
+});
+
+t.test('events that came with one packet go on as one chunk', async (t) => {
+  const upstream = await startUpstream(t);
+  const { port } = await startInFrontOf(t, upstream.origin);
+  const client = await dialTcp(t, port);
+  client.write(`POST ${RESPONSES} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{}`);
+  const { response } = await upstream.next();
+  const events = Array.from({ length: 100 }, (_, i) => `data: ${i}\n\n`);
+  // What is written within a turn of the loop is one packet, but a chunk for each event.
+  for (const event of events) response.write(event);
+  response.end();
+  const answer = await readUntil(client, '\r\n0\r\n\r\n');
+  const whole = events.join('');
+  t.match(answer, `\r\n\r\n${whole.length.toString(16)}\r\n${whole}\r\n0\r\n\r\n`);
 });
