@@ -213,7 +213,9 @@ function createFastify(log: Logger, answers: OpenAnswers, observer: Observer): F
   boundRequests(app, answers);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = toSidecarError(error);
-    request.observation.code = known.code;
+    // A method that Node knows and the router does not (those of RTSP) goes past the hooks.
+    const observation = request.observation ?? beginObservation(observer, request, reply);
+    observation.code = known.code;
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
     else log.debug({ code: known.code }, known.message);
     sendError(reply, known);
@@ -254,9 +256,6 @@ function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void
 function toSidecarError(error: unknown): SidecarError {
   if (error instanceof SidecarError) return error;
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new SidecarError('AUTH_BODY_TOO_LARGE', 'this endpoint takes no such body');
-  }
   // The router gives up on broken percent-encoding before any hook can.
   if (code === 'FST_ERR_BAD_URL') {
     return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');

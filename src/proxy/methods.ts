@@ -7,17 +7,18 @@ import type { Observer } from '../observation.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { rawAnswer } from '../raw-answer.ts';
 
-/**
- * Every method that Node's parser knows, but two: CONNECT asks for a tunnel to anywhere, and an
- * upstream that answers TRACE would show the client the credential (RFC 9110, section 9.3.8).
- */
-export const PROXIED_METHODS = METHODS.filter(
-  (method) => method !== 'CONNECT' && method !== 'TRACE',
-);
+// CONNECT asks for a tunnel to anywhere, an upstream that answers TRACE would show the client the
+// credential (RFC 9110, section 9.3.8), and SOURCE belongs to ICE, a protocol that Node's parser
+// takes for HTTP.
+const REFUSED = new Set(['CONNECT', 'TRACE', 'SOURCE']);
+
+/** Every other method that Node's parser knows. */
+export const PROXIED_METHODS = METHODS.filter((method) => !REFUSED.has(method));
 
 /**
- * Lets Fastify route them all, and leave their bodies and content types alone: it would refuse a
- * content type that it cannot parse, and a QUERY without one.
+ * Lets Fastify route them all, and leave their bodies and content types alone, on the sidecar's own
+ * endpoints too: it would read texts into memory, and refuse a content type that it cannot parse, or
+ * a QUERY without one.
  */
 export function allowMethods(app: FastifyInstance): void {
   for (const method of PROXIED_METHODS) app.addHttpMethod(method, { overrideExisting: true });

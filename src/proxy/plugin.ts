@@ -19,8 +19,6 @@ export interface ProxyOptions extends ForwardOptions {
  */
 export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): Promise<void> {
   routeUpgrades(app, options.answers);
-  // Fastify's own would read texts into memory before the relay could stream them.
-  app.removeAllContentTypeParsers();
   routeExpectations(app);
   allowMethods(app);
   refuseConnect(app.server, options.answers, options.observer);

@@ -105,7 +105,7 @@ const handshakes: Group = {
       text: upgrade({}, 'GET /nowhere HTTP/1.1'),
       expected: DENIED,
     },
-    { name: 'by CONNECT', text: upgrade({}, 'CONNECT localhost:443 HTTP/1.1'), expected: 'closed' },
+    { name: 'by CONNECT', text: upgrade({}, 'CONNECT localhost:443 HTTP/1.1'), expected: DENIED },
     {
       name: 'a request sent ahead of the answer',
       text: `${upgrade()}${HIDDEN}`,

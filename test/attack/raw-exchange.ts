@@ -49,6 +49,22 @@ export async function exchangeRaw(
   return { answers, goesOn };
 }
 
+/** Sends `text`, and hangs up once the head of an answer is there; for answers that never end. */
+export async function beginRaw(
+  socket: Socket,
+  text: string,
+): Promise<Pick<RawAnswer, 'status' | 'code'>> {
+  socket.setEncoding('latin1').write(text, 'latin1');
+  let received = '';
+  for await (const chunk of socket) {
+    received += chunk;
+    if (received.includes('\r\n\r\n')) break;
+  }
+  socket.destroy();
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(received)?.[1]);
+  return { status, code: /\r\nx-sidecar-error: (\w+)/.exec(received)?.[1] ?? null };
+}
+
 /** The complete final answers at the beginning of `text`. */
 export function splitAnswers(text: string): RawAnswer[] {
   const answers: RawAnswer[] = [];

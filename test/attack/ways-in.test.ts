@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import type { Caller } from '../../src/access/caller.ts';
 import { MODELS, RESPONSES } from '../helpers/stack.ts';
-import { exchangeRaw } from './raw-exchange.ts';
+import { beginRaw, exchangeRaw } from './raw-exchange.ts';
 import { type Stand, startStand, TOKEN } from './stand.ts';
 
 // What a request is given that breaks one rule and keeps all others.
@@ -39,6 +39,8 @@ const HANDSHAKE =
   'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 const ODD = '/backend-api/./codex/models';
 const DENIED = '/backend-api/wham/remote/control';
+/** Its answer never ends by itself. */
+const EVENTS = '/auth/events';
 
 const REFUSALS = {
   'another host': 'AUTH_HOST_NOT_ALLOWED',
@@ -89,6 +91,8 @@ const TABLE: Row[] = [
   ],
   ['/auth/status', line('GET', '/auth/status'), own],
   ['/auth/status, upgrade', { ...line('GET', '/auth/status'), headers: HANDSHAKE }, own],
+  [EVENTS, line('GET', EVENTS), { ...own, draining: 'AUTH_DRAINING' }],
+  ['/metrics', line('GET', '/metrics'), own],
   ['/livez', line('GET', '/livez'), { ...own, 'no token, from elsewhere': 'own' }],
   ['/readyz', line('GET', '/readyz'), { ...own, 'no token, from elsewhere': 'own' }],
   [
@@ -142,7 +146,7 @@ const TABLE: Row[] = [
   [
     'CONNECT',
     { line: 'CONNECT evil.example:443', odd: `CONNECT ${ODD}`, denied: `CONNECT ${DENIED}` },
-    always('closed'),
+    always('AUTH_ROUTE_DENIED'),
   ],
   [
     'a path that the router cannot decode',
@@ -201,7 +205,11 @@ function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): str
 
 async function tryWay(stand: Stand, row: Row, check: Check): Promise<Outcome> {
   const before = stand.seen.length;
-  const { answers } = await exchangeRaw(stand.dial(), textOf(row, check));
+  const text = textOf(row, check);
+  const { answers } =
+    row[0] === EVENTS
+      ? { answers: [await beginRaw(stand.dial(), text)] }
+      : await exchangeRaw(stand.dial(), text);
   const reached = stand.seen.length - before;
   const [answer] = answers;
   if (!answer) return reached === 0 ? 'closed' : 'passes';

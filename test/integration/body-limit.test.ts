@@ -63,14 +63,14 @@ t.test('a transfer-encoding besides chunked is refused before anything goes up',
   t.equal(upstream.connections, 0);
 });
 
-t.test('an endpoint of its own does not keep a body of any size', async (t) => {
+t.test('an endpoint of its own reads no body', async (t) => {
   const upstream = await startUpstream(t);
   const { url } = await startInFrontOf(t, upstream.origin);
-  for (const type of ['application/json', 'text/plain']) {
+  for (const type of ['application/json', 'text/plain', 'nonsense']) {
     const headers = { 'content-type': type, 'transfer-encoding': 'chunked' };
     const call = open(`${url}/auth/reload`, { method: 'POST', headers });
-    call.request.write(' '.repeat(2 * 1024 * 1024));
-    localError(t, await readAnswer(await call.response), 413, 'AUTH_BODY_TOO_LARGE');
+    call.request.write('{ no JSON'.repeat(100_000));
+    t.equal((await readAnswer(await call.response)).status, 200, 'it does not wait for the end');
     call.request.destroy();
   }
 });

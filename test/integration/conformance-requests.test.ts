@@ -17,7 +17,7 @@ const VALUE = `a\t ${QUERY}#${Array.from({ length: 128 }, (_, i) => String.fromC
 
 const CASES: Record<string, Case> = {
   ...Object.fromEntries(
-    METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE').map((method) => [
+    METHODS.filter((method) => !['CONNECT', 'TRACE', 'SOURCE'].includes(method)).map((method) => [
       method,
       { request: head(`${method} /backend-api/x`) },
     ]),
@@ -48,7 +48,7 @@ const CASES: Record<string, Case> = {
     ),
   },
   'a header of 60 KB': { request: get(`x-long: ${'v'.repeat(60_000)}`) },
-  '500 headers': { request: get(...Array.from({ length: 500 }, (_, i) => `x-${i}: ${i}`)) },
+  '200 headers': { request: get(...Array.from({ length: 200 }, (_, i) => `x-${i}: ${i}`)) },
   'every header that may not go up': {
     request: get(
       ...['Authorization: Bearer c', 'x-openai-agent-assertion: c', 'ChatGPT-Account-ID: c'],
