@@ -42,6 +42,8 @@ const NEVER_UPSTREAM = new Set([
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
 const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie']);
+// Whatever the upstream thinks of web pages, its answer to the sidecar is for no page to read.
+const CORS_PREFIX = 'access-control-';
 
 /**
  * Scrubs the client's headers, then injects the credential. Names, order, repetition and values of
@@ -74,7 +76,8 @@ export function upstreamHeaders(
 }
 
 /**
- * Headers of an upstream answer for the client: all but the connection-level ones and `set-cookie`.
+ * Headers of an upstream answer for the client: all but the connection-level ones, `set-cookie`
+ * and those of CORS.
  * @param raw as undici gives them, latin1 octets
  */
 export function downstreamHeaders(raw: readonly (Buffer | string)[], status: number): string[] {
@@ -87,6 +90,7 @@ export function downstreamHeaders(raw: readonly (Buffer | string)[], status: num
     // A 426 is worth little without the protocol that it asks for (RFC 9110, section 15.5.22).
     const wanted = status === 426 && lower === 'upgrade';
     if (!wanted && (NEVER_DOWNSTREAM.has(lower) || named?.has(lower))) continue;
+    if (lower.startsWith(CORS_PREFIX)) continue;
     headers.push(name, flat[i + 1] as string);
   }
   return headers;
@@ -155,4 +159,9 @@ function isForbidden(lower: string): boolean {
   return (
     NEVER_UPSTREAM.has(name) || NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix))
   );
+}
+
+/** What undici knows of the headers of an answer as a flat list; empty where it knows none. */
+export function rawHeaders(raw: unknown): (Buffer | string)[] {
+  return Array.isArray(raw) ? raw : [];
 }

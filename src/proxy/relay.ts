@@ -5,8 +5,9 @@ import type { UpstreamAnswer } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
 import type { Observation } from '../observation.ts';
 import { upstreamError } from './dispatcher.ts';
-import { downstreamHeaders, headerValue, reasonPhrase } from './headers.ts';
+import { downstreamHeaders, headerValue, rawHeaders, reasonPhrase } from './headers.ts';
 import { passInterim } from './interim.ts';
+import { Packet } from './packet.ts';
 
 /**
  * The HTTP exchange with the upstream, in place of reply-from, which leaves the upstream running
@@ -113,7 +114,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #finished = false;
   #held: HeldAnswer | null = null;
   /** What came with one packet, to be written at once. */
-  #arrived: Buffer[] = [];
+  readonly #packet = new Packet((bytes) => this.#writeBytes(bytes));
 
   constructor(
     exchange: Exchange,
@@ -145,7 +146,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     socket: Duplex,
   ): void {
     this.#finish();
-    const raw = rawHeaders(controller);
+    const raw = rawHeaders(controller.rawHeaders);
     this.#events.onAnswer(raw);
     this.#events.onUpgrade(raw, socket);
     this.#resolve('answered');
@@ -157,7 +158,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusMessage?: string,
   ): void {
-    const raw = rawHeaders(controller);
+    const raw = rawHeaders(controller.rawHeaders);
     if (status < 100) {
       // Undici takes it for an interim one, Node would refuse to write it.
       const { origin } = this.#exchange;
@@ -186,17 +187,16 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     // Headers ride with the first bytes of the body when both came in one packet; otherwise they
     // must not wait for a first event that may be minutes away.
     process.nextTick(() => {
-      if (!this.#finished && this.#arrived.length === 0) response.flushHeaders();
+      if (!this.#finished && this.#packet.isEmpty) response.flushHeaders();
     });
     this.#resolve('answered');
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const held = this.#held;
     if (!held) {
       this.#exchange.observation.bytesDown += chunk.length;
-      // A packet may hold hundreds of events, and each write costs as much as all of them.
-      if (this.#arrived.push(chunk) === 1) process.nextTick(() => this.#writeArrived(controller));
+      this.#packet.push(chunk);
       return;
     }
     held.chunks.push(chunk);
@@ -210,20 +210,13 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#finish();
-    this.#response.end(this.#takeArrived());
+    this.#response.end(this.#packet.take());
   }
 
-  #writeArrived(controller: Dispatcher.DispatchController): void {
-    const bytes = this.#takeArrived();
+  #writeBytes(bytes: Buffer): void {
     // The client may have left since.
-    if (!bytes || this.#response.destroyed) return;
-    if (!this.#response.write(bytes)) controller.pause();
-  }
-
-  #takeArrived(): Buffer | null {
-    const chunks = this.#arrived;
-    this.#arrived = [];
-    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null);
+    if (this.#response.destroyed) return;
+    if (!this.#response.write(bytes)) this.#controller?.pause();
   }
 
   /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
@@ -305,9 +298,4 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     const { body } = this.#exchange;
     if (body instanceof Readable) body.destroy();
   }
-}
-
-function rawHeaders(controller: Dispatcher.DispatchController): (Buffer | string)[] {
-  const raw = controller.rawHeaders;
-  return Array.isArray(raw) ? raw : [];
 }

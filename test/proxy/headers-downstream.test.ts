@@ -12,6 +12,19 @@ t.test('cookies and the headers of one hop do not pass', async (t) => {
   t.strictSame(downstreamHeaders(raw, 200), ['ETag', '"1"']);
 });
 
+t.test('no page is told that it may read an answer', async (t) => {
+  const raw = octets(
+    'Access-Control-Allow-Origin',
+    '*',
+    'access-control-max-age',
+    '1',
+    'Vary',
+    'x',
+  );
+  t.strictSame(downstreamHeaders(raw, 200), ['Vary', 'x']);
+  t.strictSame(switchingHeaders(raw).slice(4), ['Vary', 'x']);
+});
+
 t.test('the rest keeps its order, spelling, repetition and octets', async (t) => {
   const headers = ['X-Codex-A', '1', 'Warning', 'a', 'warning', 'b', 'x-name', 'Jürgen'];
   t.strictSame(downstreamHeaders(octets(...headers), 200), headers);
