@@ -29,6 +29,7 @@ const PATIENCE_TICKS = 30;
 
 interface Listener {
   response: ServerResponse;
+  sent: (bytes: number) => void;
   blockedTicks: number;
   /** What it was told last, by event. */
   told: Map<string, string>;
@@ -77,9 +78,12 @@ export class EventHub {
     );
   }
 
-  /** @param response with its head already written */
-  add(response: ServerResponse): void {
-    const listener = { response, blockedTicks: 0, told: new Map(), quietTicks: 0 };
+  /**
+   * @param response with its head already written
+   * @param sent is told how many bytes of events go out
+   */
+  add(response: ServerResponse, sent: (bytes: number) => void = () => undefined): void {
+    const listener = { response, sent, blockedTicks: 0, told: new Map(), quietTicks: 0 };
     this.#listeners.add(listener);
     response.once('close', () => this.#remove(listener));
     response.on('drain', () => {
@@ -134,8 +138,13 @@ export class EventHub {
       if (listener.told.get(name) === key) continue;
       listener.told.set(name, key);
       listener.quietTicks = 0;
-      listener.response.write(`event: ${name}\ndata: ${data}\n\n`);
+      this.#write(listener, `event: ${name}\ndata: ${data}\n\n`);
     }
+  }
+
+  #write({ response, sent }: Listener, text: string): void {
+    response.write(text);
+    sent(Buffer.byteLength(text));
   }
 
   #keepAlive(listener: Listener): void {
@@ -144,7 +153,7 @@ export class EventHub {
       if (++listener.blockedTicks > PATIENCE_TICKS) response.destroy();
     } else if (++listener.quietTicks >= QUIET_TICKS) {
       listener.quietTicks = 0;
-      response.write(':\n\n');
+      this.#write(listener, ':\n\n');
     }
   }
 

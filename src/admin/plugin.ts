@@ -77,7 +77,9 @@ function addEvents(app: FastifyInstance, events: EventHub): void {
     request.observation.ending = 'complete';
     reply.hijack();
     startEventStream(reply);
-    events.add(reply.raw);
+    events.add(reply.raw, (bytes) => {
+      request.observation.bytesDown += bytes;
+    });
   });
 }
 

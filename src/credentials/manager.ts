@@ -190,12 +190,12 @@ export class CredentialManager {
       this.#failure = null;
     } catch (error) {
       const failure = asSidecarError(error);
+      if (failure.code === 'AUTH_NOT_CONFIGURED') this.#replace(null);
       // A probe asks again and again; the log says it once.
       if (failure.message !== this.#failure?.message) {
         log.warn({ code: failure.code, kept: this.#credential !== null }, failure.message);
       }
       this.#failure = failure;
-      if (failure.code === 'AUTH_NOT_CONFIGURED') this.#replace(null);
     }
     return this.#failure;
   }

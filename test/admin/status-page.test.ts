@@ -103,10 +103,14 @@ t.test('what others write is text and never markup', async (t) => {
   t.strictSame(complaints, []);
 });
 
+const OVERFLOWING_CARDS =
+  "[...document.querySelectorAll('.card')].filter((card) => card.scrollWidth > card.clientWidth).map((card) => card.textContent)";
+
 t.test('fits a phone, in light and in dark', async (t) => {
   const { url } = await startStack(t, { credential: loginWithIdentity });
   await untilStatus(url, ({ status }) => status === 'ready');
   await send(`${url}/backend-api/${'long-segment-without-any-end'.repeat(6)}`);
+  await send(`${url}/backend-api/models`, { headers: { origin: 'https://page.example' } });
   const grounds = new Set<string>();
   for (const colorScheme of ['light', 'dark'] as const) {
     const viewport = { width: 360, height: 740 };
@@ -114,6 +118,7 @@ t.test('fits a phone, in light and in dark', async (t) => {
     await until('state-word', 'ready');
     await page.locator('#kinds .tag').first().waitFor();
     t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    t.strictSame(await page.evaluate(OVERFLOWING_CARDS), []);
     grounds.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
     t.ok(((await page.evaluate(LEAST_CONTRAST)) as number) >= 4.5, `contrast in ${colorScheme}`);
   }

@@ -75,8 +75,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) {
   body { padding: 14px 10px 24px; }
   .tile { grid-column: span 6; }
-  .figure small { font-size: 13px; font-weight: 400; color: var(--quiet); margin-right: 6px; }
-.half { grid-column: span 12; }
+  .half, .less, .more { grid-column: span 12; }
   .stack thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
   .stack tr { display: flex; flex-wrap: wrap; gap: 0 10px; padding: 4px 0; border-top: 1px solid var(--line); }
   .stack td { border: 0; padding: 0; }

@@ -89,7 +89,7 @@ export function showActivity({ connections, requests, upstream, recent }: Activi
 export function showClock(expiresAt: string | null, uptimeSeconds: number, now: number): void {
   setText('uptime', `up ${formatSeconds(uptimeSeconds)}`);
   const left = expiresAt === null ? null : (Date.parse(expiresAt) - now) / 1_000;
-  setText('countdown', left === null ? 'no end known' : left <= 0 ? 'over' : formatSeconds(left));
+  setText('countdown', left === null ? '–' : left <= 0 ? 'over' : formatSeconds(left));
 }
 
 function showProblems(problems: readonly (readonly [string, string | null])[]): void {
