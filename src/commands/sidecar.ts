@@ -78,7 +78,7 @@ export async function startSidecar(
   const close = async () => {
     tokens.close();
     await sidecar.app.close();
-    await sidecar.manager.persist();
+    await sidecar.manager.settle();
     sidecar.manager.dispose();
     await dispatcher.destroy();
     await audit?.close();

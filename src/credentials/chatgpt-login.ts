@@ -4,6 +4,13 @@ import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Secret } from '../secret.ts';
 import type { Account } from './types.ts';
 
+/** How long before its end an access token is refreshed (Codex: 5 minutes). */
+export const EXPIRY_MARGIN_MS = 5 * 60_000;
+/** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
+const MAX_AGE_MS = 8 * 24 * 3_600_000;
+/** A login younger than this is not refreshed in the background. */
+const MIN_AGE_MS = 2 * 60_000;
+
 /** A ChatGPT login as the providers need it. */
 export interface ChatGptLogin {
   accessToken: Secret;
@@ -46,4 +53,32 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
     expiresAt: access.expiresAt,
     lastRefresh,
   };
+}
+
+/** Milliseconds since the epoch from which on a refresh is due; null when none will be. */
+export function refreshDueAt({
+  expiresAt,
+  lastRefresh,
+  refreshToken,
+}: ChatGptLogin): number | null {
+  if (!refreshToken) return null;
+  const refreshedAt = lastRefresh === null ? Number.NaN : Date.parse(lastRefresh);
+  if (Number.isNaN(refreshedAt)) return expiresAt === null ? null : expiresAt - EXPIRY_MARGIN_MS;
+  if (expiresAt === null) return refreshedAt + MAX_AGE_MS;
+  // A token that is due as soon as it comes would be refreshed without end.
+  const earliest = Math.max((expiresAt - refreshedAt) / 2, MIN_AGE_MS);
+  return Math.max(expiresAt - EXPIRY_MARGIN_MS, refreshedAt + earliest);
+}
+
+/** Whether a token names another account or user than the tokens of a login do. */
+export function namesOther(token: Secret | null, login: ChatGptLogin): boolean {
+  const claims = token && readChatGptClaims(token.reveal());
+  if (!claims) return false;
+  const accountId = readChatGptClaims(login.accessToken.reveal())?.accountId ?? login.account.id;
+  return differ(claims.accountId, accountId) || differ(claims.userId, login.userId);
+}
+
+/** Whether both are named, and not the same. */
+export function differ(a: string | null, b: string | null): boolean {
+  return a !== null && b !== null && a !== b;
 }

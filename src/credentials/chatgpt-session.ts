@@ -5,7 +5,13 @@ import type { CredentialObserver, RefreshOutcome } from '../credential-events.ts
 import type { Logger } from '../logger.ts';
 import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
 import type { Secret } from '../secret.ts';
-import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
+import {
+  type ChatGptLogin,
+  differ,
+  namesOther,
+  readChatGptLogin,
+  refreshDueAt,
+} from './chatgpt-login.ts';
 import { checkPause, describeFailure, over, type RefreshFailure } from './refresh-failure.ts';
 import type { Schedule } from './schedule.ts';
 import { transactIfPossible } from './transact.ts';
@@ -22,10 +28,6 @@ export interface ChatGptSessionDeps {
   observe?: CredentialObserver | undefined;
 }
 
-/** How long before its end an access token is refreshed (Codex: 5 minutes). */
-export const EXPIRY_MARGIN_MS = 5 * 60_000;
-/** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
-const MAX_AGE_MS = 8 * 24 * 3_600_000;
 /** Between two tries to write down tokens that could not be written. */
 const WRITE_RETRY_MS = 60_000;
 
@@ -76,11 +78,7 @@ export class ChatGptSession {
 
   /** Milliseconds since the epoch from which on a refresh is due; null when none will be. */
   dueAt(): number | null {
-    const { expiresAt, lastRefresh, refreshToken } = this.#login;
-    if (!refreshToken) return null;
-    if (expiresAt !== null) return expiresAt - EXPIRY_MARGIN_MS;
-    const refreshedAt = lastRefresh === null ? Number.NaN : Date.parse(lastRefresh);
-    return Number.isNaN(refreshedAt) ? null : refreshedAt + MAX_AGE_MS;
+    return refreshDueAt(this.#login);
   }
 
   /** Whether the store, as far as this session knows, holds just these tokens. */
@@ -121,6 +119,12 @@ export class ChatGptSession {
       this.#deps.log.debug({ err: error }, 'the tokens still cannot be written');
     }
     if (this.#unwritten !== null) this.#armWriteRetry();
+  }
+
+  /** Waits for a refresh that is under way, for its answer is the only one there will be. */
+  async settle(): Promise<void> {
+    await this.#pending?.catch(() => undefined);
+    await this.persist();
   }
 
   /** Ends the timer; the session is not used afterwards. */
@@ -174,7 +178,7 @@ export class ChatGptSession {
   }
 
   #isSameUser({ account, userId }: ChatGptLogin): boolean {
-    return account.id === this.#login.account.id && userId === this.#login.userId;
+    return account.id === this.#login.account.id && !differ(userId, this.#login.userId);
   }
 
   /** Guarded reload: tokens that the store did not hold before come from another process. */
@@ -189,6 +193,7 @@ export class ChatGptSession {
   async #trade(transaction: Transaction, refreshToken: Secret): Promise<void> {
     const { oauth, now, log } = this.#deps;
     const fresh = await refreshTokens(oauth, refreshToken);
+    const before = this.#login.accessToken;
     const lastRefresh = new Date(now()).toISOString();
     const tokens: StoredTokens = {
       accessToken: fresh.accessToken ?? this.#login.accessToken,
@@ -208,10 +213,14 @@ export class ChatGptSession {
         cause,
       );
     }
-    if (!this.#isSameUser(login)) {
+    if (namesOther(fresh.accessToken, this.#login) || namesOther(fresh.idToken, this.#login)) {
       throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
     }
     await this.#use(transaction, login);
+    if (this.isExpired() || login.accessToken.equals(before)) {
+      // To ask at once again would be answered the same, and spend a refresh token each time.
+      throw new RefreshError('the token endpoint sent no access token that lives', 'unknown');
+    }
     const { expiresAt } = this.#login;
     log.info({ expiresAt: expiresAt && new Date(expiresAt) }, 'refreshed the login');
   }

@@ -23,6 +23,16 @@ export type ManagerDeps = CredentialDeps & {
   environment: () => Promise<EnvironmentCredentials>;
 };
 
+/** A request that waits for its headers. */
+interface Wanted {
+  auth: RouteAuth;
+  modelRoute: boolean;
+  credential: Credential;
+  inject: Decision['inject'];
+}
+
+/** Failures that end when the source holds something else. */
+const MENDED_AT_SOURCE = new Set(['AUTH_CREDENTIAL_INVALID', 'AUTH_IDENTITY_REVOKED']);
 /** An upstream that refuses everything must not lead to a read for each request. */
 const READ_AGAIN_PAUSE_MS = 10_000;
 
@@ -72,15 +82,27 @@ export class CredentialManager {
     if (inject === 'none') return { upstream, headers: null, provider: null, degraded: false };
     const provider = inject === 'assertion' ? credential.assertion : credential.bearer;
     if (!provider) throw new SidecarError('SIDECAR_INTERNAL', `no provider for ${inject}`);
-    const headers = provider.headers();
+    const headers = headersOf(provider);
     if (!(headers instanceof Promise)) {
       if (inject === 'assertion') this.#degraded = false;
       return { upstream, headers, provider, degraded: false };
     }
     return headers.then(
       (ready) => ({ upstream, headers: ready, provider, degraded: false }),
-      (error: unknown) => this.#fallback(credential, inject, error),
+      (error: unknown) => this.#otherwise({ auth, modelRoute, credential, inject }, error),
     );
+  }
+
+  /** What can be done without the headers that were wanted. */
+  async #otherwise(wanted: Wanted, error: unknown): Promise<Authorization> {
+    const { auth, modelRoute, credential, inject } = wanted;
+    if (error instanceof SidecarError && MENDED_AT_SOURCE.has(error.code)) {
+      await this.#readSourceAgain();
+      if (this.#credential && this.#credential !== credential) {
+        return this.authorize(auth, modelRoute);
+      }
+    }
+    return this.#fallback(credential, inject, error);
   }
 
   /**
@@ -108,11 +130,15 @@ export class CredentialManager {
   }
 
   /**
-   * Writes down what could not be written when it came; called at a reload and before exit. Never
-   * rejects.
+   * Writes down what could not be written when it came; called at a reload. Never rejects.
    */
   async persist(): Promise<void> {
     await this.#kept.session?.persist();
+  }
+
+  /** Waits for a refresh that is under way, and persists; called before exit. Never rejects. */
+  async settle(): Promise<void> {
+    await this.#kept.session?.settle();
   }
 
   /** A WebSocket that carried `authorization` was closed the way a rejection closes it. */
@@ -249,4 +275,15 @@ function abilities(credential: Credential) {
     bearer: credential.bearer !== null,
     assertion: credential.assertion !== null,
   };
+}
+
+/** A failure comes as a promise in any case. */
+function headersOf(
+  provider: BearerProvider | AssertionProvider,
+): AuthHeaders | Promise<AuthHeaders> {
+  try {
+    return provider.headers();
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

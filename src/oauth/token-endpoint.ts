@@ -118,8 +118,16 @@ function refusal(response: TextResponse): RefreshError {
   const code = errorCode(response.text);
   const permanent = response.status === 401 || (code !== null && PERMANENT_CODES.has(code));
   const reason = code ?? `status ${response.status}`;
+  if (code === null && isGatewayFailure(response.status)) {
+    return new RefreshError(`the token endpoint answered ${response.status}`, 'unknown');
+  }
   const outcome = permanent ? 'permanent' : 'refused';
   return new RefreshError(`the token endpoint refused the refresh: ${reason}`, outcome);
+}
+
+/** Said by something in between, or after something broke: the refresh may have been carried out. */
+function isGatewayFailure(status: number): boolean {
+  return status >= 500 && status !== 503;
 }
 
 /** `error.code`, `error` as a string, or `code`; only in the form of an identifier. */

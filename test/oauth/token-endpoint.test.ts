@@ -81,7 +81,8 @@ const TRANSIENT: [status: number, body: unknown, reason: string][] = [
   [400, { error: { code: 'server_error' } }, 'server_error'],
   [403, {}, 'status 403'],
   [429, {}, 'status 429'],
-  [500, '<html>', 'status 500'],
+  [503, '<html>', 'status 503'],
+  [500, { error: { code: 'server_error' } }, 'server_error'],
   [302, '', 'status 302'],
   [400, { error: { code: 'a secret with spaces' } }, 'status 400'],
   [400, { error: { message: 'refresh_token_expired' } }, 'status 400'],
@@ -105,6 +106,15 @@ for (const [permanent, cases] of [
     );
   }
 }
+
+t.test('a failure of a gateway may hide that it was carried out', async (t) => {
+  for (const status of [500, 502, 504, 520]) {
+    const { endpoints } = await startEndpoints(t, { status, body: '<html>' });
+    const error = await failureOf(refreshTokens(endpoints, TOKEN));
+    t.equal(error.outcome, 'unknown');
+    t.equal(error.message, `the token endpoint answered ${status}`);
+  }
+});
 
 for (const reaction of ['close', 'half an answer'] as const) {
   t.test(`an exchange that ends with ${reaction} is not repeated`, async (t) => {

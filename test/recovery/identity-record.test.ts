@@ -64,16 +64,22 @@ t.test(
   },
 );
 
-t.test('a switch that nobody told us of: an error, not the old account', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
-  while ((await scene.status()).status !== 'ready');
-  const record = scene.home.read().agent_identity;
-  scene.emulator.revokeTask(String(Object(record).task_id));
-  const { authJson } = scene.emulator.issueLogin();
-  scene.home.write(authJson);
-  t.equal((await infer(scene)).status, 401);
-  t.strictSame(scene.home.read(), authJson, 'the record was not written beside the new login');
-});
+t.test(
+  'a switch that nobody told us of: the new account, with an identity of its own',
+  async (t) => {
+    const scene = await startScene(t, { config: WITH_IDENTITY });
+    while ((await scene.status()).status !== 'ready');
+    const record = scene.home.read().agent_identity;
+    scene.emulator.revokeTask(String(Object(record).task_id));
+    const { authJson } = scene.emulator.issueLogin();
+    scene.home.write(authJson);
+    t.equal((await infer(scene)).status, 200, 'a refusal has the file read again');
+    const { agent_identity: next, ...rest } = scene.home.read();
+    t.strictSame(rest, authJson);
+    t.equal(Object(next).account_id, authJson.tokens.account_id);
+    t.not(Object(next).agent_runtime_id, Object(record).agent_runtime_id);
+  },
+);
 
 t.test('a record with a key that is none is replaced', async (t) => {
   const scene = await startScene(t, {

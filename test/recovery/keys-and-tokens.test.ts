@@ -109,6 +109,20 @@ for (const kind of ['CODEX_ACCESS_TOKEN', 'CODEX_API_KEY'] as const) {
   });
 }
 
+t.test('a personal access token that was over at the start is read again', async (t) => {
+  const home = new Home(t);
+  const path = join(home.folder, 'mounted');
+  writeFileSync(path, 'at-ended');
+  const scene = await startScene(t, {
+    authJson: () => null,
+    env: () => ({ CODEX_ACCESS_TOKEN_FILE: path }),
+  });
+  t.equal((await infer(scene)).code, 'AUTH_CREDENTIAL_INVALID');
+  writeFileSync(path, scene.emulator.issuePersonalAccessToken({ accountId: 'account-1' }));
+  scene.time.advance(10_000);
+  t.equal((await infer(scene)).status, 200);
+});
+
 t.test(
   'a personal access token that whoami refuses, and one that it cannot judge now',
   async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { getModels, MODELS, type Scene, startScene, TOKEN } from '../helpers/recovery-scene.ts';
+import { chatGptToken } from '../helpers/stored-login.ts';
 
 const MINUTE = 60_000;
 const LIFETIME = { emulator: { accessTokenLifetimeSeconds: 3600 } };
@@ -157,20 +158,89 @@ for (const access_token of UNREADABLE) {
   });
 }
 
-t.test('an answer with the tokens of another account is not taken', async (t) => {
-  const scene = await startScene(t, {
-    authJson: (emulator) => {
-      const { authJson } = emulator.issueLogin();
-      const { account_id: _, ...tokens } = authJson.tokens;
-      return { ...authJson, tokens };
-    },
+for (const withId of [true, false]) {
+  const stored = `with${withId ? '' : 'out'} an account id in the file`;
+  t.test(`an answer with the tokens of another account is not taken, ${stored}`, async (t) => {
+    const scene = await startScene(t, {
+      authJson: (emulator) => {
+        const { authJson } = emulator.issueLogin();
+        const { account_id, ...tokens } = authJson.tokens;
+        return { ...authJson, tokens: withId ? { ...tokens, account_id } : tokens };
+      },
+    });
+    const before = scene.home.read();
+    scene.emulator.expireAccessTokens();
+    scene.emulator.addFault({ path: TOKEN, body: scene.emulator.issueLogin().authJson.tokens });
+    t.equal((await getModels(scene)).status, 401, "the upstream's answer to the old token");
+    t.match((await scene.status()).bearer.lastError, /tokens of another account; sign in again/);
+    t.strictSame(scene.home.read(), before);
   });
-  const before = scene.home.read();
-  scene.emulator.expireAccessTokens();
-  scene.emulator.addFault({ path: TOKEN, body: scene.emulator.issueLogin().authJson.tokens });
-  t.equal((await getModels(scene)).status, 401, "the upstream's answer to the old token");
-  t.match((await scene.status()).bearer.lastError, /tokens of another account; sign in again/);
-  t.strictSame(scene.home.read(), before);
+}
+
+t.test('an answer that names no user is taken', async (t) => {
+  const account = { accountId: 'account-1', userId: 'user-1' };
+  const scene = await startScene(t, {
+    ...LIFETIME,
+    authJson: (emulator) => emulator.issueLogin(account).authJson,
+  });
+  await getModels(scene);
+  const exp = Math.floor(scene.time.now() / 1000) + 100_000;
+  const access_token = chatGptToken({ accountId: 'account-1', exp });
+  scene.emulator.addFault({ path: TOKEN, body: { access_token, refresh_token: 'next' } });
+  scene.time.advance(55 * MINUTE);
+  await settled(scene);
+  t.match((await scene.status()).bearer, { state: 'valid', lastError: null });
+  t.equal(scene.home.field('tokens', 'refresh_token'), 'next');
+});
+
+const NOTHING_LIVE: [name: string, body: (scene: Scene) => object][] = [
+  ['no access token', () => ({ refresh_token: 'next' })],
+  [
+    'an access token that is over',
+    (scene) => ({
+      refresh_token: 'next',
+      access_token: chatGptToken({ exp: Math.floor(scene.time.now() / 1000) }),
+    }),
+  ],
+];
+for (const [name, body] of NOTHING_LIVE) {
+  t.test(`an answer with ${name} does not lead to one refresh after the other`, async (t) => {
+    const scene = await startScene(t, LIFETIME);
+    await getModels(scene);
+    scene.time.advance(61 * MINUTE);
+    scene.emulator.addFault({ path: TOKEN, times: 0, body: body(scene) });
+    for (const _ of [1, 2, 3]) {
+      t.equal((await getModels(scene)).code, 'AUTH_REFRESH_UNAVAILABLE');
+      await scene.sidecar.reload().catch(() => undefined);
+    }
+    t.equal(scene.count(TOKEN), 1);
+    t.equal(scene.home.field('tokens', 'refresh_token'), 'next', 'which is not lost');
+    t.match((await scene.status()).bearer.lastError, /no access token that lives/);
+  });
+}
+
+t.test('tokens that live for minutes are refreshed at half their time', async (t) => {
+  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 300 } });
+  await getModels(scene);
+  for (const _ of [1, 2]) {
+    const [delay = 0] = scene.time.delays;
+    t.ok(delay >= 1.5 * MINUTE - 1000 && delay <= 2.5 * MINUTE, `${delay} ms`);
+    const before = scene.home.field('tokens', 'access_token');
+    scene.time.advance(delay);
+    while (scene.home.field('tokens', 'access_token') === before) await scene.status();
+    await settled(scene);
+  }
+});
+
+t.test('a refresh that is under way is waited for before exit', async (t) => {
+  const scene = await startScene(t, LIFETIME);
+  await getModels(scene);
+  const before = scene.home.field('tokens', 'refresh_token');
+  scene.emulator.addFault({ path: TOKEN, delayMs: 200 });
+  scene.time.advance(55 * MINUTE);
+  await scene.emulator.waitFor(({ path }) => path === TOKEN);
+  await scene.sidecar.manager.settle();
+  t.not(scene.home.field('tokens', 'refresh_token'), before);
 });
 
 t.test('another account in the file is an error, and no refresh', async (t) => {
