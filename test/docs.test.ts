@@ -3,7 +3,9 @@ import t from 'tap';
 import { resolveConfig } from '../src/config.ts';
 import { ConfigSchema } from '../src/config-schema.ts';
 import { ERROR_STATUS } from '../src/errors.ts';
+import { NEVER_UPSTREAM } from '../src/proxy/headers.ts';
 import { DEFAULT_ROUTES } from '../src/proxy/routes.ts';
+import { PERMITTED } from './helpers/permitted.ts';
 
 const read = (path: string) => readFileSync(path, 'utf8');
 
@@ -60,3 +62,9 @@ function flatten(value: object, prefix = ''): Record<string, string> {
     ),
   );
 }
+
+t.test('the operations name every header that does not pass', async (t) => {
+  const text = readFileSync('docs/operations.md', 'utf8');
+  for (const name of NEVER_UPSTREAM) t.match(text, `\`${name}\``);
+  for (const name of PERMITTED.answer.removed) t.match(text, `\`${name}\``);
+});

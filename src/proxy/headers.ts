@@ -12,7 +12,7 @@ const HOP_BY_HOP = new Set([
 ]);
 
 // Whatever could identify or authorise the client, or point elsewhere.
-const NEVER_UPSTREAM = new Set([
+export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   'authorization',
   'x-openai-agent-assertion',

@@ -43,9 +43,17 @@ t.test('onUnavailable bearer sends the bearer, visibly, with one warning each', 
 t.test('the fallback is for outages, not for a credential that is wrong', async (t) => {
   const { manager, home } = await managedCredential(t, withPolicy('bearer'));
   await manager.authorize('bearer', true);
-  home.write({ OPENAI_API_KEY: 'sk' });
+  home.write({ unrelated: 1 });
   const error = await failureOf(() => manager.authorize('assertion', true));
   t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
+});
+
+t.test('a wrong credential that was exchanged meanwhile is no fallback', async (t) => {
+  const { manager, home } = await managedCredential(t, withPolicy('bearer'));
+  await manager.authorize('bearer', true);
+  home.write({ OPENAI_API_KEY: 'sk' });
+  const { upstream, degraded } = await manager.authorize('assertion', true);
+  t.strictSame({ upstream, degraded }, { upstream: 'openai', degraded: false });
 });
 
 t.test('an identity alone has nothing to fall back to', async (t) => {
