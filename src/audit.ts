@@ -37,7 +37,7 @@ export class AuditLog {
    * @throws ConfigError when it cannot be opened
    */
   static async open(target: string, log: Logger): Promise<AuditLog> {
-    if (target === 'stdout' || target === '-') {
+    if (isStandardOutput(target)) {
       // Written at once, like the log, so that no line comes apart in another one.
       return new AuditLog(destination({ dest: STDOUT, sync: true }), null, log);
     }
@@ -122,6 +122,11 @@ export class AuditLog {
     });
     return target;
   }
+}
+
+/** Whether a `log.audit` names standard output. */
+export function isStandardOutput(target: string | null): boolean {
+  return target === 'stdout' || target === '-';
 }
 
 async function openFile(path: string): Promise<Destination> {

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseClientTokens } from '../access/client-tokens.ts';
+import { isStandardOutput } from '../audit.ts';
+import { ConfigError } from '../config.ts';
 import type { OwnEnvironment } from '../config-environment.ts';
 import type { Logger } from '../logger.ts';
 import { agentHome, holdsLogin } from './codex-home.ts';
@@ -38,7 +40,12 @@ export async function run(options: RunOptions): Promise<number> {
   const clientToken = randomBytes(24).toString('base64url');
   const read = () => readSettings(options.env, configFile, privateListener(options.logLevel));
   const settings = await read();
-  const { level } = settings.config.log;
+  const { level, audit } = settings.config.log;
+  if (isStandardOutput(audit)) {
+    throw new ConfigError(
+      "log.audit must be a file for run, whose standard output is the program's",
+    );
+  }
   const { verbose, logFile: file } = options;
   const log = await openRunLog({ level, verbose, file, env, warn });
   const sidecar = await startSidecar(settings, log, false, read, ownToken(clientToken));

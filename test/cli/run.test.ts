@@ -145,6 +145,20 @@ t.test('the log goes to a file, or to standard error', async (t) => {
   t.match(await run(['--verbose', '--', 'true']), { code: 0, stdout: '', stderr: loaded });
 });
 
+for (const audit of ['stdout', '-']) {
+  t.test(`an audit log on the child's output (${audit}) is refused`, async (t) => {
+    const { run, config } = await openScene(t);
+    const settings = JSON.parse(readFileSync(config, 'utf8'));
+    writeFileSync(config, JSON.stringify({ ...settings, log: { audit } }));
+    t.match(await run(['--', 'echo', 'started']), {
+      code: 2,
+      stdout: '',
+      stderr:
+        "codex-auth-sidecar: wrong configuration: log.audit must be a file for run, whose standard output is the program's\n",
+    });
+  });
+}
+
 const SHOW_HOME = `
   import { readdirSync } from 'node:fs';
   const { CODEX_HOME } = process.env;
