@@ -13,6 +13,7 @@ import { withIsolatedHome } from './run-home.ts';
 import { openRunLog, stateFolder } from './run-log.ts';
 import { runProcess } from './run-process.ts';
 import { type RunningSidecar, startSidecar, type TokenSource } from './sidecar.ts';
+import { logStart } from './start-line.ts';
 
 /** A registration that takes longer than this goes on while the child starts. */
 const PREPARE_MS = 10_000;
@@ -50,6 +51,7 @@ export async function run(options: RunOptions): Promise<number> {
   const log = await openRunLog({ level, verbose, file, env, warn });
   const sidecar = await startSidecar(settings, log, false, read, ownToken(clientToken));
   try {
+    await logStart(log, sidecar, settings, true);
     await requireCredential(sidecar, warn);
     const baseUrl = modelBaseUrl(sidecar.address.url ?? '');
     return await withHome(options, env, (codexHome) =>

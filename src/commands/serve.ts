@@ -3,9 +3,9 @@ import closeWithGrace from 'close-with-grace';
 import type { PartialConfig } from '../config.ts';
 import type { OwnEnvironment } from '../config-environment.ts';
 import { createLogger, type Logger } from '../logger.ts';
-import { VERSION } from '../version.ts';
 import { readSettings } from './environment.ts';
 import { type RunningSidecar, startSidecar } from './sidecar.ts';
+import { logStart } from './start-line.ts';
 
 export interface ServeOptions {
   env: OwnEnvironment;
@@ -26,29 +26,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   reloadOnHangUp(sidecar, log);
   reopenOnSignal(sidecar, log);
   const signals = stopOnSignal(sidecar, log, config.limits.drainSeconds);
-  const { address } = sidecar;
   try {
-    if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, address);
+    if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, sidecar.address);
   } catch (error) {
     // Whoever waits for the file would wait for ever.
     signals.uninstall();
     await sidecar.stop();
     throw error;
   }
-  await sidecar.manager.load();
-  const { mode, from } = sidecar.manager.snapshot();
-  log.info(
-    {
-      ...address,
-      version: VERSION,
-      credential: mode,
-      credentialSource: from,
-      policy: config.agentIdentity.policy,
-      codexHome: settings.codexHome,
-      clientTokens: config.clients.tokensFile !== null,
-    },
-    'listening',
-  );
+  await logStart(log, sidecar, settings, config.clients.tokensFile !== null);
 }
 
 async function writeServerInfo(

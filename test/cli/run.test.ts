@@ -145,6 +145,30 @@ t.test('the log goes to a file, or to standard error', async (t) => {
   t.match(await run(['--verbose', '--', 'true']), { code: 0, stdout: '', stderr: loaded });
 });
 
+t.test('the log says where this run listens, as which process and with what', async (t) => {
+  const { run, state, codexHome } = await openScene(t);
+  const file = join(state, 'a.log');
+  const { stdout } = await run([
+    '--log-file',
+    file,
+    ...script('console.log(JSON.stringify([process.ppid, process.env.OPENAI_BASE_URL]))'),
+  ]);
+  const [pid, baseUrl] = JSON.parse(stdout);
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const starts = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'listening');
+  t.match(starts, [
+    {
+      pid,
+      url: new URL(baseUrl).origin,
+      credential: 'chatgpt',
+      credentialSource: String,
+      policy: 'jwtOnly',
+      codexHome,
+      clientTokens: true,
+    },
+  ]);
+});
+
 for (const audit of ['stdout', '-']) {
   t.test(`an audit log on the child's output (${audit}) is refused`, async (t) => {
     const { run, config } = await openScene(t);
