@@ -23,7 +23,8 @@ export async function checkClients({ clients, listen }: Config): Promise<Finding
   if (clients.tokensFile === null) {
     if (listen.socket !== null) return ok(name, 'none asked for: the mode of the socket decides');
     if (isLoopbackHost(listen.host)) {
-      return ok(name, 'none asked for: any program on this machine may use the credential');
+      const problem = 'none asked for: any program on this machine may use the credential';
+      return warning(name, problem, 'set clients.tokensFile');
     }
     return failure(name, `${listen.host} is not loopback`, 'set clients.tokensFile');
   }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { BackendClock } from '../backend-clock.ts';
 import { systemClock } from '../clock.ts';
@@ -30,6 +31,8 @@ export interface DoctorOptions {
   env: OwnEnvironment;
   configFile: string | null;
   flags: PartialConfig;
+  /** The agent's `CODEX_HOME`; null means the one in `env`. */
+  agentHome: string | null;
   nodeVersion: string;
   /** Gets each finding in order, as soon as it is known. */
   report: (finding: Finding) => void;
@@ -48,6 +51,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
   let close = async () => {};
   try {
     const { configFile, flags } = options;
+    const home = options.agentHome === null ? agentHome(env) : resolve(options.agentHome);
     const settings = await readSettings(options.env, configFile, flags);
     const source = configFile ?? env.SIDECAR_CONFIG?.trim();
     const config = ok('config', source || 'defaults and environment');
@@ -59,7 +63,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
       ...ownChecks(settings, selection, env),
       ...upstreamChecks(settings, selection, network),
       codex,
-      ...agentChecks(settings, env),
+      ...agentChecks(settings, env, home),
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -127,8 +131,7 @@ function upstreamChecks(
   return [...checks, { name: 'JWKS', run: async () => [await jwks()] }];
 }
 
-function agentChecks({ config, codexHome }: Settings, env: Environment): Check[] {
-  const home = agentHome(env);
+function agentChecks({ config, codexHome }: Settings, env: Environment, home: string): Check[] {
   return [
     { name: 'listener', run: async () => [await checkListener(config)] },
     {

@@ -15,6 +15,11 @@ interface StatusFlags extends AddressFlags {
   watch?: number | true;
 }
 
+interface DoctorFlags extends AddressFlags {
+  agentHome?: string;
+  json?: boolean;
+}
+
 const WATCH_SECONDS = 2;
 
 /** The commands that look at a sidecar, and at what it needs. */
@@ -53,8 +58,9 @@ export function addInspectCommands(program: Command, io: CommandIo): void {
     });
 
   withAddress(program.command('doctor').description('check everything that a request needs'))
+    .option('--agent-home <folder>', "the agent's CODEX_HOME, where it is not the sidecar's")
     .option('--json', 'print the findings as JSON')
-    .action(async (flags: AddressFlags & { json?: boolean }) => {
+    .action(async (flags: DoctorFlags) => {
       const { doctor } = await import('./doctor.ts');
       const { findingLine, isUnicode } = await import('./doctor-finding.ts');
       const unicode = isUnicode(plainVariables(io.env));
@@ -62,6 +68,7 @@ export function addInspectCommands(program: Command, io: CommandIo): void {
         env: io.env,
         configFile: flags.config ?? null,
         flags: configLayer(flags),
+        agentHome: flags.agentHome ?? null,
         nodeVersion: process.versions.node,
         report: (finding) => {
           if (!flags.json) io.print(findingLine(finding, unicode));

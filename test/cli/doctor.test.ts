@@ -39,7 +39,7 @@ t.test('all is well but for what stands beside: exit code 0', async (t) => {
   t.strictSame(names, [
     '✓ node',
     '✓ config',
-    '✓ client tokens',
+    '! client tokens',
     '✓ auth.json',
     '✓ lock',
     '✓ credential',
@@ -56,6 +56,18 @@ t.test('all is well but for what stands beside: exit code 0', async (t) => {
   }
   const sent = backend.records.slice(before).map(({ auth }) => auth.kind);
   t.ok(sent.length > 0 && sent.every((kind) => kind === 'none'), 'no credential left the machine');
+});
+
+t.test("the agent's home is looked at apart from the sidecar's", async (t) => {
+  const { config, env, codexHome } = await openScene(t);
+  const home = await makeFolder(t);
+  const args = ['doctor', '--config', config, '--port', '1'];
+  const url = 'http://127.0.0.1:1/backend-api/codex';
+  writeFileSync(join(home, 'config.toml'), `openai_base_url = "${url}"\n`);
+  const { stdout } = await run(t, [...args, '--agent-home', home], env);
+  t.match(stdout, `codex config             ${home}/config.toml points here`);
+  t.match(stdout, `codex login              none in ${home}\n`);
+  t.match(stdout, `auth.json                ${codexHome}/auth.json\n`);
 });
 
 t.test('a failure: exit code 1, also as JSON', async (t) => {

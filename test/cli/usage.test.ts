@@ -14,7 +14,7 @@ const COMMANDS: Record<string, string[]> = {
   login: ['--config', '--with-agent-identity', '--with-access-token', '--with-api-key', '--import'],
   logout: ['--config', '--revoke'],
   status: [...ADDRESS, '--url', '--json', '--watch'],
-  doctor: [...ADDRESS, '--json'],
+  doctor: [...ADDRESS, '--agent-home', '--json'],
   run: ['--config', '--isolate-home', '--log-file', '--log-level', '--verbose'],
   'codex-config': [...ADDRESS, '--url', '--token-file', '--write'],
   token: [],
