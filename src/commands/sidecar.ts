@@ -3,7 +3,7 @@ import type { ClientTokens } from '../access/client-tokens.ts';
 import { AuditLog } from '../audit.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../clock.ts';
-import { ConfigError } from '../config.ts';
+import { type Config, ConfigError } from '../config.ts';
 import { timerSchedule } from '../credentials/schedule.ts';
 import { SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -46,7 +46,7 @@ export async function startSidecar(
   const { caFile, proxy } = config.upstream;
   const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
   const clientTokens = await tokens.open(config.clients.tokensFile, true);
-  checkExposure(settings, clientTokens, allowUnauthenticated, log);
+  checkExposure([config.listen], clientTokens, allowUnauthenticated, log);
   const dispatcher = createDispatcher({
     ca: await readAuthorities(caFile),
     proxy,
@@ -65,7 +65,10 @@ export async function startSidecar(
     schedule: timerSchedule,
     platform: process.platform,
     oauthClientId: settings.oauthClientId,
-    readConfig: () => readConfigAgain(readAgain, tokens, log, allowUnauthenticated),
+    readConfig: () =>
+      readConfigAgain(readAgain, tokens, (next, changed) =>
+        checkExposure([config.listen, next], changed, allowUnauthenticated, log),
+      ),
   });
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
@@ -114,13 +117,12 @@ export async function startSidecar(
 async function readConfigAgain(
   readAgain: () => Promise<Settings>,
   tokens: TokenSource,
-  log: Logger,
-  allowUnauthenticated: boolean,
+  check: (listen: Config['listen'], tokens: ClientTokens | null) => void,
 ): ReturnType<ServerDeps['readConfig']> {
   try {
     const settings = await readAgain();
     const clientTokens = await tokens.open(settings.config.clients.tokensFile, false);
-    checkExposure(settings, clientTokens, allowUnauthenticated, log);
+    check(settings.config.listen, clientTokens);
     return { config: settings.config, clientTokens };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -128,18 +130,22 @@ async function readConfigAgain(
   }
 }
 
-/** A listener that other machines can reach would lend the account to all of them. */
+/**
+ * A listener that other machines can reach would lend the account to all of them.
+ * @param addresses what is bound, and at a reload also what the next start would bind
+ */
 function checkExposure(
-  { config: { listen: address } }: Settings,
+  addresses: readonly Config['listen'][],
   tokens: ClientTokens | null,
   allowUnauthenticated: boolean,
   log: Logger,
 ): void {
-  if (tokens || address.socket !== null || isLoopbackHost(address.host)) return;
+  const exposed = addresses.find(({ socket, host }) => socket === null && !isLoopbackHost(host));
+  if (tokens || !exposed) return;
   if (!allowUnauthenticated) {
     throw new ConfigError(
-      `listen.host ${address.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
+      `listen.host ${exposed.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
     );
   }
-  log.warn(`anyone who reaches ${address.host} can use the account (--allow-unauthenticated)`);
+  log.warn(`anyone who reaches ${exposed.host} can use the account (--allow-unauthenticated)`);
 }

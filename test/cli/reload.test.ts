@@ -6,7 +6,9 @@ import { startEmulator } from '../../src/emulator/index.ts';
 import { serveProgram } from '../helpers/recovery-program.ts';
 import { ask, getModels, Home, infer } from '../helpers/recovery-scene.ts';
 
-async function setUp(t: Test) {
+const TOKENS = `agent:${createHash('sha256').update('hush').digest('hex')}\n`;
+
+async function setUp(t: Test, first: (folder: string) => object = () => ({})) {
   const emulator = await startEmulator();
   t.teardown(() => emulator.close());
   const home = new Home(t);
@@ -14,7 +16,7 @@ async function setUp(t: Test) {
   const upstream = { ...emulator.upstream, proxy: null };
   const configure = (more: object) =>
     writeFileSync(path, JSON.stringify({ codexHome: home.folder, upstream, ...more }));
-  configure({});
+  configure(first(home.folder));
   home.write(emulator.issueLogin().authJson);
   const served = await serveProgram(t, ['--config', path], {});
   const reload = (headers: Record<string, string> = {}) =>
@@ -75,10 +77,27 @@ t.test('a login that somebody stores is used without being told', async (t) => {
 t.test('client tokens: a reload needs one, and brings new ones in', async (t) => {
   const { home, configure, reload } = await setUp(t);
   const tokensFile = join(home.folder, 'tokens');
-  const digest = createHash('sha256').update('hush').digest('hex');
-  writeFileSync(tokensFile, `agent:${digest}\n`);
+  writeFileSync(tokensFile, TOKENS);
   configure({ clients: { tokensFile } });
   t.equal((await reload()).status, 200);
   t.equal((await reload()).code, 'AUTH_CLIENT_TOKEN');
   t.equal((await reload({ authorization: 'Bearer hush' })).status, 200);
 });
+
+for (const [name, listen] of [
+  ['host', { host: '127.0.0.1' }],
+  ['socket', { socket: 'sidecar.sock' }],
+] as const) {
+  t.test(`a listener that is bound stays guarded when its ${name} changes`, async (t) => {
+    const { served, configure, home } = await setUp(t, (folder) => {
+      writeFileSync(join(folder, 'tokens'), TOKENS);
+      return { listen: { host: '0.0.0.0' }, clients: { tokensFile: join(folder, 'tokens') } };
+    });
+    const socket = 'socket' in listen ? { socket: join(home.folder, listen.socket) } : listen;
+    configure({ listen: socket });
+    const said = served.logged('not reloaded, the old settings stay');
+    served.signal('SIGHUP');
+    t.match(await said, 'listen.host 0.0.0.0 is not loopback');
+    t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
+  });
+}
