@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
-import { commandsIn, LISTENING, makeWorkplace, type Treatment } from './helpers/doc-commands.ts';
+import {
+  commandsIn,
+  LISTENING,
+  makeWorkplace,
+  shell,
+  type Treatment,
+} from './helpers/doc-commands.ts';
 import { readKustomization } from './helpers/kubernetes.ts';
 
 const DOCUMENTS = [
@@ -85,14 +92,39 @@ for (const document of DOCUMENTS) {
     const workplace = await makeWorkplace(t);
     const { code, last, output } = await workplace.run(document, TREATMENTS);
     t.equal(code, 0, last, { output });
+    if (document === 'README.md') checkDoctor(t, output);
     if (document === 'deploy/README.md') checkSecrets(t, join(workplace.folder, 'deploy'));
   });
 }
+
+t.test('what a command leaves running ends with the test', async (t) => {
+  const cleanUps: (() => unknown)[] = [];
+  const scope = { teardown: (cleanUp: () => unknown) => void cleanUps.push(cleanUp) };
+  const folder = t.testdir({});
+  const watcher = watch(folder);
+  t.teardown(() => watcher.close());
+  const started = once(watcher, 'change');
+  const ended = shell(scope, 'sleep 1000 & : > started; wait', folder, {
+    PATH: process.env.PATH ?? '',
+  });
+  await started;
+  for (const cleanUp of cleanUps) cleanUp();
+  // Its output ends when nobody is left who could write there.
+  t.match(await ended, { code: 1 });
+});
 
 t.test('whatever is treated apart stands in a document', async (t) => {
   const all = new Set(DOCUMENTS.flatMap(commandsIn));
   for (const command of TREATMENTS.keys()) t.ok(all.has(command), command);
 });
+
+/** Who follows the steps is told that the agent and the sidecar belong together. */
+function checkDoctor(t: Test, output: string): void {
+  t.match(output, /^✓ client tokens +1 in client-tokens$/m);
+  t.match(output, /^✓ auth\.json +\S+\/var\/lib\/codex-auth-sidecar\/auth\.json$/m);
+  t.match(output, /^✓ listener +a sidecar answers at /m);
+  t.match(output, /^✓ codex config +\S+\/home\/\.codex\/config\.toml points here /m);
+}
 
 /** What the commands made is what Compose, the kustomizations and the sidecar read. */
 function checkSecrets(t: Test, deploy: string): void {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -6,13 +6,16 @@ import type { Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 
 /** Programs that would change the machine or ask another one, where a machine has them. */
-const ELSEWHERE = ['codex', 'docker', 'kubectl', 'npx', 'podman', 'systemctl', 'useradd'];
+const ELSEWHERE = ['docker', 'kubectl', 'npx', 'podman', 'systemctl', 'useradd'];
 
 /** What is installed and built already is not done again. */
 const NPM = `case "$1 \${2-}" in
   "ci " | "run build") exit 0 ;;
   "run demo") exec codex-auth-sidecar demo ;;
 esac`;
+
+/** `doctor` asks for nothing else. */
+const CODEX = `if [ "$*" = --version ]; then exec echo codex-cli 0.0.0; fi`;
 
 /** Nobody else is there to be, and no folder of the machine is touched; see rewrite(). */
 const SUDO = `if [ "$1" = -u ]; then shift 2; fi
@@ -30,6 +33,13 @@ export interface Treatment {
 
 export const LISTENING = 'curl -sf http://127.0.0.1:8787/livez';
 const READY = 'curl -sf http://127.0.0.1:8787/readyz';
+
+/** Ends after a minute or two, for nobody may be left who would end it. */
+const WAIT_FOR = `wait_for() {
+  for _ in {1..600}; do if "$@"; then return; fi; sleep 0.1; done
+  echo "in vain: $*" >&2
+  return 1
+}`;
 
 /** The commands in the shell blocks of a document, each with all its lines. */
 export function commandsIn(path: string): string[] {
@@ -98,7 +108,7 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   writeFileSync(join(root, 'home/.codex/auth.json'), JSON.stringify(backend.issueLogin().authJson));
   const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
   const programs = Object.fromEntries(ELSEWHERE.map((name) => [name, '']));
-  Object.assign(programs, { npm: NPM, sudo: SUDO, 'codex-auth-sidecar': program });
+  Object.assign(programs, { codex: CODEX, npm: NPM, sudo: SUDO, 'codex-auth-sidecar': program });
   for (const [name, text] of Object.entries(programs)) {
     const refusal = `echo "$0 $* is not run here; list the command" >&2\nexit 1`;
     writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${text}\n${refusal}\n`, { mode: 0o755 });
@@ -106,17 +116,19 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   const env = {
     PATH: `${join(root, 'bin')}:${process.env.PATH}`,
     HOME: join(root, 'home'),
-    CODEX_HOME: join(root, 'var/lib/codex-auth-sidecar'),
     SIDECAR_CONFIG: join(root, 'config.json'),
     SIDECAR_PORT: String(port),
   };
+  // As the image and the unit set it; whoever types the other commands has none.
+  const deployed = { ...env, CODEX_HOME: join(root, 'var/lib/codex-auth-sidecar') };
   return {
     folder: project,
     run: (document, treatments) => {
       const script = rewrite(scriptOf(commandsIn(document), treatments), root)
         .replaceAll(/\b8787\b/g, String(port))
         .replaceAll(/\b9000\b/g, String(emulatorPort));
-      return shell(script, join(project, dirname(document)), env);
+      const isDeployed = document.startsWith('deploy/');
+      return shell(t, script, join(project, dirname(document)), isDeployed ? deployed : env);
     },
   };
 }
@@ -125,11 +137,12 @@ function scriptOf(commands: readonly string[], treatments: ReadonlyMap<string, T
   const steps = commands.flatMap((command) => {
     const { instead, until } = treatments.get(command) ?? { instead: command };
     const mark = `last=${quoted(command)}`;
-    if (until !== undefined) return [mark, `${instead ?? command} &`, `until ${until}; do :; done`];
+    if (until !== undefined) return [mark, `${instead ?? command} &`, `wait_for ${until}`];
     return instead === undefined ? [] : [mark, instead];
   });
   return [
     'set -euo pipefail',
+    WAIT_FOR,
     // What was started in the background ends with the shell.
     `trap 'echo "last: $last"; kill $(jobs -p) 2>&- || :; wait || :' EXIT`,
     'last=none',
@@ -145,16 +158,41 @@ function rewrite(script: string, root: string): string {
     .replaceAll('node dist/cli.js', 'codex-auth-sidecar')
     .replaceAll('/opt/codex-auth-sidecar/bin/', '')
     .replaceAll(/(?<=[ =])\/(etc|home|opt|run|srv|tmp|usr|var)\//g, `${root}/$1/`)
-    .replaceAll(/^(?=codex-auth-sidecar status)/gm, `until ${READY}; do :; done; `);
+    .replaceAll(/^(?=codex-auth-sidecar status)/gm, `wait_for ${READY}; `);
 }
 
-function shell(script: string, cwd: string, env: Record<string, string>): Promise<ShellOutcome> {
-  return new Promise((done) => {
-    execFile('bash', ['-c', script], { cwd, env }, (error, stdout, stderr) => {
+/** Whatever it starts is in its process group, which ends with the test. */
+export function shell(
+  t: Pick<Test, 'teardown'>,
+  script: string,
+  cwd: string,
+  env: Record<string, string>,
+): Promise<ShellOutcome> {
+  const child = spawn('bash', ['-c', script], { cwd, env, detached: true });
+  t.teardown(() => killGroup(child.pid ?? 0));
+  child.stdin.end();
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((done, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
       const last = /^last: (.*)$/m.exec(stdout)?.[1] ?? '';
-      done({ code: error ? Number(error.code ?? 1) : 0, last, output: stdout + stderr });
+      done({ code: code ?? 1, last, output: stdout + stderr });
     });
   });
+}
+
+function killGroup(leader: number): void {
+  try {
+    if (leader > 0) process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function quoted(text: string): string {
