@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +91,12 @@ export class Program {
     this.#child.kill(signal);
   }
 
+  /** Ends it at once, and what runs in its terminal, which would take a lost terminal for a reload. */
+  destroy(): void {
+    for (const pid of childrenOf(this.pid)) process.kill(pid, 'SIGKILL');
+    this.#child.kill('SIGKILL');
+  }
+
   /** Types on the keyboard of its terminal. */
   type(text: string): void {
     this.#child.stdin?.write(text);
@@ -134,6 +141,15 @@ export class Program {
   }
 }
 
+function childrenOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return children.trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
 /** The same command in a pseudo-terminal, with the exit code of the command. */
 function inTerminal(command: string[]): string[] {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
@@ -156,7 +172,7 @@ export function start(
   const noteHome = () => readFile(join(env.CODEX_HOME ?? '', 'auth.json'), 'utf8').then(noteStored);
   const noted = noteHome().catch(() => undefined);
   t.teardown(async () => {
-    program.kill('SIGKILL');
+    program.destroy();
     const { stdout, stderr } = await program.ended;
     await noted;
     await noteHome().catch(() => undefined);
