@@ -5,7 +5,10 @@ import { Secret } from '../secret.ts';
 
 /** Variables that hold a credential themselves; their `*_FILE` variants hold paths. */
 const CREDENTIALS = ['CODEX_API_KEY', 'CODEX_ACCESS_TOKEN', 'CODEX_AGENT_IDENTITY'];
-const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'];
+const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [
+  name,
+  name.toLowerCase(),
+]);
 
 /**
  * Makes the process show less of itself. The title takes the place of the arguments in `ps` and

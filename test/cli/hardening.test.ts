@@ -66,6 +66,8 @@ t.test('credentials leave the environment and can still be read again', async (t
     CODEX_ACCESS_TOKEN: 'at-hush',
     CODEX_AGENT_IDENTITY_FILE: file,
     HTTPS_PROXY: proxy,
+    ALL_PROXY: proxy,
+    all_proxy: proxy,
     HTTP_PROXY: 'http://proxy.example:3128',
     CODEX_HOME: '/srv/codex',
   };
