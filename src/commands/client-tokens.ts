@@ -5,6 +5,14 @@ import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { readNamedFile } from './environment.ts';
 
+/** What a file of client tokens held; nothing has changed yet. */
+export interface TokensRead {
+  /** Null: no token is asked for. */
+  tokens: ClientTokens | null;
+  /** Makes it the file that is watched, which is for the time when its tokens are in force. */
+  commit: () => void;
+}
+
 /** The file of client tokens that is in force; a change of it is put in force by itself. */
 export class TokensFile {
   readonly #log: Logger;
@@ -21,21 +29,23 @@ export class TokensFile {
   }
 
   /**
-   * Reads the file, and watches it from now on. At a start an empty one is refused, for somebody
+   * Reads the file; `commit` of the answer watches it. At a start an empty one is refused, for somebody
    * forgot something; later it means that the last token was taken away.
    * @param path null: no token is asked for
    * @throws ConfigError
    */
-  async open(path: string | null, atStart: boolean): Promise<ClientTokens | null> {
+  async read(path: string | null, atStart: boolean): Promise<TokensRead> {
     const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
     const tokens = text === null ? null : parseClientTokens(text);
     if (tokens?.size === 0) {
       if (atStart) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
       this.#log.warn(`${path} holds no token: every client is refused`);
     }
-    this.#text = text;
-    this.#watch(path);
-    return tokens;
+    const commit = () => {
+      this.#text = text;
+      this.#watch(path);
+    };
+    return { tokens, commit };
   }
 
   close(): void {

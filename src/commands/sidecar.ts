@@ -25,7 +25,7 @@ export interface RunningSidecar extends Sidecar {
 }
 
 /** Where the client tokens come from; asked again at every reload. */
-export type TokenSource = Pick<TokensFile, 'open' | 'close'>;
+export type TokenSource = Pick<TokensFile, 'read' | 'close'>;
 
 /**
  * Builds and starts a sidecar; `serve`, `run`, `demo` and the tests all come through here.
@@ -45,7 +45,7 @@ export async function startSidecar(
   const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
   const { caFile, proxy } = config.upstream;
   const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
-  const clientTokens = await tokens.open(config.clients.tokensFile, true);
+  const { tokens: clientTokens, commit } = await tokens.read(config.clients.tokensFile, true);
   checkExposure([config.listen], clientTokens, allowUnauthenticated, log);
   const dispatcher = createDispatcher({
     ca: await readAuthorities(caFile),
@@ -70,6 +70,7 @@ export async function startSidecar(
         checkExposure([config.listen, next], changed, allowUnauthenticated, log),
       ),
   });
+  commit();
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
   if (await store.isReadableByOthers()) {
@@ -120,10 +121,11 @@ async function readConfigAgain(
   check: (listen: Config['listen'], tokens: ClientTokens | null) => void,
 ): ReturnType<ServerDeps['readConfig']> {
   try {
-    const settings = await readAgain();
-    const clientTokens = await tokens.open(settings.config.clients.tokensFile, false);
-    check(settings.config.listen, clientTokens);
-    return { config: settings.config, clientTokens };
+    const { config } = await readAgain();
+    const { tokens: clientTokens, commit } = await tokens.read(config.clients.tokensFile, false);
+    check(config.listen, clientTokens);
+    commit();
+    return { config, clientTokens };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);

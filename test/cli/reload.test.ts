@@ -8,6 +8,13 @@ import { ask, getModels, Home, infer } from '../helpers/recovery-scene.ts';
 
 const TOKENS = `agent:${createHash('sha256').update('hush').digest('hex')}\n`;
 
+/** Reachable from elsewhere, so with tokens. */
+function guarded(folder: string) {
+  const tokensFile = join(folder, 'tokens');
+  writeFileSync(tokensFile, TOKENS);
+  return { listen: { host: '0.0.0.0' }, clients: { tokensFile } };
+}
+
 async function setUp(t: Test, first: (folder: string) => object = () => ({})) {
   const emulator = await startEmulator();
   t.teardown(() => emulator.close());
@@ -89,10 +96,7 @@ for (const [name, listen] of [
   ['socket', { socket: 'sidecar.sock' }],
 ] as const) {
   t.test(`a listener that is bound stays guarded when its ${name} changes`, async (t) => {
-    const { served, configure, home } = await setUp(t, (folder) => {
-      writeFileSync(join(folder, 'tokens'), TOKENS);
-      return { listen: { host: '0.0.0.0' }, clients: { tokensFile: join(folder, 'tokens') } };
-    });
+    const { served, configure, home } = await setUp(t, guarded);
     const socket = 'socket' in listen ? { socket: join(home.folder, listen.socket) } : listen;
     configure({ listen: socket });
     const said = served.logged('not reloaded, the old settings stay');
@@ -101,3 +105,14 @@ for (const [name, listen] of [
     t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
   });
 }
+
+t.test('a reload that is refused leaves the tokens file watched', async (t) => {
+  const { served, configure, home, reload } = await setUp(t, guarded);
+  configure({ listen: { host: '0.0.0.0' } });
+  const refused = await reload({ authorization: 'Bearer hush' });
+  t.equal(refused.code, 'SIDECAR_CONFIG_INVALID');
+  const said = served.logged('"msg":"client tokens read again"');
+  writeFileSync(join(home.folder, 'tokens'), '');
+  await said;
+  t.equal((await reload({ authorization: 'Bearer hush' })).code, 'AUTH_CLIENT_TOKEN');
+});
