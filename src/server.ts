@@ -67,7 +67,8 @@ export interface Sidecar {
   /**
    * Reads configuration and credential again, as `POST /auth/reload` and SIGHUP do.
    * @returns sections of the configuration that differ and need a restart
-   * @throws SidecarError; the old ones stay in force then
+   * @throws SidecarError; the old configuration stays in force then, unless it is the credential that
+   *   cannot be used: then only the old credential stays
    */
   reload(): Promise<string[]>;
   /** Puts other client tokens in force. */

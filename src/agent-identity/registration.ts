@@ -31,6 +31,8 @@ export class RegistrationError extends Error {
 const MAX_ATTEMPTS = 3;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const ERROR_EXCERPT = 512;
+/** Part of a token or a signature in any encoding; the words of prose are shorter. */
+const LONG_RUN = /[A-Za-z0-9+/=_.%~-]{20,}/g;
 const FIRST_DELAY_MS = 250;
 /** No attempt takes longer than this, so a clock that moved further was set by the answer. */
 const CLOCK_JUMP_MS = 30_000;
@@ -161,7 +163,9 @@ async function post(
 function withoutCredentials(text: string, { headers }: Attempt): string {
   const token = headers.authorization?.replace(/^Bearer /, '');
   const clean = token ? text.replaceAll(token, '[redacted]') : text;
-  return clean.replaceAll(/\b(bearer|agentassertion)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]');
+  return clean
+    .replaceAll(/\b(bearer|agentassertion)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]')
+    .replaceAll(LONG_RUN, '[…]');
 }
 
 function parseAnswer(what: string, response: TextResponse): Answer {

@@ -19,7 +19,8 @@ export function statusTarget(listen: Config['listen']): StatusTarget {
 
 /** Asks a running sidecar for its status. Throws one readable line when it cannot be had. */
 export async function fetchStatus(target: StatusTarget): Promise<StatusDocument> {
-  const place = 'url' in target ? target.url : target.socket;
+  // A user and a password in the URL are not for the message.
+  const place = 'url' in target ? new URL(target.url).origin : target.socket;
   const answer = parse(await get(target, place));
   if (typeof answer?.status === 'string' && answer.agentIdentity) return answer as StatusDocument;
   const refusal = answer?.error?.message;

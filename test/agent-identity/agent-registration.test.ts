@@ -129,6 +129,31 @@ t.test('the default timeout is 15 seconds', async (t) => {
   t.strictSame(timeouts, [15_000]);
 });
 
+t.test(
+  'an answer that quotes a part of the token, in whatever form, does not carry it on',
+  async (t) => {
+    const token = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIHVzZXIgPz4+In0.c2lnbmF0dXJl';
+    const forms = [
+      token.slice(0, 40),
+      token.slice(12),
+      Buffer.from(token).toString('base64'),
+      Buffer.from(token).toString('base64url'),
+      encodeURIComponent(`${token}+/=`),
+      `"signature":"${'RxVUab+/'.repeat(10)}=="`,
+    ];
+    for (const form of forms) {
+      const { api } = await start(t, {
+        status: 422,
+        body: `no such field: ${form} (see the manual)`,
+      });
+      const error = await register(api).catch((cause: unknown) => cause);
+      t.match(inspect(error), /AuthAPI answered 422: no such field: .*\[…\].* \(see the manual\)/);
+      t.notMatch(inspect(error), form.slice(-20));
+      t.notMatch(inspect(error), form.slice(0, 24));
+    }
+  },
+);
+
 t.test('an answer that quotes the request does not carry its token on', async (t) => {
   const echo = 'blocked: authorization: Bearer access-token-1, and Bearer eyJhbGciOiJub25lIn0.e30.';
   const { api } = await start(t, { status: 403, body: echo });

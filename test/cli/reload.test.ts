@@ -55,7 +55,7 @@ t.test('a configuration that cannot be used keeps the old one and says why', asy
   t.equal(answer.status, 400);
   t.equal(answer.code, 'SIDECAR_CONFIG_INVALID');
   t.match(answer.text, 'did you mean');
-  const said = served.logged('not reloaded, the old settings stay');
+  const said = served.logged('not reloaded, what cannot be used stays as it was');
   served.signal('SIGHUP');
   await said;
   t.equal((await getModels(served)).status, 200);
@@ -99,7 +99,7 @@ for (const [name, listen] of [
     const { served, configure, home } = await setUp(t, guarded);
     const socket = 'socket' in listen ? { socket: join(home.folder, listen.socket) } : listen;
     configure({ listen: socket });
-    const said = served.logged('not reloaded, the old settings stay');
+    const said = served.logged('not reloaded, what cannot be used stays as it was');
     served.signal('SIGHUP');
     t.match(await said, 'listen.host 0.0.0.0 is not loopback');
     t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
