@@ -14,10 +14,11 @@ export interface Output {
   stderr: string;
 }
 
-/** Runs a program to its end; rejects when it fails. tap's hooks in NODE_OPTIONS stay out of it. */
+/** Runs a program to its end; rejects when it fails. */
 export function execute(program: string, args: string[], cwd: string): Promise<Output> {
-  const env = { ...process.env, NODE_OPTIONS: '', npm_config_update_notifier: 'false' };
-  return promisify(execFile)(program, args, { cwd, env });
+  const env = { ...process.env, npm_config_update_notifier: 'false' };
+  // tap adds its hooks to NODE_OPTIONS of every child, whatever `env` says.
+  return promisify(execFile)('env', ['-u', 'NODE_OPTIONS', program, ...args], { cwd, env });
 }
 
 /** A copy of the project, because packing builds anew and others may be using `dist`. */
