@@ -38,6 +38,7 @@ export function plot(report: Report): string {
     return `<g transform="translate(${x} ${y})">${panel(title, measure, series)}</g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total.join(' ')}" font-family="sans-serif" font-size="11">
+<title>Medians of the last run, with their spread</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${drawn.join('\n')}
 </svg>
