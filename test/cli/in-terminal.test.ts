@@ -34,6 +34,12 @@ const COMMANDS: Record<string, Command> = {
     const port = await closedPort();
     return { args: ['healthcheck', '--port', `${port}`], shows: 'cannot be reached' };
   },
+  logout: async () => ({ args: ['logout'], shows: 'auth.json' }),
+  'login --import': async (t) => {
+    const file = await makeFile(t, 'auth.json', { OPENAI_API_KEY: 'sk-of-a-test' });
+    return { args: ['login', '--import', file], shows: 'auth.json' };
+  },
+  completion: async () => ({ args: ['completion', 'bash'], shows: 'codex-config' }),
 };
 
 /** The backend's clock is read in whole seconds, so its distance differs from run to run. */
