@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
-import { type BodyPace, hurryBody } from './body-pace.ts';
+import { BodyWatch } from './body-pace.ts';
 import { SidecarError } from './errors.ts';
 import { IdleConnections } from './idle-connections.ts';
 import type { OpenAnswers } from './open-answers.ts';
@@ -22,15 +22,16 @@ export const HTTP_OPTIONS = {
 /** Codex never sends ahead; each request that does holds a connection to the upstream. */
 const MAX_OPEN_ANSWERS = 32;
 const MAX_IDLE_CONNECTIONS = 1_000;
-const BODY_PACE: BodyPace = { stallMs: 120_000, afterAnswerMs: 30_000 };
+const BODY_PACE = { stallMs: 120_000, afterAnswerMs: 30_000 };
 
 /** Bounds what a client may send, and how slowly. Call it before the access rules are added. */
 export function boundRequests(app: FastifyInstance, answers: OpenAnswers): void {
   // Node would answer what it cannot expect by itself.
   app.server.on('checkExpectation', app.routing);
+  const bodies = new BodyWatch(BODY_PACE);
   app.addHook('onRequest', (request, reply, done) => {
     const open = answers.add(request.raw.socket, reply.raw);
-    hurryBody(request.raw, reply.raw, BODY_PACE);
+    bodies.add(request.raw, reply.raw);
     try {
       checkWellFormed(request.raw);
       if (open > MAX_OPEN_ANSWERS) throw tooFarAhead();
@@ -49,7 +50,7 @@ export function boundIdleConnections(
   app.server.on('connection', (socket: Socket) => idle.opened(socket));
   return (request, reply, done) => {
     // The answer to an upgrade never closes, for its connection is not idle again.
-    reply.raw.once('close', idle.busy(request.raw.socket));
+    reply.raw.on('close', idle.busy(request.raw.socket));
     done();
   };
 }

@@ -9,7 +9,7 @@ export class OpenAnswers {
   add(connection: Duplex, response: ServerResponse): number {
     const open = this.#byConnection.get(connection) ?? this.#watch(connection);
     open.add(response);
-    response.once('close', () => open.delete(response));
+    response.on('close', () => open.delete(response));
     return open.size;
   }
 

@@ -2,15 +2,16 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { type BodyPace, hurryBody } from '../src/body-pace.ts';
+import { type BodyPace, BodyWatch } from '../src/body-pace.ts';
 import { closeOf, dialTcp, readUntil } from './helpers/exchange.ts';
 
 const HEAD = 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n';
 const NEVER = 2 ** 30;
 
 async function start(t: Test, pace: BodyPace, listener: RequestListener): Promise<number> {
+  const bodies = new BodyWatch(pace);
   const server = createServer((request, response) => {
-    hurryBody(request, response, pace);
+    bodies.add(request, response);
     listener(request, response);
   });
   // Its own limit would end them as well.

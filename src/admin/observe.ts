@@ -47,9 +47,9 @@ export function beginObservation(
     observer.finish(observation, response.writableFinished);
   };
   observation.end = end;
-  response.once('close', end);
+  response.on('close', end);
   // A refused upgrade has had its whole answer long before its connection is closed.
-  if (isUpgrade) response.once('finish', end);
+  if (isUpgrade) response.on('finish', end);
   return observation;
 }
 

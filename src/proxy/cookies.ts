@@ -40,13 +40,13 @@ export class CloudflareCookies {
   /**
    * Takes what an answer sets.
    * @param path of the request
-   * @param raw headers of the answer, latin1 octets
+   * @param raw headers of the answer, latin1 text
    */
-  observe(path: string, raw: readonly (Buffer | string)[]): void {
+  observe(path: string, raw: readonly string[]): void {
     if (!this.#origin.startsWith('https:')) return;
     for (let i = 0; i + 1 < raw.length; i += 2) {
-      if (!isSetCookie(raw[i] as Buffer | string)) continue;
-      const line = latin1(raw[i + 1] as Buffer | string);
+      if (!isSetCookie(raw[i] as string)) continue;
+      const line = raw[i + 1] as string;
       if (isCloudflare(line)) this.#take(path, line);
     }
   }
@@ -87,8 +87,8 @@ function put(jar: CookieJar, url: string, line: string): void {
   jar.setCookieSync(line, url, { ignoreError: true });
 }
 
-function isSetCookie(name: Buffer | string): boolean {
-  return name.length === 10 && latin1(name).toLowerCase() === 'set-cookie';
+function isSetCookie(name: string): boolean {
+  return name.length === 10 && name.toLowerCase() === 'set-cookie';
 }
 
 function isCloudflare(line: string): boolean {
@@ -97,8 +97,4 @@ function isCloudflare(line: string): boolean {
 
 function nameOf(line: string): string {
   return line.slice(0, line.indexOf('=')).trim();
-}
-
-function latin1(text: Buffer | string): string {
-  return typeof text === 'string' ? text : text.toString('latin1');
 }

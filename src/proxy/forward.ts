@@ -7,7 +7,7 @@ import { SidecarError } from '../errors.ts';
 import type { Traffic } from '../traffic.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { continuation } from './expectation.ts';
-import { headerValue, requestIdOf, switchingHeaders, upstreamHeaders } from './headers.ts';
+import { type HeaderLookup, requestIdOf, switchingHeaders, upstreamHeaders } from './headers.ts';
 import { type AnswerJudge, type Exchange, type RelayOutcome, relay } from './relay.ts';
 import { type KeptBody, openBody, type ReplayBudget } from './request-body.ts';
 import { isModelRoute, matchRoute, upstreamPath } from './routes.ts';
@@ -66,8 +66,8 @@ export async function forward(
   const { raw, target } = request;
   if (!target) throw new SidecarError('SIDECAR_INTERNAL', 'the request was not checked');
   checkCapacity(options);
-  const closed = countExchange(reply, options.traffic);
   const upgrade = isUpgrade(raw);
+  const closed = countExchange(reply, options.traffic, upgrade);
   const { path, query } = target;
   const rule = matchRoute(options.routes(), request.method, path, upgrade);
   request.observation.kind = rule?.auth ?? 'deny';
@@ -131,13 +131,13 @@ async function send(
   observation.sent();
   return relay(exchange, reply.raw, {
     onAnswer: (rawHeaders) => cookies?.observe(path, rawHeaders),
-    onStart: (status, rawHeaders) => {
-      noteAnswer(passage, status, rawHeaders);
+    onStart: (status, header) => {
+      noteAnswer(passage, status, header);
       held?.refuse();
       reply.hijack();
     },
-    onUpgrade: (rawHeaders, socket) => {
-      noteAnswer(passage, 101, rawHeaders);
+    onUpgrade: (rawHeaders, header, socket) => {
+      noteAnswer(passage, 101, header);
       reply.hijack();
       // Counted before the other ends, so that a drain sees no gap.
       const ended = options.traffic.opened('websocket');
@@ -157,16 +157,11 @@ async function send(
   });
 }
 
-function noteAnswer(
-  { request, options }: Passage,
-  status: number,
-  rawHeaders: readonly (Buffer | string)[],
-): void {
-  const header = (name: string) => headerValue(rawHeaders, name);
+function noteAnswer({ request, options }: Passage, status: number, header: HeaderLookup): void {
   options.traffic.answered(status, header);
   const { observation } = request;
   observation.begun();
-  observation.upstreamRequestId = requestIdOf(rawHeaders);
+  observation.upstreamRequestId = requestIdOf(header);
   observation.challenged = header('cf-mitigated') === 'challenge';
 }
 
@@ -195,11 +190,11 @@ function judgeOf(
  * Counts an exchange from its first check on, so that those that wait for a credential are seen by
  * the limit and by the drain. @returns what counts its end
  */
-function countExchange(reply: FastifyReply, traffic: Traffic): () => void {
+function countExchange(reply: FastifyReply, traffic: Traffic, upgrade: boolean): () => void {
   const closed = traffic.opened('http');
+  reply.raw.on('close', closed);
   // A refused upgrade has had its whole answer long before its connection is closed.
-  reply.raw.once('finish', closed);
-  reply.raw.once('close', closed);
+  if (upgrade) reply.raw.on('finish', closed);
   return closed;
 }
 

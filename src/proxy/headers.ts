@@ -42,6 +42,9 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
 const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie']);
+/** Length of the name, which rules most others out before any of them is put in lower case. */
+const CONNECTION_LENGTH = 'connection'.length;
+
 // Whatever the upstream thinks of web pages, its answer to the sidecar is for no page to read.
 const CORS_PREFIX = 'access-control-';
 
@@ -78,26 +81,25 @@ export function upstreamHeaders(
 /**
  * Headers of an upstream answer for the client: all but the connection-level ones, `set-cookie`
  * and those of CORS.
- * @param raw as undici gives them, latin1 octets
+ * @param raw flat list of latin1 text
  */
-export function downstreamHeaders(raw: readonly (Buffer | string)[], status: number): string[] {
-  const flat = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
-  const named = connectionOptions(flat);
+export function downstreamHeaders(raw: readonly string[], status: number): string[] {
+  const named = connectionOptions(raw);
   const headers: string[] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    const name = flat[i] as string;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
     const lower = name.toLowerCase();
     // A 426 is worth little without the protocol that it asks for (RFC 9110, section 15.5.22).
     const wanted = status === 426 && lower === 'upgrade';
     if (!wanted && (NEVER_DOWNSTREAM.has(lower) || named?.has(lower))) continue;
     if (lower.startsWith(CORS_PREFIX)) continue;
-    headers.push(name, flat[i + 1] as string);
+    headers.push(name, raw[i + 1] as string);
   }
   return headers;
 }
 
 /** Headers of a 101 answer: as above, but with the upgrade itself. */
-export function switchingHeaders(raw: readonly (Buffer | string)[]): string[] {
+export function switchingHeaders(raw: readonly string[]): string[] {
   return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
 }
 
@@ -116,22 +118,24 @@ export function reasonPhrase(text: string | undefined): string {
   return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }
 
-/** First value of a header; null when it is absent. @param name in lower case */
-export function headerValue(raw: readonly (Buffer | string)[], name: string): string | null {
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    // Most names are ruled out by their length, which costs no new string.
-    if (raw[i]?.length !== name.length) continue;
-    if (String(raw[i]).toLowerCase() === name) return String(raw[i + 1]);
-  }
-  return null;
+/** First value of a header by its name in lower case; null when it is absent. */
+export type HeaderLookup = (name: string) => string | null;
+
+/** @param headers of an answer as undici parses them */
+export function headerLookup(headers: unknown): HeaderLookup {
+  const values = headers as Partial<Record<string, string | string[]>>;
+  return (name) => {
+    const value = values[name];
+    return (Array.isArray(value) ? value[0] : value) ?? null;
+  };
 }
 
 const REQUEST_ID_HEADERS = ['x-request-id', 'x-oai-request-id'];
 
 /** The upstream's name of a request, as it stands in its answer; null when it has none. */
-export function requestIdOf(raw: readonly (Buffer | string)[]): string | null {
+export function requestIdOf(header: HeaderLookup): string | null {
   for (const name of REQUEST_ID_HEADERS) {
-    const id = headerValue(raw, name);
+    const id = header(name);
     // It is logged, so only what looks like an id is taken.
     if (id !== null && /^[\w.:/+=-]{1,128}$/.test(id)) return id;
   }
@@ -142,7 +146,9 @@ export function requestIdOf(raw: readonly (Buffer | string)[]): string | null {
 function connectionOptions(raw: readonly string[]): Set<string> | null {
   let named: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if ((raw[i] as string).toLowerCase() !== 'connection') continue;
+    const candidate = raw[i] as string;
+    if (candidate.length !== CONNECTION_LENGTH) continue;
+    if (candidate.toLowerCase() !== 'connection') continue;
     for (const option of (raw[i + 1] as string).toLowerCase().split(',')) {
       const name = option.trim();
       if (name === '' || name === 'keep-alive' || name === 'close' || name === 'upgrade') continue;
@@ -156,12 +162,15 @@ function connectionOptions(raw: readonly string[]): Set<string> | null {
 // CGI and its heirs (WSGI, Rack, PHP) read an underscore as a hyphen.
 function isForbidden(lower: string): boolean {
   const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
-  return (
-    NEVER_UPSTREAM.has(name) || NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix))
-  );
+  if (NEVER_UPSTREAM.has(name)) return true;
+  for (const prefix of NEVER_UPSTREAM_PREFIXES) if (name.startsWith(prefix)) return true;
+  return false;
 }
 
-/** What undici knows of the headers of an answer as a flat list; empty where it knows none. */
-export function rawHeaders(raw: unknown): (Buffer | string)[] {
-  return Array.isArray(raw) ? raw : [];
+/** The headers of an answer, which undici has as latin1 octets; empty where it has none. */
+export function rawHeaders(raw: unknown): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part: Buffer | string) =>
+    typeof part === 'string' ? part : part.toString('latin1'),
+  );
 }

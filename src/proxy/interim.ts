@@ -9,7 +9,7 @@ export function passInterim(
   response: ServerResponse,
   status: number,
   statusMessage: string | undefined,
-  raw: (Buffer | string)[],
+  raw: readonly string[],
 ): void {
   if (response.headersSent || response.req.httpVersion !== '1.1') return;
   const headers = downstreamHeaders(raw, status);

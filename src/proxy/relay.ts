@@ -5,7 +5,13 @@ import type { UpstreamAnswer } from '../credentials/rejection.ts';
 import { SidecarError } from '../errors.ts';
 import type { Observation } from '../observation.ts';
 import { upstreamError } from './dispatcher.ts';
-import { downstreamHeaders, headerValue, rawHeaders, reasonPhrase } from './headers.ts';
+import {
+  downstreamHeaders,
+  type HeaderLookup,
+  headerLookup,
+  rawHeaders,
+  reasonPhrase,
+} from './headers.ts';
 import { passInterim } from './interim.ts';
 import { Packet } from './packet.ts';
 
@@ -43,11 +49,11 @@ export interface AnswerJudge {
 /** What the relay tells its caller. */
 export interface RelayEvents {
   /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
-  onAnswer(rawHeaders: readonly (Buffer | string)[]): void;
+  onAnswer(rawHeaders: readonly string[]): void;
   /** Called before the first byte of the answer goes to the client; from then on it is ours. */
-  onStart(status: number, rawHeaders: readonly (Buffer | string)[]): void;
+  onStart(status: number, header: HeaderLookup): void;
   /** The upstream switched protocols. */
-  onUpgrade(rawHeaders: readonly (Buffer | string)[], socket: Duplex): void;
+  onUpgrade(rawHeaders: readonly string[], header: HeaderLookup, socket: Duplex): void;
 }
 
 /** The client closed its connection; the reason with which the upstream request is aborted. */
@@ -93,10 +99,14 @@ export type RelayOutcome = 'answered' | 'dropped';
 /** More than this of an answer is not held back. */
 const HELD_BYTES = 64 * 1024;
 
-interface HeldAnswer {
+interface AnswerHead {
   status: number;
   statusMessage: string | undefined;
-  raw: (Buffer | string)[];
+  raw: readonly string[];
+  header: HeaderLookup;
+}
+
+interface HeldAnswer extends AnswerHead {
   chunks: Buffer[];
   size: number;
 }
@@ -142,20 +152,20 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     _status: number,
-    _headers: unknown,
+    headers: unknown,
     socket: Duplex,
   ): void {
     this.#finish();
     const raw = rawHeaders(controller.rawHeaders);
     this.#events.onAnswer(raw);
-    this.#events.onUpgrade(raw, socket);
+    this.#events.onUpgrade(raw, headerLookup(headers), socket);
     this.#resolve('answered');
   }
 
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    _headers: unknown,
+    headers: unknown,
     statusMessage?: string,
   ): void {
     const raw = rawHeaders(controller.rawHeaders);
@@ -170,20 +180,17 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#events.onAnswer(raw);
-    const header = (name: string) => headerValue(raw, name);
-    if (this.#exchange.judge?.wantsBody({ status, header })) {
-      this.#held = { status, statusMessage, raw, chunks: [], size: 0 };
-    } else {
-      this.#begin(status, statusMessage, raw);
-    }
+    const header = headerLookup(headers);
+    const head = { status, statusMessage, raw, header };
+    if (this.#exchange.judge?.wantsBody(head)) this.#held = { ...head, chunks: [], size: 0 };
+    else this.#begin(head);
   }
 
-  #begin(status: number, statusMessage: string | undefined, raw: (Buffer | string)[]): void {
+  #begin({ status, statusMessage, raw, header }: AnswerHead): void {
     const response = this.#response;
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
-    this.#events.onStart(status, raw);
-    response.on('drain', this.#onDrain);
+    this.#events.onStart(status, header);
     // Headers ride with the first bytes of the body when both came in one packet; otherwise they
     // must not wait for a first event that may be minutes away.
     process.nextTick(() => {
@@ -216,7 +223,12 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #writeBytes(bytes: Buffer): void {
     // The client may have left since.
     if (this.#response.destroyed) return;
-    if (!this.#response.write(bytes)) this.#controller?.pause();
+    if (!this.#response.write(bytes)) this.#waitForDrain();
+  }
+
+  #waitForDrain(): void {
+    this.#controller?.pause();
+    this.#response.once('drain', this.#onDrain);
   }
 
   /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
@@ -224,7 +236,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     try {
       const again = await this.#exchange.judge?.drops({
         status: held.status,
-        header: (name) => headerValue(held.raw, name),
+        header: held.header,
         body: Buffer.concat(held.chunks).toString('utf8'),
       });
       const gone = this.#clientGone;
@@ -241,11 +253,11 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 
   #passHeld(held: HeldAnswer): void {
     this.#held = null;
-    this.#begin(held.status, held.statusMessage, held.raw);
+    this.#begin(held);
     this.#exchange.observation.bytesDown += held.size;
     let flowing = true;
     for (const chunk of held.chunks) flowing = this.#response.write(chunk);
-    if (!flowing) this.#controller?.pause();
+    if (!flowing) this.#waitForDrain();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -282,7 +294,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   }
 
   readonly #onDrain = (): void => {
-    this.#controller?.resume();
+    if (!this.#finished) this.#controller?.resume();
   };
 
   readonly #onClientClose = (): void => {
@@ -293,8 +305,6 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     this.#finished = true;
-    this.#response.off('close', this.#onClientClose);
-    this.#response.off('drain', this.#onDrain);
     const { body } = this.#exchange;
     if (body instanceof Readable) body.destroy();
   }

@@ -5,6 +5,7 @@ import { matchesPattern } from '../path-pattern.ts';
 export const PROXY_PREFIX = '/backend-api';
 /** Prefix of the model routes; with an API key it is rewritten to the base of the OpenAI API. */
 export const MODEL_PREFIX = '/backend-api/codex';
+const MODEL_FOLDER = `${MODEL_PREFIX}/`;
 
 /** First match wins; what matches nothing is denied. */
 export const DEFAULT_ROUTES: readonly RouteRule[] = [
@@ -57,7 +58,7 @@ function bareName(name: string): string {
 
 /** Whether a path lies under the model prefix. */
 export function isModelRoute(path: string): boolean {
-  return path.startsWith(`${MODEL_PREFIX}/`);
+  return path.startsWith(MODEL_FOLDER);
 }
 
 /**

@@ -12,7 +12,7 @@ function jar(origin = 'https://upstream.example') {
   const set = (...lines: string[]) =>
     cookies.observe(
       PATH,
-      lines.flatMap((line) => ['Set-Cookie', Buffer.from(line, 'latin1')]),
+      lines.flatMap((line) => ['Set-Cookie', line]),
     );
   return { cookies, set };
 }
