@@ -138,7 +138,7 @@ export const CONFIG_SCHEMA: object = {
         proxy: {
           anyOf: [{ type: 'string', minLength: 1 }, { type: 'null' }],
           default: 'env',
-          description: '"env" (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), null, or a URL',
+          description: 'For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL',
         },
         maxConnections: {
           anyOf: [

@@ -78,7 +78,7 @@ export const ConfigSchema = Type.Object(
       caFile: text('PEM file with further certificate authorities'),
       proxy: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
         default: 'env',
-        description: '"env" (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), null, or a URL',
+        description: 'For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL',
       }),
       maxConnections: nullable(
         Type.Integer({ minimum: 1, description: 'Requests at once per origin; over it 503' }),

@@ -7,7 +7,7 @@ import type { Config } from '../config.ts';
 import type { Selection } from '../credentials/select.ts';
 import { createHttpClient, type HttpClient, ResponseTooLargeError } from '../http-client.ts';
 import { upstreamError } from '../proxy/dispatcher.ts';
-import type { ProxyEnvironment } from '../proxy/outgoing-proxy.ts';
+import { type ProxyEnvironment, parseProxy } from '../proxy/outgoing-proxy.ts';
 import type { Secret } from '../secret.ts';
 import { USER_AGENT } from '../version.ts';
 import { type Finding, failure, ok, warning } from './doctor-finding.ts';
@@ -153,28 +153,28 @@ export function checkClock(skewSeconds: number | null): Finding {
   return warning('clock', text, 'set the clock; until then the sidecar corrects for it');
 }
 
-/** The proxy for a URL, by the rules that undici's EnvHttpProxyAgent follows; null for none. */
+/** The proxy for a URL, as `outgoing-proxy.ts` and undici's EnvHttpProxyAgent choose; null for none. */
 export function proxyFor(
   url: URL,
   { proxy, proxyEnvironment }: Omit<Network, 'dispatcher'>,
 ): URL | null {
+  if (url.protocol === 'http:') return null;
   if (proxy !== 'env') return proxy === null ? null : new URL(proxy);
-  const { httpProxy, httpsProxy, noProxy } = proxyEnvironment;
-  const chosen = url.protocol === 'https:' ? (httpsProxy ?? httpProxy) : httpProxy;
-  if (chosen === null || isExempt(url, noProxy ?? '')) return null;
-  return new URL(chosen);
+  const { httpsProxy, noProxy } = proxyEnvironment;
+  if (httpsProxy === null || isExempt(url, noProxy ?? '')) return null;
+  return new URL(parseProxy('HTTPS_PROXY', httpsProxy).uri);
 }
 
-function isExempt({ hostname, port, protocol }: URL, noProxy: string): boolean {
-  if (noProxy.trim() === '*') return true;
-  const effective = port || (protocol === 'https:' ? '443' : '80');
+function isExempt({ hostname, port }: URL, noProxy: string): boolean {
+  if (noProxy === '*') return true;
   return noProxy
     .split(/[,\s]+/)
     .filter(Boolean)
     .some((entry) => {
-      const [, name = '', entryPort] = /^(.+?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-      if (entryPort !== undefined && entryPort !== effective) return false;
-      return /^[.*]/.test(name) ? hostname.endsWith(name.replace(/^\*/, '')) : hostname === name;
+      const [, host = entry, entryPort = null] = /^(.+):(\d+)$/.exec(entry) ?? [];
+      if (entryPort !== null && entryPort !== (port || '443')) return false;
+      const name = host.replace(/^\*?\./, '').toLowerCase();
+      return hostname === name || hostname.endsWith(`.${name}`);
     });
 }
 

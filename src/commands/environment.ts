@@ -45,7 +45,6 @@ export async function readSettings(
     credentials: () => readCredentials(env),
     oauthClientId: textOf(env, 'CODEX_APP_SERVER_LOGIN_CLIENT_ID'),
     proxyEnvironment: {
-      httpProxy: textOf(env, 'http_proxy') ?? textOf(env, 'HTTP_PROXY'),
       httpsProxy: textOf(env, 'https_proxy') ?? textOf(env, 'HTTPS_PROXY'),
       noProxy: textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY'),
     },

@@ -7,7 +7,7 @@ import { type ProxyEnvironment, throughEnvironment, throughProxy } from './outgo
 export interface DispatcherOptions {
   /** PEM text of further certificate authorities, beside the built-in ones. */
   ca: string | null;
-  /** "env", null, or the URL of a proxy. */
+  /** "env", null, or the URL of a proxy; for upstreams with https alone. */
   proxy: string | null;
   proxyEnvironment: ProxyEnvironment;
 }
@@ -60,7 +60,8 @@ export function createDispatcher(
     },
   } satisfies Agent.Options;
   if (proxy === 'env') return throughEnvironment(settings, proxyEnvironment);
-  return proxy === null ? new Agent(settings) : throughProxy(settings, proxy);
+  if (proxy === null) return new Agent(settings);
+  return throughProxy(settings, 'upstream.proxy', proxy, '');
 }
 
 const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);

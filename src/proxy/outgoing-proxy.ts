@@ -1,9 +1,8 @@
-import { Agent, Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
 import { ConfigError } from '../config.ts';
 
-/** Proxy settings as the environment names them. */
+/** Proxy settings as the environment names them; HTTP_PROXY is for nothing that we dial. */
 export interface ProxyEnvironment {
-  httpProxy: string | null;
   httpsProxy: string | null;
   noProxy: string | null;
 }
@@ -11,64 +10,37 @@ export interface ProxyEnvironment {
 /** Settings of a direct connection. */
 export type ConnectionSettings = Agent.Options & { connect: { timeout: number } };
 
-/** Everything through one proxy. */
-export function throughProxy(settings: ConnectionSettings, proxy: string): Dispatcher {
-  return keepHeaderLists(
-    new ProxyAgent({ ...tunnelled(settings), ...parseProxy('upstream.proxy', proxy) }),
-  );
+/** As the environment says. */
+export function throughEnvironment(
+  settings: ConnectionSettings,
+  { httpsProxy, noProxy }: ProxyEnvironment,
+): Dispatcher {
+  if (httpsProxy === null) return new Agent(settings);
+  return throughProxy(settings, 'HTTPS_PROXY', httpsProxy, noProxy ?? '');
 }
 
 /**
- * As the environment says. Each variable is for upstreams of its own scheme alone: undici's agent
- * would send those with https through HTTP_PROXY where HTTPS_PROXY is not set.
+ * Upstreams with https through one proxy. Those with plain http are on loopback and always dialled
+ * directly: a proxy would read their credentials, and dial a loopback of its own.
+ * @param name of the setting that holds `proxy`
+ * @param noProxy as in `NO_PROXY`
  */
-export function throughEnvironment(
+export function throughProxy(
   settings: ConnectionSettings,
-  environment: ProxyEnvironment,
+  name: string,
+  proxy: string,
+  noProxy: string,
 ): Dispatcher {
-  if (environment.httpProxy === null && environment.httpsProxy === null) return new Agent(settings);
-  const agentFor = (name: 'httpProxy' | 'httpsProxy', variable: string): Dispatcher => {
-    const proxy = environment[name];
-    if (proxy === null) return new Agent(settings);
-    const { uri, ...authorization } = parseProxy(variable, proxy);
-    const options = {
-      ...tunnelled(settings),
-      ...authorization,
-      httpProxy: uri,
-      httpsProxy: uri,
-      // Empty: undici would read the environment itself.
-      noProxy: environment.noProxy ?? '',
-    };
-    return keepHeaderLists(new EnvHttpProxyAgent(options));
+  const { uri, ...authorization } = parseProxy(name, proxy);
+  const options = {
+    ...tunnelled(settings),
+    ...authorization,
+    httpsProxy: uri,
+    // Empty is none; without it undici would read the environment itself.
+    httpProxy: '',
+    noProxy,
   };
-  return new ByScheme(agentFor('httpProxy', 'HTTP_PROXY'), agentFor('httpsProxy', 'HTTPS_PROXY'));
-}
-
-class ByScheme extends Dispatcher {
-  readonly #http: Dispatcher;
-  readonly #https: Dispatcher;
-
-  constructor(http: Dispatcher, https: Dispatcher) {
-    super();
-    this.#http = http;
-    this.#https = https;
-  }
-
-  override dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-  ): boolean {
-    const secure = String(options.origin).startsWith('https:');
-    return (secure ? this.#https : this.#http).dispatch(options, handler);
-  }
-
-  override async close(): Promise<void> {
-    await Promise.all([this.#http.close(), this.#https.close()]);
-  }
-
-  override async destroy(): Promise<void> {
-    await Promise.all([this.#http.destroy(), this.#https.destroy()]);
-  }
+  return keepHeaderLists(new EnvHttpProxyAgent(options));
 }
 
 /** The proxy itself has to be reached, and has to answer, in the time of a connection. */
@@ -106,7 +78,7 @@ function withFinalFailures(pool: Pool): Pool {
  * with a password. An address without a scheme is http, as for curl.
  * @param name of the setting, for the error
  */
-function parseProxy(name: string, value: string): { uri: string; token?: string } {
+export function parseProxy(name: string, value: string): { uri: string; token?: string } {
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !/^https?:$/.test(url.protocol)) {

@@ -15,7 +15,7 @@ import { makeCertificate } from '../helpers/certificates.ts';
 import { startConnectProxy } from '../helpers/connect-proxy.ts';
 import { closedPort, startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
-const NO_PROXIES = { httpProxy: null, httpsProxy: null, noProxy: null };
+const NO_PROXIES = { httpsProxy: null, noProxy: null };
 
 function network(t: Test, { ca = null as string | null, proxy = null as string | null } = {}) {
   const dispatcher = createDispatcher({ ca, proxy, proxyEnvironment: NO_PROXIES });
@@ -89,15 +89,26 @@ t.test('a name that resolves, and one that does not', async (t) => {
 });
 
 t.test('with a proxy, what is reached is the proxy', async (t) => {
-  const upstream = await startUpstream(t, (_request, response) => response.end());
+  const tls = await makeCertificate(t);
+  const upstream = await startUpstream(t, (_request, response) => response.end(), tls);
+  const check = ({ url: proxy }: { url: string }, origin = upstream.origin) =>
+    checkUpstream(origin, network(t, { ca: tls.cert, proxy }), null);
   const proxy = await startConnectProxy(t);
-  const findings = await checkUpstream(upstream.origin, network(t, { proxy: proxy.url }), null);
-  t.strictSame(lines(findings), ['TCP ok', 'HTTP ok']);
-  t.match(findings[0]?.check, `TCP 127.0.0.1:${new URL(proxy.url).port}`);
+  const findings = await check(proxy);
+  t.strictSame(lines(findings), ['TCP ok', 'TLS ok', 'HTTP ok']);
+  t.match(findings[0], {
+    check: `TCP 127.0.0.1:${new URL(proxy.url).port}`,
+    message: `connects (proxy of 127.0.0.1:${upstream.port})`,
+  });
   t.strictSame(proxy.tunnels, [new URL(upstream.origin).host]);
-  const refusing = await startConnectProxy(t, 407);
-  const refused = await checkUpstream(upstream.origin, network(t, { proxy: refusing.url }), null);
+  const refused = await check(await startConnectProxy(t, 407));
   t.strictSame(lines(refused), ['TCP ok', 'HTTP failure']);
+  const unused = await startConnectProxy(t);
+  const plain = await startUpstream(t, (_request, response) => response.end());
+  const direct = await check(unused, plain.origin);
+  t.strictSame(lines(direct), ['TCP ok', 'HTTP ok']);
+  t.match(direct[0]?.check, `TCP 127.0.0.1:${plain.port}`);
+  t.equal(unused.connections, 0);
 });
 
 const env = (proxies: object) => ({
@@ -109,12 +120,16 @@ const PROXIES: [url: string, settings: Parameters<typeof proxyFor>[1], proxy: st
   ['https://a.b', { proxy: null, proxyEnvironment: { ...NO_PROXIES, httpsProxy: P } }, null],
   ['https://a.b', { proxy: P, proxyEnvironment: NO_PROXIES }, P],
   ['https://a.b', env({ httpsProxy: P }), P],
-  ['https://a.b', env({ httpProxy: P }), P],
-  ['http://a.b', env({ httpsProxy: P }), null],
+  ['https://a.b', env({ httpsProxy: 'p:1' }), P],
+  ['http://localhost', env({ httpsProxy: P }), null],
+  ['http://localhost', { proxy: P, proxyEnvironment: NO_PROXIES }, null],
   ['https://a.b', env({ httpsProxy: P, noProxy: '*' }), null],
   ['https://a.b', env({ httpsProxy: P, noProxy: 'x, a.b' }), null],
   ['https://a.b', env({ httpsProxy: P, noProxy: '.b' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: 'b' }), P],
+  ['https://a.b', env({ httpsProxy: P, noProxy: 'B' }), null],
+  ['https://a.b', env({ httpsProxy: P, noProxy: '*.b' }), null],
+  ['https://a.b', env({ httpsProxy: P, noProxy: '.a.b' }), null],
+  ['https://ab', env({ httpsProxy: P, noProxy: 'b' }), P],
   ['https://a.b', env({ httpsProxy: P, noProxy: 'a.b:443' }), null],
   ['https://a.b', env({ httpsProxy: P, noProxy: 'a.b:8443' }), P],
 ];

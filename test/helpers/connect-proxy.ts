@@ -6,6 +6,8 @@ import type { Test } from 'tap';
 
 export interface ConnectProxy {
   url: string;
+  /** TCP connections so far. */
+  connections: number;
   /** `host:port` of every tunnel that was asked for. */
   tunnels: string[];
   /** `Proxy-Authorization` of each. */
@@ -16,11 +18,20 @@ export interface ConnectProxy {
 
 /** An HTTP proxy that makes tunnels with CONNECT, or refuses them with `refusal`. */
 export async function startConnectProxy(t: Test, refusal?: number): Promise<ConnectProxy> {
-  const proxy: ConnectProxy = { url: '', tunnels: [], credentials: [], requests: [] };
+  const proxy: ConnectProxy = {
+    url: '',
+    connections: 0,
+    tunnels: [],
+    credentials: [],
+    requests: [],
+  };
   const open = new Set<Duplex>();
   const server = createServer((request, response) => {
     proxy.requests.push(request.url ?? '');
     response.writeHead(400).end();
+  });
+  server.on('connection', () => {
+    proxy.connections++;
   });
   server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
     proxy.tunnels.push(request.url ?? '');

@@ -106,7 +106,7 @@ export async function startBeside(
     createDispatcher({
       ca: null,
       proxy: null,
-      proxyEnvironment: { httpProxy: null, httpsProxy: null, noProxy: null },
+      proxyEnvironment: { httpsProxy: null, noProxy: null },
     });
   const env = options.env?.(emulator) ?? {};
   noteEnvironment(env);

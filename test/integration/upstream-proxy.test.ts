@@ -6,6 +6,9 @@ import { MODELS, RESPONSES, type SidecarOptions, startInFrontOf } from '../helpe
 import { closedPort, type HttpUpstream, startUpstream, wireHeaders } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
+const TLS = await makeCertificate(t);
+const caFile = TLS.path;
+
 /** One request and one upgrade to `upstream` that answers both. */
 async function bothWays(t: Test, upstream: HttpUpstream, options: SidecarOptions): Promise<void> {
   const { url } = await startInFrontOf(t, upstream.origin, options);
@@ -16,36 +19,19 @@ async function bothWays(t: Test, upstream: HttpUpstream, options: SidecarOptions
   t.equal((await dialling).status, 426);
 }
 
-const answering = (t: Test, tls: { key: string; cert: string } | null = null) =>
+const answering = (t: Test, tls: { key: string; cert: string } | null = TLS) =>
   startUpstream(t, (_request, response) => response.end('ok'), tls);
 
-for (const name of ['upstream.proxy', 'http_proxy', 'HTTP_PROXY'] as const) {
-  t.test(`${name} is used for requests and upgrades`, async (t) => {
+for (const name of ['upstream.proxy', 'https_proxy', 'HTTPS_PROXY'] as const) {
+  t.test(`${name} is used for requests and upgrades, with the certificate checked`, async (t) => {
     const proxy = await startConnectProxy(t);
     const upstream = await answering(t);
-    const options =
-      name === 'upstream.proxy'
-        ? { config: { upstream: { proxy: proxy.url } } }
-        : { config: { upstream: { proxy: 'env' } }, env: { [name]: proxy.url } };
-    await bothWays(t, upstream, options);
+    const given = name === 'upstream.proxy' ? proxy.url : 'env';
+    const env = { [name]: proxy.url };
+    await bothWays(t, upstream, { env, config: { upstream: { proxy: given, caFile } } });
     t.strictSame(new Set(proxy.tunnels), new Set([`127.0.0.1:${upstream.port}`]));
     t.equal(proxy.tunnels.length, upstream.connections, 'nothing went past it');
     t.strictSame(proxy.requests, []);
-  });
-}
-
-for (const name of ['upstream.proxy', 'https_proxy', 'HTTPS_PROXY'] as const) {
-  t.test(`${name} is used for an upstream with TLS, whose certificate is checked`, async (t) => {
-    const proxy = await startConnectProxy(t);
-    const tls = await makeCertificate(t);
-    const upstream = await answering(t, tls);
-    const given = name === 'upstream.proxy' ? proxy.url : 'env';
-    const env = { [name]: proxy.url };
-    await bothWays(t, upstream, {
-      env,
-      config: { upstream: { proxy: given, caFile: tls.path } },
-    });
-    t.equal(proxy.tunnels.length, upstream.connections);
     const seen = upstream.requests.length;
     const { url } = await startInFrontOf(t, upstream.origin, {
       env,
@@ -56,6 +42,29 @@ for (const name of ['upstream.proxy', 'https_proxy', 'HTTPS_PROXY'] as const) {
     t.equal(upstream.requests.length, seen);
   });
 }
+
+t.test('an upstream with plain http is dialled directly, whatever is set', async (t) => {
+  for (const [name, variables] of [
+    ['upstream.proxy', []],
+    ['env', ['HTTP_PROXY', 'HTTPS_PROXY']],
+    ['env', ['http_proxy', 'https_proxy']],
+  ] as const) {
+    const proxy = await startConnectProxy(t);
+    const given = name === 'env' ? name : proxy.url;
+    const env = Object.fromEntries(variables.map((variable) => [variable, proxy.url]));
+    await bothWays(t, await answering(t, null), { env, config: { upstream: { proxy: given } } });
+    t.equal(proxy.connections, 0, [name, ...variables].join(' '));
+  }
+});
+
+t.test('HTTP_PROXY is for nothing, also where it is no URL', async (t) => {
+  const proxy = await startConnectProxy(t);
+  for (const HTTP_PROXY of [proxy.url, 'socks5://proxy']) {
+    const config = { upstream: { proxy: 'env', caFile } };
+    await bothWays(t, await answering(t), { env: { HTTP_PROXY }, config });
+  }
+  t.equal(proxy.connections, 0);
+});
 
 t.test('the certificate of another host behind the proxy is refused as such', async (t) => {
   const proxy = await startConnectProxy(t);
@@ -72,23 +81,26 @@ for (const noProxy of ['127.0.0.1', '*', 'example.com, 127.0.0.1']) {
   t.test(`NO_PROXY=${noProxy} goes past the proxy`, async (t) => {
     const proxy = await startConnectProxy(t);
     const upstream = await answering(t);
-    const env = { HTTP_PROXY: proxy.url, NO_PROXY: noProxy };
-    await bothWays(t, upstream, { env, config: { upstream: { proxy: 'env' } } });
-    t.strictSame(proxy.tunnels, []);
+    const env = { HTTPS_PROXY: proxy.url, NO_PROXY: noProxy };
+    await bothWays(t, upstream, { env, config: { upstream: { proxy: 'env', caFile } } });
+    t.equal(proxy.connections, 0);
   });
 }
 
 t.test('proxy: null goes past the environment', async (t) => {
   const proxy = await startConnectProxy(t);
   const upstream = await answering(t);
-  await bothWays(t, upstream, { env: { HTTP_PROXY: proxy.url } });
-  t.strictSame(proxy.tunnels, []);
+  await bothWays(t, upstream, {
+    env: { HTTPS_PROXY: proxy.url },
+    config: { upstream: { caFile } },
+  });
+  t.equal(proxy.connections, 0);
 });
 
 t.test('headers through a proxy keep order, spelling and repetition', async (t) => {
   const proxy = await startConnectProxy(t);
   const upstream = await answering(t);
-  const config = { upstream: { proxy: proxy.url } };
+  const config = { upstream: { proxy: proxy.url, caFile } };
   const { url } = await startInFrontOf(t, upstream.origin, { config });
   const headers = ['X-B', '1', 'x-a', '2', 'X-b', '3', 'X-B', '4'];
   await send(url + MODELS, { headers: ['Host', 'localhost', ...headers] });
@@ -108,8 +120,8 @@ for (const [userinfo, credential] of [
   t.test(`${userinfo} goes to the proxy, and nowhere else`, async (t) => {
     const proxy = await startConnectProxy(t);
     const upstream = await answering(t);
-    const env = { HTTP_PROXY: proxy.url.replace('http://', `http://${userinfo}`) };
-    const config = { upstream: { proxy: 'env' } };
+    const env = { HTTPS_PROXY: proxy.url.replace('http://', `http://${userinfo}`) };
+    const config = { upstream: { proxy: 'env', caFile } };
     const { url, log } = await startInFrontOf(t, upstream.origin, { config, env });
     t.equal((await send(url + MODELS)).text, 'ok');
     const basic = Buffer.from(credential).toString('base64');
@@ -119,43 +131,17 @@ for (const [userinfo, credential] of [
   });
 }
 
-t.test('each variable is for upstreams of its own scheme alone', async (t) => {
-  const tls = await makeCertificate(t);
-  for (const [name, secure] of [
-    ['HTTP_PROXY', true],
-    ['HTTPS_PROXY', false],
-  ] as const) {
-    const proxy = await startConnectProxy(t);
-    const upstream = await answering(t, secure ? tls : null);
-    const config = { upstream: { proxy: 'env', caFile: tls.path } };
-    await bothWays(t, upstream, { env: { [name]: proxy.url }, config });
-    t.strictSame([proxy.tunnels, proxy.requests], [[], []], name);
-  }
-});
-
-t.test('both variables, each with its own proxy', async (t) => {
-  const tls = await makeCertificate(t);
-  const [plain, secure] = [await startConnectProxy(t), await startConnectProxy(t)];
-  const env = { HTTP_PROXY: plain.url, HTTPS_PROXY: secure.url };
-  const config = { upstream: { proxy: 'env', caFile: tls.path } };
-  await bothWays(t, await answering(t), { env, config });
-  t.strictSame([plain.tunnels.length > 0, secure.tunnels.length], [true, 0]);
-  const before = plain.tunnels.length;
-  await bothWays(t, await answering(t, tls), { env, config });
-  t.strictSame([plain.tunnels.length - before, secure.tunnels.length > 0], [0, true]);
-});
-
 t.test('a proxy without a scheme is one over http', async (t) => {
   const proxy = await startConnectProxy(t);
   const upstream = await answering(t);
-  const env = { HTTP_PROXY: proxy.url.replace('http://', '') };
-  await bothWays(t, upstream, { env, config: { upstream: { proxy: 'env' } } });
+  const env = { HTTPS_PROXY: proxy.url.replace('http://', '') };
+  await bothWays(t, upstream, { env, config: { upstream: { proxy: 'env', caFile } } });
   t.ok(proxy.tunnels.length > 0);
 });
 
 t.test('an address that is no proxy ends the start, with the name of the variable', async (t) => {
   for (const [name, value, problem] of [
-    ['HTTP_PROXY', 'socks5://u:hush@proxy', 'HTTP_PROXY must be an http or https URL'],
+    ['HTTPS_PROXY', 'socks5://u:hush@proxy', 'HTTPS_PROXY must be an http or https URL'],
     ['https_proxy', 'http://[', 'HTTPS_PROXY must be an http or https URL'],
     [
       'HTTPS_PROXY',
@@ -173,7 +159,7 @@ t.test('a proxy that refuses, or is not there, is a 502', async (t) => {
   const upstream = await answering(t);
   const refusing = await startConnectProxy(t, 407);
   for (const proxy of [refusing.url, `http://127.0.0.1:${await closedPort()}`]) {
-    const config = { upstream: { proxy } };
+    const config = { upstream: { proxy, caFile } };
     const { url } = await startInFrontOf(t, upstream.origin, { config });
     localError(t, await send(url + MODELS), 502, 'UPSTREAM_UNREACHABLE');
     localError(t, await tryUpgrade(url + RESPONSES), 502, 'UPSTREAM_UNREACHABLE');

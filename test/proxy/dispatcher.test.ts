@@ -11,7 +11,7 @@ import { startConnectProxy } from '../helpers/connect-proxy.ts';
 import { closeOf } from '../helpers/exchange.ts';
 import { startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
-const NO_PROXIES = { httpProxy: null, httpsProxy: null, noProxy: null };
+const NO_PROXIES = { httpsProxy: null, noProxy: null };
 const DIRECT = { ca: null, proxy: null, proxyEnvironment: NO_PROXIES };
 
 function open(
@@ -33,14 +33,16 @@ function open(
 t.test('silence has no end', async (t) => {
   t.equal(PATIENCE.silenceMs, 0);
   const proxy = (await startConnectProxy(t)).url;
-  const environment = { ...NO_PROXIES, httpProxy: proxy };
+  const tls = await makeCertificate(t);
+  const trusting = { ...DIRECT, ca: tls.cert };
+  const environment = { ...NO_PROXIES, httpsProxy: proxy };
   for (const [name, options] of [
-    ['directly', DIRECT],
-    ['through a proxy', { ...DIRECT, proxy }],
-    ['through the environment', { ...DIRECT, proxy: 'env', proxyEnvironment: environment }],
+    ['directly', trusting],
+    ['through a proxy', { ...trusting, proxy }],
+    ['through the environment', { ...trusting, proxy: 'env', proxyEnvironment: environment }],
   ] as const) {
     t.test(name, async (t) => {
-      const upstream = await startUpstream(t);
+      const upstream = await startUpstream(t, null, tls);
       // The impatient show that the setting arrives, and how long the patient have waited.
       for (const part of ['', 'a part of it, ']) {
         const patient = open(t, PATIENCE, options).get(upstream.origin);
@@ -66,11 +68,11 @@ t.test('a connection has ten seconds', async (t) => {
   const silent = await startTcpUpstream(t);
   for (const [what, options, origin] of [
     ['its TLS', DIRECT, silent.origin.replace('http', 'https')],
-    ['a tunnel through a proxy', { ...DIRECT, proxy: silent.origin }, 'http://127.0.0.1:1'],
+    ['a tunnel through a proxy', { ...DIRECT, proxy: silent.origin }, 'https://127.0.0.1:1'],
     [
       'the TLS of a proxy',
       { ...DIRECT, proxy: silent.origin.replace('http', 'https') },
-      'http://127.0.0.1:1',
+      'https://127.0.0.1:1',
     ],
   ] as const) {
     t.test(what, async (t) => {
@@ -108,15 +110,37 @@ t.test('the authority of upstream.caFile vouches for a proxy as well', async (t)
   const proxy = await startUpstream(t, null, tls);
   const failure = open(t, PATIENCE, { ...DIRECT, ca: tls.cert, proxy: proxy.origin });
   // An HTTPS server that knows no CONNECT hangs up; what matters is that it was asked.
-  await t.rejects(failure.get('http://127.0.0.1:1'), { code: 'PROXY_HUNG_UP' });
+  await t.rejects(failure.get('https://127.0.0.1:1'), { code: 'PROXY_HUNG_UP' });
   const untrusted = open(t, PATIENCE, { ...DIRECT, proxy: proxy.origin });
-  await t.rejects(untrusted.get('http://127.0.0.1:1'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  await t.rejects(untrusted.get('https://127.0.0.1:1'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
 });
 
 t.test('a proxy that hangs up is not dialled again', async (t) => {
   const proxy = await startTcpUpstream(t);
-  const failure = open(t, PATIENCE, { ...DIRECT, proxy: proxy.origin }).get('http://127.0.0.1:1');
+  const failure = open(t, PATIENCE, { ...DIRECT, proxy: proxy.origin }).get('https://127.0.0.1:1');
   const socket = await proxy.next();
   socket.once('data', () => socket.end());
   await t.rejects(failure, { code: 'PROXY_HUNG_UP' });
+});
+
+t.test("undici's own reading of the environment is off", async (t) => {
+  const proxy = await startConnectProxy(t);
+  const tls = await makeCertificate(t);
+  const { HTTP_PROXY, HTTPS_PROXY, NO_PROXY } = process.env;
+  t.teardown(() => {
+    for (const [name, value] of Object.entries({ HTTP_PROXY, HTTPS_PROXY, NO_PROXY })) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
+  const elsewhere = await startConnectProxy(t);
+  Object.assign(process.env, { HTTP_PROXY: elsewhere.url, HTTPS_PROXY: elsewhere.url });
+  process.env.NO_PROXY = '*';
+  const { get } = open(t, PATIENCE, { ...DIRECT, ca: tls.cert, proxy: proxy.url });
+  for (const given of [null, tls]) {
+    const upstream = await startUpstream(t, (_request, response) => response.end('ok'), given);
+    t.equal(await get(upstream.origin), 'ok');
+    t.equal(proxy.tunnels.length, given ? 1 : 0);
+  }
+  t.equal(elsewhere.connections, 0);
 });

@@ -14,7 +14,7 @@ async function startRelay(t: Test, origin: string, before: () => void): Promise<
   const dispatcher = createDispatcher({
     ca: null,
     proxy: null,
-    proxyEnvironment: { httpProxy: null, httpsProxy: null, noProxy: null },
+    proxyEnvironment: { httpsProxy: null, noProxy: null },
   });
   const pass = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '' } = request;
