@@ -1,3 +1,5 @@
+import type { Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
 import { type StopWatching, watchPath } from '../auth-store/watch.ts';
@@ -11,6 +13,33 @@ export interface TokensRead {
   tokens: ClientTokens | null;
   /** Makes it the file that is watched, which is for the time when its tokens are in force. */
   commit: () => void;
+}
+
+/** How other users can give themselves a token, and what to do about it. */
+export interface Exposure {
+  problem: string;
+  remedy: string;
+}
+
+/** Who else can write the file of client tokens at `path`; null: nobody but root. */
+export async function exposureOfFile(path: string): Promise<Exposure | null> {
+  const info = await stat(path).catch(() => null);
+  return info && exposure(path, info, process.getuid?.());
+}
+
+/** @param own id of the user who we are; undefined on systems without */
+export function exposure(
+  path: string,
+  { mode, uid }: Pick<Stats, 'mode' | 'uid'>,
+  own: number | undefined,
+): Exposure | null {
+  if ((mode & 0o022) !== 0) {
+    return { problem: 'can be written by other users', remedy: `run: chmod go-w ${path}` };
+  }
+  // Whatever the mode is, an owner may change it.
+  if (uid === 0 || uid === own) return null;
+  const problem = `belongs to another user (${uid}), who can write it`;
+  return { problem, remedy: 'give it to root, or to the user of the sidecar' };
 }
 
 /** The file of client tokens that is in force; a change of it is put in force by itself. */
@@ -41,6 +70,8 @@ export class TokensFile {
       if (atStart) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
       this.#log.warn(`${path} holds no token: every client is refused`);
     }
+    const open = path === null ? null : await exposureOfFile(path);
+    if (open) this.#log.warn(`${path} ${open.problem}; ${open.remedy}`);
     const commit = () => {
       this.#text = text;
       this.#watch(path);

@@ -4,6 +4,7 @@ import { parseClientTokens } from '../access/client-tokens.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import type { Config } from '../config.ts';
 import { isLoopbackHost } from '../loopback.ts';
+import { exposureOfFile } from './client-tokens.ts';
 import { type Finding, failure, ok, warning } from './doctor-finding.ts';
 import { readNamedFile } from './environment.ts';
 
@@ -17,10 +18,11 @@ export function checkNode(version: string): Finding {
   return isEnough ? ok('node', version) : failure('node', `${version} is too old`, remedy);
 }
 
-/** Who may use the listener. */
+/** Who may use the listener, and who may say so. */
 export async function checkClients({ clients, listen }: Config): Promise<Finding> {
   const name = 'client tokens';
-  if (clients.tokensFile === null) {
+  const path = clients.tokensFile;
+  if (path === null) {
     if (listen.socket !== null) return ok(name, 'none asked for: the mode of the socket decides');
     if (isLoopbackHost(listen.host)) {
       const problem = 'none asked for: any program on this machine may use the credential';
@@ -29,15 +31,14 @@ export async function checkClients({ clients, listen }: Config): Promise<Finding
     return failure(name, `${listen.host} is not loopback`, 'set clients.tokensFile');
   }
   try {
-    const { size } = parseClientTokens(
-      await readNamedFile('clients.tokensFile', clients.tokensFile),
-    );
-    if (size > 0) return ok(name, `${size} in ${clients.tokensFile}`);
-    return failure(
-      name,
-      `${clients.tokensFile} holds none`,
-      'run "codex-auth-sidecar token add NAME"',
-    );
+    const { size } = parseClientTokens(await readNamedFile('clients.tokensFile', path));
+    if (size === 0) {
+      return failure(name, `${path} holds none`, 'run "codex-auth-sidecar token add NAME"');
+    }
+    const open = await exposureOfFile(path);
+    return open
+      ? warning(name, `${path} ${open.problem}`, open.remedy)
+      : ok(name, `${size} in ${path}`);
   } catch (error) {
     return failure(name, (error as Error).message, null);
   }

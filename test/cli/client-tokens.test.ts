@@ -1,7 +1,8 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { watchPath } from '../../src/auth-store/watch.ts';
+import { exposure } from '../../src/commands/client-tokens.ts';
 import { addToken, removeToken } from '../../src/commands/token.ts';
 import { send } from '../helpers/exchange.ts';
 import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
@@ -91,3 +92,37 @@ t.test('another file beside it changes nothing', async (t) => {
   await logged(READ_AGAIN);
   t.equal(log.filter((line) => line.includes(READ_AGAIN)).length, 1);
 });
+
+t.test(
+  'a file that other users can write is a warning, at the start and at a reload',
+  async (t) => {
+    const path = join(await makeFolder(t), 'tokens');
+    await addToken({ path, warn: t.fail }, { name: 'a', expiresAt: null, routes: null });
+    const config = { clients: { tokensFile: path } };
+    const warning = `${path} can be written by other users; run: chmod go-w ${path}`;
+    const warnings = (log: string[]) => log.filter((line) => line.includes(warning)).length;
+    const origin = 'http://127.0.0.1:1';
+    const { sidecar, log } = await startInFrontOf(t, origin, { config });
+    t.equal(warnings(log), 0, 'as "token add" makes it');
+    await chmod(path, 0o602);
+    await sidecar.reload();
+    t.equal(warnings(log), 1);
+    t.equal(warnings((await startInFrontOf(t, origin, { config })).log), 1);
+  },
+);
+
+const OWN = 1000;
+for (const [mode, uid, problem] of [
+  [0o600, OWN, null],
+  [0o644, OWN, null],
+  [0o444, 0, null],
+  [0o620, OWN, /^can be written by other users$/],
+  [0o602, 0, /^can be written by other users$/],
+  [0o400, 1001, /^belongs to another user \(1001\), who can write it$/],
+] as const) {
+  t.test(`a file of user ${uid} with mode ${mode.toString(8)}`, async (t) => {
+    const found = exposure('/tokens', { mode: 0o100000 | mode, uid }, OWN);
+    if (problem === null) t.equal(found, null);
+    else t.match(found?.problem, problem);
+  });
+}

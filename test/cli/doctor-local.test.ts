@@ -41,10 +41,21 @@ for (const [name, config, text, outcome] of TOKENS) {
   t.test(`client tokens: ${name}`, async (t) => {
     const folder = t.testdir(text === null ? {} : { tokens: text });
     const tokensFile = text === null ? null : join(folder, 'tokens');
+    if (tokensFile !== null) chmodSync(tokensFile, 0o600);
     const finding = await checkClients(resolveConfig({ ...config, clients: { tokensFile } }));
     t.equal(finding.outcome, outcome, finding.message);
   });
 }
+
+t.test('client tokens: a file that others can write', async (t) => {
+  const tokensFile = join(t.testdir({ tokens: `a:${'0'.repeat(64)}\n` }), 'tokens');
+  chmodSync(tokensFile, 0o620);
+  t.match(await checkClients(resolveConfig({ clients: { tokensFile } })), {
+    outcome: 'warning',
+    message: `${tokensFile} can be written by other users`,
+    remedy: `run: chmod go-w ${tokensFile}`,
+  });
+});
 
 t.test('client tokens: no such file', async (t) => {
   const finding = await checkClients(resolveConfig({ clients: { tokensFile: '/nonexistent' } }));
