@@ -66,15 +66,17 @@ export class TokensFile {
   async read(path: string | null, atStart: boolean): Promise<TokensRead> {
     const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
     const tokens = text === null ? null : parseClientTokens(text);
-    if (tokens?.size === 0) {
-      if (atStart) throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
-      this.#log.warn(`${path} holds no token: every client is refused`);
+    if (atStart && tokens?.size === 0) {
+      throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
     }
     const open = path === null ? null : await exposureOfFile(path);
-    if (open) this.#log.warn(`${path} ${open.problem}; ${open.remedy}`);
     const commit = () => {
+      if (tokens?.size === 0) this.#log.warn(`${path} holds no token: every client is refused`);
+      if (open) this.#log.warn(`${path} ${open.problem}; ${open.remedy}`);
       this.#text = text;
       this.#watch(path);
+      // Nobody was told of a change since the read.
+      void this.#changed();
     };
     return { tokens, commit };
   }
@@ -103,7 +105,7 @@ export class TokensFile {
       this.#log.info({ clients: tokens.size }, 'client tokens read again');
     } catch (error) {
       // Once: the log may be written in the same folder, which is an event too.
-      if (String(error) === this.#problem) return;
+      if (path !== this.#path || String(error) === this.#problem) return;
       this.#problem = String(error);
       this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
     }

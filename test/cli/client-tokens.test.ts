@@ -1,9 +1,11 @@
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { ClientTokens } from '../../src/access/client-tokens.ts';
 import { watchPath } from '../../src/auth-store/watch.ts';
-import { exposure } from '../../src/commands/client-tokens.ts';
+import { exposure, TokensFile } from '../../src/commands/client-tokens.ts';
 import { addToken, removeToken } from '../../src/commands/token.ts';
+import { captureLog } from '../helpers/captured-log.ts';
 import { send } from '../helpers/exchange.ts';
 import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
@@ -80,6 +82,23 @@ t.test('a file that is broken or gone keeps the tokens, and says so', async (t) 
   await logged(READ_AGAIN);
   t.equal(await statusWith(first), 401);
   t.equal(await statusWith(again), 200);
+});
+
+t.test('a change between the read and the watch is in force as well', async (t) => {
+  const path = join(await makeFolder(t), 'tokens');
+  const file = { path, warn: t.fail };
+  await addToken(file, { name: 'first', expiresAt: null, routes: null });
+  let use = (_tokens: ClientTokens) => {};
+  const used = new Promise<ClientTokens>((resolve) => {
+    use = resolve;
+  });
+  const tokensFile = new TokensFile(captureLog().log, use);
+  t.teardown(() => tokensFile.close());
+  const { commit } = await tokensFile.read(path, true);
+  await addToken(file, { name: 'second', expiresAt: null, routes: null });
+  commit();
+  const names = (await used).list.map(({ name }) => name);
+  t.strictSame(names, ['first', 'second']);
 });
 
 t.test('another file beside it changes nothing', async (t) => {
