@@ -30,17 +30,21 @@ export class LiveConfig {
     return this.#routes;
   }
 
+  /** What would be in force with `next`. */
+  with({ routes, clients, agentIdentity }: Config): Config {
+    return Object.freeze({ ...this.#config, routes, clients, agentIdentity });
+  }
+
   /** @returns sections that differ but stay as they are until a restart */
   apply(next: Config, tokens: ClientTokens | null): string[] {
-    const { routes, clients, agentIdentity } = next;
     const sections = Object.keys(next) as (keyof Config)[];
     const waiting = sections.filter(
       (name) =>
         !RELOADABLE.has(name) && JSON.stringify(next[name]) !== JSON.stringify(this.#config[name]),
     );
-    this.#config = Object.freeze({ ...this.#config, routes, clients, agentIdentity });
+    this.#config = this.with(next);
     this.#rules = accessRules(this.#config, tokens);
-    this.#routes = routes ?? DEFAULT_ROUTES;
+    this.#routes = next.routes ?? DEFAULT_ROUTES;
     return waiting;
   }
 }

@@ -56,7 +56,15 @@ export interface ServerDeps {
   /** Absent or null: none is written. */
   audit?: AuditLog | null;
   /** Reads the configuration again. Throws SidecarError when it cannot be used. */
-  readConfig: () => Promise<{ config: Config; clientTokens: ClientTokens | null }>;
+  readConfig: () => Promise<ConfigRead>;
+}
+
+/** A configuration that can be used, and is not in force yet. */
+export interface ConfigRead {
+  config: Config;
+  clientTokens: ClientTokens | null;
+  /** Called when it is. */
+  commit: () => void;
 }
 
 export interface Sidecar {
@@ -67,8 +75,7 @@ export interface Sidecar {
   /**
    * Reads configuration and credential again, as `POST /auth/reload` and SIGHUP do.
    * @returns sections of the configuration that differ and need a restart
-   * @throws SidecarError; the old configuration stays in force then, unless it is the credential that
-   *   cannot be used: then only the old credential stays
+   * @throws SidecarError; then the old ones stay, but for a credential that is gone
    */
   reload(): Promise<string[]>;
   /** Puts other client tokens in force. */
@@ -114,8 +121,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const live = new LiveConfig(config, deps.clientTokens);
   const reload = async () => {
     const next = await deps.readConfig();
-    const restartNeededFor = live.apply(next.config, next.clientTokens);
-    const failure = await manager.reload(live.config);
+    let restartNeededFor: string[] = [];
+    const failure = await manager.reload(live.with(next.config), () => {
+      restartNeededFor = live.apply(next.config, next.clientTokens);
+      next.commit();
+    });
     if (failure) throw failure;
     return restartNeededFor;
   };

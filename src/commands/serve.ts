@@ -54,8 +54,7 @@ function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGHUP', () => {
     sidecar.reload().then(
       (restartNeededFor) => log.info({ restartNeededFor }, 'reloaded'),
-      (error: unknown) =>
-        log.error({ err: error }, 'not reloaded, what cannot be used stays as it was'),
+      (error: unknown) => log.error({ err: error }, 'not reloaded, the old settings stay'),
     );
   });
 }

@@ -9,7 +9,7 @@ import { SidecarError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isLoopbackHost } from '../loopback.ts';
 import { createDispatcher } from '../proxy/dispatcher.ts';
-import { buildServer, type ServerDeps, type Sidecar } from '../server.ts';
+import { buildServer, type ConfigRead, type Sidecar } from '../server.ts';
 import { readAuthorities } from './certificates.ts';
 import { TokensFile } from './client-tokens.ts';
 import type { Settings } from './environment.ts';
@@ -119,13 +119,12 @@ async function readConfigAgain(
   readAgain: () => Promise<Settings>,
   tokens: TokenSource,
   check: (listen: Config['listen'], tokens: ClientTokens | null) => void,
-): ReturnType<ServerDeps['readConfig']> {
+): Promise<ConfigRead> {
   try {
     const { config } = await readAgain();
     const { tokens: clientTokens, commit } = await tokens.read(config.clients.tokensFile, false);
     check(config.listen, clientTokens);
-    commit();
-    return { config, clientTokens };
+    return { config, clientTokens, commit };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);

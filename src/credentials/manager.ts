@@ -44,8 +44,6 @@ export class CredentialManager {
   #loading: Promise<SidecarError | null> | null = null;
   /** The fallback is on and was logged. */
   #degraded = false;
-  /** The credential was built for settings that are no longer in force. */
-  #stale = false;
   #disposed = false;
   readonly #kept: KeptSession = { session: null };
   readonly #refused = new WeakSet<AuthHeaders>();
@@ -149,16 +147,14 @@ export class CredentialManager {
   /**
    * Reads the credential again. What is unusable leaves the old credential in place; what is gone
    * takes it away. Never rejects.
-   * @param config what is in force from now on
+   * @param config in force from now on, if the credential can be used; absent: the one so far
+   * @param inForce called when it is, before anything that takes the network
    * @returns why the old credential stays; null when the stored one is in use
    */
-  async reload(config: Config = this.#deps.config): Promise<SidecarError | null> {
-    await this.#loading;
-    if (JSON.stringify(config.agentIdentity) !== JSON.stringify(this.#deps.config.agentIdentity)) {
-      this.#stale = true;
-    }
-    this.#deps = { ...this.#deps, config };
-    const failure = await this.#load();
+  async reload(config?: Config, inForce?: () => void): Promise<SidecarError | null> {
+    while (this.#loading) await this.#loading;
+    const failure = await this.#load(config);
+    if (!failure) inForce?.();
     await this.persist();
     await this.prepare();
     return failure;
@@ -194,25 +190,29 @@ export class CredentialManager {
     await this.#load();
   }
 
-  #load(): Promise<SidecarError | null> {
-    this.#loading ??= this.#loadOnce().finally(() => {
+  #load(config = this.#deps.config): Promise<SidecarError | null> {
+    this.#loading ??= this.#loadOnce(config).finally(() => {
       this.#loading = null;
     });
     return this.#loading;
   }
 
-  async #loadOnce(): Promise<SidecarError | null> {
-    const { store, environment, log, config } = this.#deps;
+  async #loadOnce(config: Config): Promise<SidecarError | null> {
+    const { store, environment, log } = this.#deps;
     try {
       const selection = await selectCredential(await environment(), () => store.load());
       const withRecord = config.agentIdentity.policy === 'chatgptAuth';
       if (this.#disposed) return null;
       const fingerprint = fingerprintOf(selection, withRecord);
-      if (this.#stale || this.#credential?.fingerprint() !== fingerprint) {
-        this.#replace(buildCredential(selection, this.#deps, this.#kept));
-        this.#stale = false;
+      const deps = { ...this.#deps, config };
+      if (
+        JSON.stringify(config.agentIdentity) !== JSON.stringify(this.#deps.config.agentIdentity) ||
+        this.#credential?.fingerprint() !== fingerprint
+      ) {
+        this.#replace(buildCredential(selection, deps, this.#kept));
         log.info({ mode: this.#credential?.mode, from: selection.from }, 'credential loaded');
       }
+      this.#deps = deps;
       this.#failure = null;
     } catch (error) {
       const failure = asSidecarError(error);

@@ -55,19 +55,26 @@ t.test('a configuration that cannot be used keeps the old one and says why', asy
   t.equal(answer.status, 400);
   t.equal(answer.code, 'SIDECAR_CONFIG_INVALID');
   t.match(answer.text, 'did you mean');
-  const said = served.logged('not reloaded, what cannot be used stays as it was');
+  const said = served.logged('not reloaded, the old settings stay');
   served.signal('SIGHUP');
   await said;
   t.equal((await getModels(served)).status, 200);
 });
 
-t.test('a credential that cannot be used keeps the old one and says why', async (t) => {
-  const { home, served, reload } = await setUp(t);
+t.test('a credential that cannot be used keeps all that was, and says why', async (t) => {
+  const { emulator, home, configure, served, reload } = await setUp(t);
   t.equal((await getModels(served)).status, 200);
+  const tokensFile = join(home.folder, 'tokens');
+  writeFileSync(tokensFile, TOKENS);
+  configure({ routes: [], clients: { tokensFile }, agentIdentity: { policy: 'chatgptAuth' } });
   writeFileSync(home.path, '{"tokens":');
   const answer = await reload();
   t.equal(answer.code, 'AUTH_CREDENTIAL_INVALID');
-  t.equal((await getModels(served)).status, 200);
+  t.equal((await infer(served)).status, 200);
+  t.equal(emulator.records.at(-1)?.auth.kind, 'bearer');
+  home.write(emulator.issueLogin().authJson);
+  t.equal((await reload()).status, 200);
+  t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
 });
 
 t.test('a login that somebody stores is used without being told', async (t) => {
@@ -99,20 +106,35 @@ for (const [name, listen] of [
     const { served, configure, home } = await setUp(t, guarded);
     const socket = 'socket' in listen ? { socket: join(home.folder, listen.socket) } : listen;
     configure({ listen: socket });
-    const said = served.logged('not reloaded, what cannot be used stays as it was');
+    const said = served.logged('not reloaded, the old settings stay');
     served.signal('SIGHUP');
     t.match(await said, 'listen.host 0.0.0.0 is not loopback');
     t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
   });
 }
 
-t.test('a reload that is refused leaves the tokens file watched', async (t) => {
-  const { served, configure, home, reload } = await setUp(t, guarded);
-  configure({ listen: { host: '0.0.0.0' } });
-  const refused = await reload({ authorization: 'Bearer hush' });
-  t.equal(refused.code, 'SIDECAR_CONFIG_INVALID');
-  const said = served.logged('"msg":"client tokens read again"');
-  writeFileSync(join(home.folder, 'tokens'), '');
-  await said;
-  t.equal((await reload({ authorization: 'Bearer hush' })).code, 'AUTH_CLIENT_TOKEN');
-});
+const REFUSED: [what: string, clients: (folder: string) => object, code: string][] = [
+  ['its configuration', () => ({}), 'SIDECAR_CONFIG_INVALID'],
+  [
+    'its credential',
+    (folder) => {
+      const tokensFile = join(folder, 'other');
+      writeFileSync(tokensFile, TOKENS);
+      return { tokensFile };
+    },
+    'AUTH_CREDENTIAL_INVALID',
+  ],
+];
+for (const [what, clients, code] of REFUSED) {
+  t.test(`a reload that is refused for ${what} leaves the tokens file watched`, async (t) => {
+    const { served, configure, home, reload } = await setUp(t, guarded);
+    configure({ listen: { host: '0.0.0.0' }, clients: clients(home.folder) });
+    writeFileSync(home.path, '{"tokens":');
+    const refused = await reload({ authorization: 'Bearer hush' });
+    t.equal(refused.code, code);
+    const said = served.logged('"msg":"client tokens read again"');
+    writeFileSync(join(home.folder, 'tokens'), '');
+    await said;
+    t.equal((await reload({ authorization: 'Bearer hush' })).code, 'AUTH_CLIENT_TOKEN');
+  });
+}

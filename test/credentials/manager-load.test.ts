@@ -1,4 +1,5 @@
 import t from 'tap';
+import { resolveConfig } from '../../src/config.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { managedCredential } from '../helpers/manager.ts';
 
@@ -92,4 +93,36 @@ t.test('the JWKS can have another base than the backend', async (t) => {
   });
   await manager.prepare();
   t.equal(emulator.records[0]?.path, '/elsewhere/agent-identities/jwks');
+});
+
+t.test('settings that come with a credential that cannot be used are never in force', async (t) => {
+  const { manager, home, emulator } = await managedCredential(t, {
+    authJson: ({ emulator }) => emulator.issueLogin().authJson,
+  });
+  await manager.prepare();
+  const { upstream } = emulator;
+  const next = resolveConfig({ upstream, agentIdentity: { policy: 'chatgptAuth' } });
+  const calls: string[] = [];
+  const reload = () => manager.reload(next, () => calls.push(manager.snapshot().identity.state));
+  home.write('{"tokens":');
+  t.match(await reload(), { code: 'AUTH_CREDENTIAL_INVALID' });
+  t.strictSame(calls, []);
+  home.write(emulator.issueLogin().authJson);
+  t.equal(await manager.reload(), null);
+  t.equal(manager.snapshot().identity.state, 'off');
+  t.equal(await reload(), null);
+  t.strictSame(calls, ['registering'], 'before the network is asked');
+  t.equal(manager.snapshot().identity.state, 'ready');
+});
+
+t.test('reloads at once each bring their own settings', async (t) => {
+  const { manager, emulator } = await managedCredential(t, {
+    authJson: ({ emulator }) => emulator.issueLogin().authJson,
+  });
+  await manager.prepare();
+  const { upstream } = emulator;
+  const next = resolveConfig({ upstream, agentIdentity: { policy: 'chatgptAuth' } });
+  const settings = [undefined, undefined, next, undefined];
+  await Promise.all(settings.map((config) => manager.reload(config)));
+  t.not(manager.snapshot().identity.state, 'off');
 });
