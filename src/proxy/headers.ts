@@ -41,11 +41,11 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
 ]);
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
-const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie']);
 /** Length of the name, which rules most others out before any of them is put in lower case. */
 const CONNECTION_LENGTH = 'connection'.length;
 
-// Whatever the upstream thinks of web pages, its answer to the sidecar is for no page to read.
+// Whatever the upstream thinks of web pages, its answer to the sidecar is for no page to read or time.
+const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie', 'timing-allow-origin']);
 const CORS_PREFIX = 'access-control-';
 
 /**
@@ -80,7 +80,7 @@ export function upstreamHeaders(
 
 /**
  * Headers of an upstream answer for the client: all but the connection-level ones, `set-cookie`
- * and those of CORS.
+ * and what would let web pages in.
  * @param raw flat list of latin1 text
  */
 export function downstreamHeaders(raw: readonly string[], status: number): string[] {

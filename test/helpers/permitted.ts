@@ -44,7 +44,7 @@ export const PERMITTED = {
     framing: { chunked: 'length' },
   },
   answer: {
-    removed: ['set-cookie', 'access-control-*'],
+    removed: ['set-cookie', 'access-control-*', 'timing-allow-origin'],
     /** A body that ends with its connection is sent in chunks. */
     framing: { 'until close': 'chunked' },
   },
