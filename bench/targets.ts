@@ -17,6 +17,8 @@ export interface Verdict {
   /** null where a peer is missing. */
   value: number | null;
   met: boolean | null;
+  /** The same of a proxy on Node that does nothing else; null where that was not measured. */
+  bare: number | null;
 }
 
 export const TARGETS: readonly Target[] = [
@@ -109,17 +111,22 @@ export const TARGETS: readonly Target[] = [
 
 export function judge(measures: Measures): Verdict[] {
   return TARGETS.map((target) => {
-    const value = reached(target, measures);
+    const value = reached(target, 'sidecar', measures);
+    const bare = reached(target, 'bare-node', measures);
     const { text, atLeast, atMost } = target;
     const met =
       value === null ? null : value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity);
     const bound = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
-    return { text, target: target.versus ? `${bound} ×` : bound, value, met };
+    return { text, target: target.versus ? `${bound} ×` : bound, value, met, bare };
   });
 }
 
-function reached({ workload, measure, versus }: Target, measures: Measures): number | null {
-  const own = measures.find(workload, measure, 'sidecar');
+function reached(
+  { workload, measure, versus }: Target,
+  peer: Series['peer'],
+  measures: Measures,
+): number | null {
+  const own = measures.find(workload, measure, peer);
   if (!own) return null;
   if (versus === null) return median(own.samples);
   const other = measures.find(workload, versus.measure ?? measure, versus.peer);

@@ -71,15 +71,17 @@ class Connection {
     const socket = this.#socket;
     socket.write(streamHead() + eventChunk());
     let sent = 1;
+    const stop = () => clearInterval(timer);
     const timer = setInterval(() => {
       if (++sent < count) {
         socket.write(eventChunk());
       } else {
-        clearInterval(timer);
+        stop();
+        socket.off('close', stop);
         socket.write(eventChunk() + LAST_CHUNK);
       }
     }, pauseMs);
-    socket.once('close', () => clearInterval(timer));
+    socket.once('close', stop);
   }
 
   #switch(): void {

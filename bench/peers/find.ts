@@ -1,3 +1,4 @@
+import { bareNodePeer } from './bare-node.ts';
 import { codexPeer } from './codex.ts';
 import { directPeer } from './direct.ts';
 import { httpProxyPeer } from './http-proxy.ts';
@@ -24,6 +25,7 @@ export function findPeers(
     directPeer(),
     nginxPeer(),
     codexPeer(),
+    bareNodePeer(),
     httpProxyPeer(),
     sidecarPeer(emulated),
     ...(baseline === null ? [] : [baselinePeer(baseline, emulated)]),

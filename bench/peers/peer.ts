@@ -14,7 +14,14 @@ export interface Peer {
   start(place: Place): Promise<RunningPeer>;
 }
 
-export type PeerName = 'direct' | 'nginx' | 'codex' | 'http-proxy' | 'sidecar' | 'baseline';
+export type PeerName =
+  | 'direct'
+  | 'nginx'
+  | 'codex'
+  | 'bare-node'
+  | 'http-proxy'
+  | 'sidecar'
+  | 'baseline';
 
 /** Where a peer runs. */
 export interface Place {

@@ -6,6 +6,7 @@ const PEERS: readonly Series['peer'][] = [
   'direct',
   'nginx',
   'codex',
+  'bare-node',
   'http-proxy',
   'sidecar',
   'baseline',
@@ -21,8 +22,8 @@ export function markdown(report: Report): string {
     ...report.peers.map(({ name, description }) => `- \`${name}\`: ${description}`),
     ...report.missing.map(({ name, reason }) => `- \`${name}\` left out: ${reason}`),
     '',
-    '| target | wanted | reached | |',
-    '| --- | --- | --- | --- |',
+    '| target | wanted | reached | | `bare-node` |',
+    '| --- | --- | --- | --- | --- |',
     ...report.verdicts.map(verdictRow),
     '',
     'Medians of the rounds; the spread from the least to the largest in brackets.',
@@ -33,10 +34,11 @@ export function markdown(report: Report): string {
   ].join('\n');
 }
 
-function verdictRow({ text, target, value, met }: Verdict): string {
-  const reached =
-    value === null ? 'not measured' : short(value) + (target.endsWith('×') ? ' ×' : '');
-  return `| ${text} | ${target} | ${reached} | ${met === null ? '' : met ? 'met' : '**missed**'} |`;
+function verdictRow({ text, target, value, met, bare }: Verdict): string {
+  const amount = (reached: number) => short(reached) + (target.endsWith('×') ? ' ×' : '');
+  const cells = [text, target, value === null ? 'not measured' : amount(value)];
+  const verdict = met === null ? '' : met ? 'met' : '**missed**';
+  return `| ${[...cells, verdict, bare === null ? '' : amount(bare)].join(' | ')} |`;
 }
 
 function rows({ series, titles }: Report, peers: readonly Series['peer'][]): string[] {

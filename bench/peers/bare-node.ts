@@ -1,0 +1,14 @@
+import { startForked } from './forked.ts';
+import type { Peer } from './peer.ts';
+
+/** What a proxy on Node costs before it does anything: the best that any of them could reach. */
+export function bareNodePeer(): Peer {
+  return {
+    name: 'bare-node',
+    description: `node:http and undici with nothing between them, Node ${process.versions.node}`,
+    credential: null,
+    upgrades: true,
+    isNode: true,
+    start: (place) => startForked('./bare-node-main.js', place),
+  };
+}
