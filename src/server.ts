@@ -62,9 +62,8 @@ export interface ServerDeps {
 /** A configuration that can be used, and is not in force yet. */
 export interface ConfigRead {
   config: Config;
-  clientTokens: ClientTokens | null;
-  /** Called when it is. */
-  commit: () => void;
+  /** Called when it is. @returns the client tokens that are to be in force with it */
+  commit: () => ClientTokens | null;
 }
 
 export interface Sidecar {
@@ -123,8 +122,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     const next = await deps.readConfig();
     let restartNeededFor: string[] = [];
     const failure = await manager.reload(live.with(next.config), () => {
-      restartNeededFor = live.apply(next.config, next.clientTokens);
-      next.commit();
+      restartNeededFor = live.apply(next.config, next.commit());
     });
     if (failure) throw failure;
     return restartNeededFor;

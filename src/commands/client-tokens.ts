@@ -11,8 +11,19 @@ import { readNamedFile } from './environment.ts';
 export interface TokensRead {
   /** Null: no token is asked for. */
   tokens: ClientTokens | null;
-  /** Makes it the file that is watched, which is for the time when its tokens are in force. */
-  commit: () => void;
+  /**
+   * Makes it the file that is watched, which is for the time when its tokens are in force.
+   * @returns those that are to be: newer ones where the file was seen to change since
+   */
+  commit: () => ClientTokens | null;
+}
+
+interface Look {
+  path: string | null;
+  /** Looks at one file may overlap; what a later one found is newer. */
+  order: number;
+  text: string | null;
+  tokens: ClientTokens | null;
 }
 
 /** How other users can give themselves a token, and what to do about it. */
@@ -46,8 +57,8 @@ export function exposure(
 export class TokensFile {
   readonly #log: Logger;
   readonly #use: (tokens: ClientTokens) => void;
-  #path: string | null = null;
-  #text: string | null = null;
+  #looks = 0;
+  #inForce: Look | null = null;
   #stop: StopWatching | null = null;
   #problem: string | null = null;
 
@@ -64,48 +75,65 @@ export class TokensFile {
    * @throws ConfigError
    */
   async read(path: string | null, atStart: boolean): Promise<TokensRead> {
-    const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
-    const tokens = text === null ? null : parseClientTokens(text);
+    const look = await this.#look(path, ++this.#looks);
+    const { tokens } = look;
     if (atStart && tokens?.size === 0) {
       throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
     }
     const open = path === null ? null : await exposureOfFile(path);
     const commit = () => {
-      if (tokens?.size === 0) this.#log.warn(`${path} holds no token: every client is refused`);
       if (open) this.#log.warn(`${path} ${open.problem}; ${open.remedy}`);
-      this.#text = text;
-      this.#watch(path);
-      // Nobody was told of a change since the read.
-      void this.#changed();
+      return this.#commit(look);
     };
     return { tokens, commit };
   }
 
   close(): void {
-    this.#watch(null);
+    this.#stop?.();
+    this.#stop = null;
+    this.#inForce = null;
+  }
+
+  async #look(path: string | null, order: number): Promise<Look> {
+    const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
+    return { path, order, text, tokens: text === null ? null : parseClientTokens(text) };
+  }
+
+  #commit(look: Look): ClientTokens | null {
+    const { path, tokens } = look;
+    const before = this.#inForce;
+    if (before?.path === path && before.order > look.order) return before.tokens;
+    if (tokens?.size === 0) this.#log.warn(`${path} holds no token: every client is refused`);
+    this.#inForce = look;
+    if (path !== before?.path) this.#watch(path);
+    // Nobody was told of a change since the read.
+    void this.#changed();
+    return tokens;
   }
 
   #watch(path: string | null): void {
-    if (path === this.#path) return;
     this.#stop?.();
-    this.#path = path;
     this.#stop = path === null ? null : watchPath(path, dirname(path), () => void this.#changed());
   }
 
   async #changed(): Promise<void> {
-    const path = this.#path;
+    const path = this.#inForce?.path ?? null;
     if (path === null) return;
+    const order = ++this.#looks;
+    const isOutdated = () => this.#inForce?.path !== path || this.#inForce.order > order;
     try {
-      const text = await readNamedFile('clients.tokensFile', path);
-      if (text === this.#text || path !== this.#path) return;
-      const tokens = parseClientTokens(text);
-      this.#text = text;
+      const look = await this.#look(path, order);
+      const { text, tokens } = look;
+      if (isOutdated() || !tokens) return;
+      const isSame = text === this.#inForce?.text;
+      this.#inForce = look;
+      if (isSame) return;
       this.#problem = null;
       this.#use(tokens);
       this.#log.info({ clients: tokens.size }, 'client tokens read again');
     } catch (error) {
       // Once: the log may be written in the same folder, which is an event too.
-      if (path !== this.#path || String(error) === this.#problem) return;
+      if (isOutdated() || String(error) === this.#problem) return;
       this.#problem = String(error);
       this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
     }

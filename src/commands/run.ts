@@ -78,7 +78,7 @@ function privateListener(level: string | null) {
 
 function ownToken(token: string): TokenSource {
   const tokens = parseClientTokens(`run:${createHash('sha256').update(token).digest('hex')}`);
-  return { read: async () => ({ tokens, commit: () => undefined }), close: () => undefined };
+  return { read: async () => ({ tokens, commit: () => tokens }), close: () => undefined };
 }
 
 /** Before the child starts, because its own words for a missing credential are worse. */

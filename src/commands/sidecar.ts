@@ -124,7 +124,7 @@ async function readConfigAgain(
     const { config } = await readAgain();
     const { tokens: clientTokens, commit } = await tokens.read(config.clients.tokensFile, false);
     check(config.listen, clientTokens);
-    return { config, clientTokens, commit };
+    return { config, commit };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);

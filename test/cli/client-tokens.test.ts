@@ -1,10 +1,12 @@
-import { chmod, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ClientTokens } from '../../src/access/client-tokens.ts';
 import { watchPath } from '../../src/auth-store/watch.ts';
 import { exposure, TokensFile } from '../../src/commands/client-tokens.ts';
 import { addToken, removeToken } from '../../src/commands/token.ts';
+import { CredentialManager } from '../../src/credentials/manager.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { send } from '../helpers/exchange.ts';
 import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
@@ -84,21 +86,91 @@ t.test('a file that is broken or gone keeps the tokens, and says so', async (t) 
   t.equal(await statusWith(again), 200);
 });
 
-t.test('a change between the read and the watch is in force as well', async (t) => {
+/** The file without a sidecar, with one token at first. */
+async function makeTokensFile(t: Test) {
   const path = join(await makeFolder(t), 'tokens');
   const file = { path, warn: t.fail };
-  await addToken(file, { name: 'first', expiresAt: null, routes: null });
-  let use = (_tokens: ClientTokens) => {};
-  const used = new Promise<ClientTokens>((resolve) => {
-    use = resolve;
-  });
-  const tokensFile = new TokensFile(captureLog().log, use);
+  const add = (name: string) => addToken(file, { name, expiresAt: null, routes: null });
+  await add('first');
+  const used: string[][] = [];
+  const captured = captureLog();
+  const tokensFile = new TokensFile(captured.log, (tokens) => used.push(namesOf(tokens)));
   t.teardown(() => tokensFile.close());
+  /** Waits until a change put these names in force. */
+  const inForce = async (...names: string[]) => {
+    while (used.at(-1)?.join() !== names.join()) await new Promise(setImmediate);
+  };
+  return { path, file, add, tokensFile, used, inForce, captured };
+}
+
+const namesOf = (tokens: ClientTokens | null) => tokens?.list.map(({ name }) => name) ?? [];
+
+t.test('a change between the read and the watch is in force as well', async (t) => {
+  const { path, add, tokensFile, inForce } = await makeTokensFile(t);
   const { commit } = await tokensFile.read(path, true);
-  await addToken(file, { name: 'second', expiresAt: null, routes: null });
-  commit();
-  const names = (await used).list.map(({ name }) => name);
-  t.strictSame(names, ['first', 'second']);
+  await add('second');
+  t.strictSame(namesOf(commit()), ['first']);
+  await inForce('first', 'second');
+});
+
+t.test('what was read before a change does not undo it', async (t) => {
+  const { path, file, add, tokensFile, inForce } = await makeTokensFile(t);
+  await add('second');
+  (await tokensFile.read(path, true)).commit();
+  const { commit } = await tokensFile.read(path, false);
+  await removeToken(file, 'first');
+  await inForce('second');
+  t.strictSame(namesOf(commit()), ['second']);
+});
+
+t.test('nor does a slow read of an older file', async (t) => {
+  const { path, file, add, tokensFile, used, inForce } = await makeTokensFile(t);
+  (await tokensFile.read(path, true)).commit();
+  const slow = `${path}.slow`;
+  execFileSync('mkfifo', [slow]);
+  await rename(path, `${path}.old`);
+  await rename(slow, path);
+  // Succeeds when somebody reads, and holds that read up.
+  const writer = await open(path, 'w');
+  await rename(path, slow);
+  await add('second');
+  await inForce('second');
+  await writer.writeFile(`late:${'0'.repeat(64)}\n`);
+  await writer.close();
+  await add('third');
+  await removeToken(file, 'second');
+  await inForce('third');
+  t.notOk(used.flat().includes('late'));
+});
+
+t.test('a token that is taken away during a reload stays away', async (t) => {
+  const { path, file, add, first, statusWith, logged, sidecar } = await start(t);
+  await add('second');
+  await logged(READ_AGAIN);
+  const { manager } = sidecar;
+  let proceed = () => {};
+  const held = new Promise<void>((resolve) => {
+    proceed = resolve;
+  });
+  const arrived = new Promise<void>((arrive) => {
+    t.intercept(manager, 'reload', {
+      value: async (...args: Parameters<typeof manager.reload>) => {
+        arrive();
+        await held;
+        return CredentialManager.prototype.reload.apply(manager, args);
+      },
+    });
+  });
+  const reloaded = sidecar.reload();
+  await arrived;
+  await removeToken(file, 'first');
+  await logged(READ_AGAIN, 2);
+  // So that no later read could mend it.
+  await writeFile(path, 'hush\n');
+  await logged(NOT_READ);
+  proceed();
+  await reloaded;
+  t.equal(await statusWith(first), 401);
 });
 
 t.test('another file beside it changes nothing', async (t) => {

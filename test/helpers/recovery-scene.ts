@@ -125,7 +125,7 @@ export async function startBeside(
     schedule: time.schedule,
     platform: 'linux',
     oauthClientId: null,
-    readConfig: async () => ({ config, clientTokens: null, commit: () => undefined }),
+    readConfig: async () => ({ config, commit: () => null }),
   });
   const answers = watchAnswers(sidecar.app.server);
   const url = await sidecar.app.listen({ host: '127.0.0.1', port: 0 });
