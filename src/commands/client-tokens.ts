@@ -105,6 +105,7 @@ export class TokensFile {
     if (before?.path === path && before.order > look.order) return before.tokens;
     if (tokens?.size === 0) this.#log.warn(`${path} holds no token: every client is refused`);
     this.#inForce = look;
+    this.#problem = null;
     if (path !== before?.path) this.#watch(path);
     // Nobody was told of a change since the read.
     void this.#changed();
@@ -127,8 +128,8 @@ export class TokensFile {
       if (isOutdated() || !tokens) return;
       const isSame = text === this.#inForce?.text;
       this.#inForce = look;
-      if (isSame) return;
       this.#problem = null;
+      if (isSame) return;
       this.#use(tokens);
       this.#log.info({ clients: tokens.size }, 'client tokens read again');
     } catch (error) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, open, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ClientTokens } from '../../src/access/client-tokens.ts';
@@ -171,6 +171,36 @@ t.test('a token that is taken away during a reload stays away', async (t) => {
   proceed();
   await reloaded;
   t.equal(await statusWith(first), 401);
+});
+
+t.test('a file that breaks the same way again is said again', async (t) => {
+  const { path, tokensFile, captured } = await makeTokensFile(t);
+  const text = await readFile(path, 'utf8');
+  // Never seen half written.
+  const replace = async (content: string) => {
+    await writeFile(`${path}.new`, content);
+    await rename(`${path}.new`, path);
+  };
+  const refusals = () => captured.text().split(NOT_READ).length - 1;
+  const refused = async (count: number) => {
+    while (refusals() < count) await new Promise(setImmediate);
+  };
+  (await tokensFile.read(path, true)).commit();
+  await replace('hush\n');
+  await refused(1);
+  await replace(text);
+  const { commit } = await tokensFile.read(path, false);
+  await replace('hush\n');
+  commit();
+  await refused(2);
+  // Until the watch has seen it whole in between.
+  while (refusals() < 3) {
+    for (const content of [text, 'hush\n']) {
+      const noticed = watchBeside(t, path);
+      await replace(content);
+      while (!noticed()) await new Promise(setImmediate);
+    }
+  }
 });
 
 t.test('another file beside it changes nothing', async (t) => {
