@@ -24,6 +24,7 @@ interface Look {
   order: number;
   text: string | null;
   tokens: ClientTokens | null;
+  exposure: Exposure | null;
 }
 
 /** How other users can give themselves a token, and what to do about it. */
@@ -61,6 +62,8 @@ export class TokensFile {
   #inForce: Look | null = null;
   #stop: StopWatching | null = null;
   #problem: string | null = null;
+  /** What was said last of who can write the file. */
+  #warned: string | null = null;
 
   /** @param use takes the tokens of a changed file */
   constructor(log: Logger, use: (tokens: ClientTokens) => void) {
@@ -80,12 +83,7 @@ export class TokensFile {
     if (atStart && tokens?.size === 0) {
       throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
     }
-    const open = path === null ? null : await exposureOfFile(path);
-    const commit = () => {
-      if (open) this.#log.warn(`${path} ${open.problem}; ${open.remedy}`);
-      return this.#commit(look);
-    };
-    return { tokens, commit };
+    return { tokens, commit: () => this.#commit(look) };
   }
 
   close(): void {
@@ -95,8 +93,10 @@ export class TokensFile {
   }
 
   async #look(path: string | null, order: number): Promise<Look> {
-    const text = path === null ? null : await readNamedFile('clients.tokensFile', path);
-    return { path, order, text, tokens: text === null ? null : parseClientTokens(text) };
+    if (path === null) return { path, order, text: null, tokens: null, exposure: null };
+    const text = await readNamedFile('clients.tokensFile', path);
+    const exposure = await exposureOfFile(path);
+    return { path, order, text, tokens: parseClientTokens(text), exposure };
   }
 
   #commit(look: Look): ClientTokens | null {
@@ -104,12 +104,20 @@ export class TokensFile {
     const before = this.#inForce;
     if (before?.path === path && before.order > look.order) return before.tokens;
     if (tokens?.size === 0) this.#log.warn(`${path} holds no token: every client is refused`);
-    this.#inForce = look;
-    this.#problem = null;
+    this.#found(look);
     if (path !== before?.path) this.#watch(path);
     // Nobody was told of a change since the read.
     void this.#changed();
     return tokens;
+  }
+
+  #found(look: Look): void {
+    const { path, exposure } = look;
+    const warning = exposure && `${path} ${exposure.problem}; ${exposure.remedy}`;
+    if (warning !== null && warning !== this.#warned) this.#log.warn(warning);
+    this.#warned = warning;
+    this.#inForce = look;
+    this.#problem = null;
   }
 
   #watch(path: string | null): void {
@@ -127,8 +135,7 @@ export class TokensFile {
       const { text, tokens } = look;
       if (isOutdated() || !tokens) return;
       const isSame = text === this.#inForce?.text;
-      this.#inForce = look;
-      this.#problem = null;
+      this.#found(look);
       if (isSame) return;
       this.#use(tokens);
       this.#log.info({ clients: tokens.size }, 'client tokens read again');

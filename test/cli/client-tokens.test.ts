@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ClientTokens } from '../../src/access/client-tokens.ts';
@@ -227,10 +227,30 @@ t.test(
     t.equal(warnings(log), 0, 'as "token add" makes it');
     await chmod(path, 0o602);
     await sidecar.reload();
-    t.equal(warnings(log), 1);
+    await sidecar.reload();
+    t.equal(warnings(log), 1, 'once');
     t.equal(warnings((await startInFrontOf(t, origin, { config })).log), 1);
   },
 );
+
+t.test('so is one that is moved over it, or made so', async (t) => {
+  const { path, add, tokensFile, inForce, captured } = await makeTokensFile(t);
+  const warned = async (count: number) => {
+    while (captured.warnings().length < count) await new Promise(setImmediate);
+  };
+  (await tokensFile.read(path, true)).commit();
+  await copyFile(path, `${path}.new`);
+  await chmod(`${path}.new`, 0o666);
+  await rename(`${path}.new`, path);
+  await warned(1);
+  await chmod(path, 0o600);
+  await add('second');
+  await inForce('first', 'second');
+  await chmod(path, 0o666);
+  await warned(2);
+  const warning = `${path} can be written by other users; run: chmod go-w ${path}`;
+  t.strictSame(captured.warnings(), [warning, warning]);
+});
 
 const OWN = 1000;
 for (const [mode, uid, problem] of [
