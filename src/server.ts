@@ -27,6 +27,7 @@ import type { Schedule } from './credentials/schedule.ts';
 import type { EnvironmentCredentials } from './credentials/select.ts';
 import { errorBody, SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
+import { inTurn } from './in-turn.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
 import { Metrics } from './metrics.ts';
@@ -118,7 +119,8 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     },
   });
   const live = new LiveConfig(config, deps.clientTokens);
-  const reload = async () => {
+  // Of two at once the one that read first must not win.
+  const reload = inTurn(async () => {
     const next = await deps.readConfig();
     let restartNeededFor: string[] = [];
     const failure = await manager.reload(live.with(next.config), () => {
@@ -126,7 +128,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     });
     if (failure) throw failure;
     return restartNeededFor;
-  };
+  });
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
