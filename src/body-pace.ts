@@ -49,6 +49,13 @@ export class BodyWatch {
     const { socket } = request;
     if (request.complete || socket.destroyed) return;
     const late = setTimeout(() => socket.destroy(), this.#pace.afterAnswerMs).unref();
-    request.once('close', () => clearTimeout(late));
+    const over = () => {
+      clearTimeout(late);
+      request.off('close', over);
+      socket.off('close', over);
+    };
+    request.once('close', over);
+    // After the answer Node no longer tells the request of a client that hangs up.
+    socket.once('close', over);
   }
 }

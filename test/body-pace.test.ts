@@ -42,6 +42,47 @@ t.test('so does one that goes on for ever behind its answer', async (t) => {
   t.ok(client.closed);
 });
 
+t.test('nothing is kept for a client that hangs up after its answer, or gets on', async (t) => {
+  const pace = { stallMs: NEVER, afterAnswerMs: NEVER - 1 };
+  const late = new Set<unknown>();
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  t.intercept(globalThis, 'setTimeout', {
+    value: (...args: Parameters<typeof set>) => {
+      const timer = set(...args);
+      if (args[1] === pace.afterAnswerMs) late.add(timer);
+      return timer;
+    },
+  });
+  t.intercept(globalThis, 'clearTimeout', {
+    value: (timer: NodeJS.Timeout) => {
+      late.delete(timer);
+      clear(timer);
+    },
+  });
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await new Promise(setImmediate);
+  };
+  let listeners = () => 0;
+  const port = await start(t, pace, ({ socket }, response) => {
+    listeners = () => socket.listenerCount('close');
+    response.writeHead(403).end('no;');
+  });
+  const client = await dialTcp(t, port);
+  const refuse = async () => {
+    client.write(`${HEAD}abc`);
+    await readUntil(client, 'no;');
+    await until(() => late.size === 1);
+  };
+  await refuse();
+  const before = listeners();
+  client.write('d');
+  await until(() => late.size === 0);
+  t.equal(listeners(), before - 1);
+  await refuse();
+  client.destroy();
+  await until(() => late.size === 0);
+});
+
 t.test('nobody is hurried who waits for a reader, or has sent everything', async (t) => {
   const pace = { stallMs: 5, afterAnswerMs: 5 };
   // Longer than the limits, in timers that were set after theirs.
