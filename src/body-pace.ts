@@ -3,12 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** How long a body may keep its connection; milliseconds. */
 export interface BodyPace {
   /**
-   * Time in which some of it must come while it is being read. One timer looks at all bodies, so a
-   * stalled one ends after the second look at the latest.
+   * Time in which some of it must come while it is being read. One timer looks at all bodies twice
+   * in that time, so a stalled one ends after one to one and a half of it.
    */
   stallMs: number;
   /** Longest time in which the rest may come once the answer has been sent. */
   afterAnswerMs: number;
+}
+
+interface Progress {
+  /** Octets that had come on the connection at the last look. */
+  octets: number;
+  /** That found nothing new, after the one from which on it counts; -1: that one is to come. */
+  looks: number;
 }
 
 /**
@@ -18,8 +25,7 @@ export interface BodyPace {
  */
 export class BodyWatch {
   readonly #pace: BodyPace;
-  /** Octets that had come on the connection at the last look; null before the first one. */
-  readonly #seen = new Map<IncomingMessage, number | null>();
+  readonly #seen = new Map<IncomingMessage, Progress>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(pace: BodyPace) {
@@ -29,18 +35,20 @@ export class BodyWatch {
   add(request: IncomingMessage, response: ServerResponse): void {
     const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
     if (encoding === undefined && length === '0') return;
-    this.#timer ??= setInterval(this.#look, this.#pace.stallMs).unref();
-    this.#seen.set(request, null);
+    this.#timer ??= setInterval(this.#look, this.#pace.stallMs / 2).unref();
+    this.#seen.set(request, { octets: request.socket.bytesRead, looks: -1 });
     response.on('close', () => this.#answered(request));
   }
 
   readonly #look = (): void => {
-    for (const [request, before] of this.#seen) {
+    for (const [request, progress] of this.#seen) {
       const { bytesRead } = request.socket;
-      this.#seen.set(request, bytesRead);
       // Without a reader it is not the client that is slow.
-      const stalled = request.readableFlowing === true && bytesRead === before;
-      if (stalled && !request.complete) request.socket.destroy();
+      if (request.readableFlowing !== true) progress.looks = -1;
+      else if (bytesRead === progress.octets) progress.looks++;
+      else progress.looks = 0;
+      progress.octets = bytesRead;
+      if (progress.looks === 2 && !request.complete) request.socket.destroy();
     }
   };
 

@@ -1,5 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { EventEmitter, once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { type BodyPace, BodyWatch } from '../src/body-pace.ts';
@@ -32,6 +37,46 @@ t.test('a body that stops coming costs its connection', async (t) => {
   await closeOf(client);
   t.ok(client.closed);
 });
+
+t.test(
+  'it ends at the third look of two in the time it has, however it was read before',
+  async (t) => {
+    let look = () => {};
+    t.intercept(globalThis, 'setInterval', {
+      value: (callback: () => void, ms: number) => {
+        t.equal(ms, 60_000);
+        look = callback;
+        return setTimeout(() => undefined, 0);
+      },
+    });
+    let destroyed = false;
+    const socket = Object.assign(new EventEmitter(), {
+      bytesRead: 9,
+      destroy: () => {
+        destroyed = true;
+      },
+    });
+    const headers = { 'content-length': '4' };
+    const request = { headers, socket, readableFlowing: true, complete: false };
+    const bodies = new BodyWatch({ stallMs: 120_000, afterAnswerMs: NEVER });
+    bodies.add(
+      request as unknown as IncomingMessage,
+      new EventEmitter() as unknown as ServerResponse,
+    );
+    const looks = (count: number) => {
+      for (let i = 0; i < count; i++) look();
+      return destroyed;
+    };
+    t.notOk(looks(2), 'nothing came yet');
+    socket.bytesRead++;
+    t.notOk(looks(2), 'one octet came');
+    request.readableFlowing = false;
+    t.notOk(looks(9), 'nobody reads');
+    request.readableFlowing = true;
+    t.notOk(looks(2), 'somebody reads again');
+    t.ok(looks(1));
+  },
+);
 
 t.test('so does one that goes on for ever behind its answer', async (t) => {
   const pace = { stallMs: NEVER, afterAnswerMs: 20 };
