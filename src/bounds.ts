@@ -49,8 +49,11 @@ export function boundIdleConnections(
 ): onRequestHookHandler {
   app.server.on('connection', (socket: Socket) => idle.opened(socket));
   return (request, reply, done) => {
+    const { socket } = request.raw;
+    // A target is set for what is never brief, and the options are made anew at each look.
+    if (!request.target && request.routeOptions.config.brief) idle.renew(socket);
     // The answer to an upgrade never closes, for its connection is not idle again.
-    reply.raw.on('close', idle.busy(request.raw.socket));
+    else reply.raw.on('close', idle.busy(socket));
     done();
   };
 }

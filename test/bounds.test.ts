@@ -15,12 +15,17 @@ async function start(t: Test) {
     else reply.code(401).send('refused;');
   });
   app.addHook('onRequest', boundIdleConnections(app, idle));
-  let answer = () => {};
-  app.get('/', (_request, reply) => {
-    reply.raw.write('begun;');
-    answer = () => reply.raw.end('ended;');
-    reply.hijack();
-  });
+  const answers: (() => void)[] = [];
+  for (const [url, config] of [
+    ['/', {}],
+    ['/brief', { brief: true }],
+  ] as const) {
+    app.get(url, { config }, (_request, reply) => {
+      reply.raw.write('begun;');
+      answers.push(() => reply.raw.end('ended;'));
+      reply.hijack();
+    });
+  }
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => app.close());
   const { port } = app.server.address() as AddressInfo;
@@ -34,7 +39,7 @@ async function start(t: Test) {
   const pass = () => {
     now += 1_000;
   };
-  return { dial, pass, idle, port, end: () => answer() };
+  return { dial, pass, idle, port, end: () => answers.shift()?.() };
 }
 
 const GET = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
@@ -70,4 +75,32 @@ t.test('a connection that was served is idle again', async (t) => {
   client.write(GET);
   await readUntil(client, 'begun;');
   t.equal(idle.size, 0);
+});
+
+t.test('a connection is served until its last answer has ended', async (t) => {
+  const { dial, pass, idle, port, end } = await start(t);
+  const client = await dial();
+  client.write(GET.repeat(2));
+  await readUntil(client, 'begun;');
+  end();
+  await readUntil(client, 'begun;');
+  t.equal(idle.size, 0);
+  const [oldest] = [await dial(), await dial()];
+  pass();
+  await dialTcp(t, port);
+  await closeOf(oldest);
+  end();
+  await readUntil(client, 'ended;');
+});
+
+t.test('one that asks for what is brief goes on waiting, also when it never reads', async (t) => {
+  const { dial, pass, idle, port } = await start(t);
+  const client = await dial();
+  client.write(GET.replace('/', '/brief').repeat(2));
+  await readUntil(client, 'begun;');
+  t.equal(idle.size, 1);
+  await dial();
+  pass();
+  await dialTcp(t, port);
+  await closeOf(client);
 });

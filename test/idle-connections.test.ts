@@ -39,6 +39,35 @@ t.test('one that is busy does not count, and waits anew afterwards', async (t) =
   t.notOk(busy.destroyed);
 });
 
+t.test('one that was sent ahead on is busy until its last answer is finished', async (t) => {
+  const { idle, open, pass } = build(0);
+  const connection = open();
+  const [first, second] = [idle.busy(connection), idle.busy(connection)];
+  first();
+  pass(1_000);
+  t.equal(idle.size, 0);
+  open();
+  t.notOk(connection.destroyed);
+  second();
+  pass(1_000);
+  open();
+  t.ok(connection.destroyed);
+});
+
+t.test('what may not keep a connection lets it wait anew', async (t) => {
+  const { idle, open, pass } = build(1);
+  const [first, second] = [open(), open()];
+  pass(1_000);
+  idle.renew(first);
+  t.ok(second.destroyed);
+  t.notOk(first.destroyed);
+  const finished = idle.busy(first);
+  idle.renew(first);
+  t.equal(idle.size, 0, 'another request keeps it');
+  finished();
+  t.equal(idle.size, 1);
+});
+
 t.test('one that is gone is forgotten, also while it was busy', async (t) => {
   const { idle, open } = build(9);
   const [waiting, busy] = [open(), open()];

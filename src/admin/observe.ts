@@ -5,6 +5,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** One of the sidecar's own endpoints, as opposed to a proxied route. */
     own?: boolean;
+    /**
+     * Asks for no token here and is answered at once. Its connection counts as one that waits, or
+     * answers that nobody reads would keep any number of them.
+     */
+    brief?: true;
   }
   interface FastifyRequest {
     /** What is noted of the exchange; set before any check. */

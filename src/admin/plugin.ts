@@ -24,7 +24,7 @@ export interface AdminOptions {
 
 /** Open to this machine, and to the page that comes from here. */
 const READABLE = { access: 'local', own: true, fromOwnPage: true } as const;
-const OPEN = { access: 'open', own: true } as const;
+const OPEN = { access: 'open', own: true, brief: true } as const;
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
@@ -53,7 +53,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
 
 function addStatus(app: FastifyInstance, options: AdminOptions): void {
   let page: StatusPage | null = null;
-  app.get('/auth/status', { config: READABLE }, (request, reply) => {
+  app.get('/auth/status', { config: { ...READABLE, brief: true } }, (request, reply) => {
     void options.nudge();
     reply.header('vary', 'accept');
     if (prefersHtml(request.headers.accept)) {
@@ -95,7 +95,8 @@ function startEventStream(reply: FastifyReply): void {
 
 function addMetrics(app: FastifyInstance, load: () => Promise<Exposition>): void {
   let exposition: Promise<Exposition> | null = null;
-  app.get('/metrics', { config: { access: 'local', own: true } }, async (_request, reply) => {
+  const config = { access: 'local', own: true, brief: true } as const;
+  app.get('/metrics', { config }, async (_request, reply) => {
     exposition ??= load();
     const { contentType, text } = await exposition;
     return reply

@@ -1,0 +1,18 @@
+import Fastify from 'fastify';
+import t from 'tap';
+import { type AdminOptions, adminPlugin } from '../../src/admin/plugin.ts';
+
+t.test('what may need no token keeps no connection, but for the events', async (t) => {
+  const app = Fastify();
+  const brief: string[] = [];
+  const others: string[] = [];
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (method !== 'HEAD') (config?.brief ? brief : others).push(url);
+  });
+  // Nothing is asked.
+  const options = { exposition: async () => undefined } as unknown as AdminOptions;
+  await app.register(adminPlugin, options);
+  t.strictSame(brief.sort(), ['/auth/status', '/livez', '/metrics', '/readyz']);
+  // Those have their own limit.
+  t.strictSame(others.sort(), ['/auth/events', '/auth/reload']);
+});
