@@ -10,7 +10,7 @@ import type { Actor, Stage } from './stage.ts';
 
 const ROUNDS = 9;
 /** V8 gives back what starting took once it has been idle for eight seconds. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 20_000;
 
 /** From the start of the process to its first words, and to the first request it could serve. */
 export async function measureStartup(

@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError } from 'commander';
 import { addAgentCommands } from './commands/agent-commands.ts';
 import { completionScript, SHELLS, type Shell } from './commands/completion.ts';
 import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
+import { letHeapGrow } from './commands/heap.ts';
 import { addInspectCommands } from './commands/inspect-commands.ts';
 import type { LoginInput } from './commands/login.ts';
 import {
@@ -37,6 +38,7 @@ interface LoginFlags {
 }
 
 hardenProcess();
+letHeapGrow();
 
 const io: CommandIo = {
   env: takeEnvironment(process.env),
