@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 
 // Only types come from here at run time: what the definitions make is written down in
-// `config-schema.generated.ts` by `npm run schema`, because TypeBox takes 18 MB (measured).
+// `config-validator.generated.ts` by `npm run schema`, because TypeBox takes 18 MB (measured).
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()], { default: null });

@@ -1,7 +1,7 @@
-import { Ajv } from 'ajv';
+import type { ValidateFunction } from 'ajv';
 import { describeProblems } from './config-problems.ts';
-import { CONFIG_SCHEMA } from './config-schema.generated.ts';
 import type { Config } from './config-schema.ts';
+import { validate as generated } from './config-validator.generated.ts';
 import { parseHost } from './host.ts';
 import { isLoopbackHost } from './loopback.ts';
 
@@ -15,14 +15,7 @@ export class ConfigError extends Error {
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
 export type PartialConfig = { [key: string]: unknown };
 
-const validate = new Ajv({
-  allErrors: true,
-  useDefaults: true,
-  verbose: true,
-  // The schema itself is checked by a test, not at every start.
-  meta: false,
-  validateSchema: false,
-}).compile(CONFIG_SCHEMA);
+const validate = generated as unknown as ValidateFunction;
 
 /**
  * Merges the layers (later ones win), fills in the defaults and checks everything.

@@ -205,10 +205,18 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   };
 }
 
+/** No route has a schema, and Fastify would load its compilers for them at every start. */
+const NO_SCHEMAS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
+
+function refuseSchema(): never {
+  throw new Error('routes have no schemas here');
+}
+
 function createFastify(log: Logger, answers: OpenAnswers, observer: Observer): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: quietLogger(log),
     logController: new LogController({ disableRequestLogging: true }),
+    schemaController: { compilersFactory: NO_SCHEMAS },
     // No logger of its own for each request: nothing is logged through it.
     childLoggerFactory: (logger) => logger,
     forceCloseConnections: true,

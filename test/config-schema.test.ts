@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { Ajv } from 'ajv';
 import t from 'tap';
-import { CONFIG_SCHEMA } from '../src/config-schema.generated.ts';
+import { validatorSource } from '../scripts/config-validator.ts';
 import { ConfigSchema } from '../src/config-schema.ts';
 
 t.test('the schema of the configuration is a valid one, which no start checks', async (t) => {
@@ -9,5 +10,6 @@ t.test('the schema of the configuration is a valid one, which no start checks', 
 });
 
 t.test('what is checked at a start is what the definitions say', async (t) => {
-  t.strictSame(CONFIG_SCHEMA, JSON.parse(JSON.stringify(ConfigSchema)), 'run: npm run schema');
+  const written = await readFile('src/config-validator.generated.ts', 'utf8');
+  t.equal(written, validatorSource(), 'run: npm run schema');
 });
