@@ -52,7 +52,7 @@ export function boundIdleConnections(
     const { socket } = request.raw;
     // A target is set for what is never brief, and the options are made anew at each look.
     if (!request.target && request.routeOptions.config.brief) idle.renew(socket);
-    // The answer to an upgrade never closes, for its connection is not idle again.
+    // The answer to an upgrade closes only with its connection, which is not idle again.
     else reply.raw.on('close', idle.busy(socket));
     done();
   };

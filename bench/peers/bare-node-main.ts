@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
+import { letHeapGrow } from '../../src/commands/heap.ts';
 
 // The least that a proxy on Node does: node:http on one side, undici on the other, and nothing
-// between them but the headers of the hop taken out. It checks, authorises, counts and logs nothing.
+// between them but the headers of the hop taken out; an upgrade becomes two sockets that are piped.
+// It checks, authorises, counts and logs nothing.
+letHeapGrow();
 const port = Number(process.argv[2]);
 const origin = `http://127.0.0.1:${port}`;
 const agent = new Agent({ connections: null, headersTimeout: 0, bodyTimeout: 0 });

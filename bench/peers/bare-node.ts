@@ -1,7 +1,7 @@
 import { startForked } from './forked.ts';
 import type { Peer } from './peer.ts';
 
-/** What a proxy on Node costs before it does anything: the best that any of them could reach. */
+/** Roughly what a proxy on Node costs before it does anything. */
 export function bareNodePeer(): Peer {
   return {
     name: 'bare-node',
