@@ -111,13 +111,9 @@ function requestKey({ kind, method, status }: ExchangeRecord): string {
   return `${kind} ${known} ${statusClass(status)}`;
 }
 
-const CLASSES = [null, '1xx', '2xx', '3xx', '4xx', '5xx'];
-
 /** `2xx` and so on; `none` when the client was gone before any answer. */
 export function statusClass(status: number | null): string {
-  if (status === null) return 'none';
-  const digit = Math.floor(status / 100);
-  return CLASSES[digit] ?? `${digit}xx`;
+  return status === null ? 'none' : `${Math.floor(status / 100)}xx`;
 }
 
 function histogramOf(
