@@ -3,8 +3,8 @@ import standalone from 'ajv/dist/standalone/index.js';
 import { ConfigSchema } from '../src/config-schema.ts';
 
 /**
- * The check of the configuration as a module of its own, so that no start pays for compiling it,
- * which takes as long as everything else before listening.
+ * The check of the configuration as a module of its own, so that no start pays for loading Ajv and
+ * compiling it.
  */
 export function validatorSource(): string {
   const ajv = new Ajv({

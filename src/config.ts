@@ -15,6 +15,7 @@ export class ConfigError extends Error {
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
 export type PartialConfig = { [key: string]: unknown };
 
+// What Ajv writes has no types, and those that the compiler finds in it are not its own.
 const validate = generated as unknown as ValidateFunction;
 
 /**

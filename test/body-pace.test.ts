@@ -59,6 +59,7 @@ t.test(
     const headers = { 'content-length': '4' };
     const request = { headers, socket, readableFlowing: true, complete: false };
     const bodies = new BodyWatch({ stallMs: 120_000, afterAnswerMs: NEVER });
+    // All that a look at it reads; a real one could not be told when octets come.
     bodies.add(
       request as unknown as IncomingMessage,
       new EventEmitter() as unknown as ServerResponse,
