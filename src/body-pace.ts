@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hasBody } from './has-body.ts';
 
 /** How long a body may keep its connection; milliseconds. */
 export interface BodyPace {
@@ -33,8 +34,7 @@ export class BodyWatch {
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
-    const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
-    if (encoding === undefined && length === '0') return;
+    if (!hasBody(request)) return;
     this.#timer ??= setInterval(this.#look, this.#pace.stallMs / 2).unref();
     this.#seen.set(request, { octets: request.socket.bytesRead, looks: -1 });
     response.on('close', () => this.#answered(request));

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { SidecarError } from '../errors.ts';
+import { hasBody } from '../has-body.ts';
 
 /**
  * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when there
@@ -103,12 +104,6 @@ export class WholeBody implements KeptBody, Iterable<Buffer> {
     if (this.#isKept && this.#bytes) this.#budget.give(this.#bytes.length);
     this.#bytes = null;
   }
-}
-
-/** Whether a request carries a body (RFC 9112, section 6.3). */
-export function hasBody(request: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  return encoding !== undefined || (length !== undefined && length !== '0');
 }
 
 /**
