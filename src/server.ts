@@ -1,32 +1,23 @@
-import type { Socket } from 'node:net';
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  LogController,
-} from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from './access/client-tokens.ts';
 import { guardAccess } from './access/plugin.ts';
 import { Activity } from './activity.ts';
 import { EventHub } from './admin/events.ts';
-import { beginObservation, observeExchanges } from './admin/observe.ts';
 import { adminPlugin } from './admin/plugin.ts';
 import { buildStatus } from './admin/status.ts';
 import type { AuditLog } from './audit.ts';
 import type { AuthStore } from './auth-store/file-store.ts';
 import { BackendClock } from './backend-clock.ts';
-import { boundIdleConnections, boundRequests, describeBroken, HTTP_OPTIONS } from './bounds.ts';
+import { boundIdleConnections } from './bounds.ts';
 import type { Clock } from './clock.ts';
-import { closeGently } from './close-gently.ts';
 import type { Config } from './config.ts';
 import { CredentialManager } from './credentials/manager.ts';
 import type { Schedule } from './credentials/schedule.ts';
 import type { EnvironmentCredentials } from './credentials/select.ts';
-import { errorBody, SidecarError } from './errors.ts';
+import { SidecarError } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
+import { createHttpServer } from './http-server.ts';
 import { inTurn } from './in-turn.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Logger } from './logger.ts';
@@ -38,7 +29,6 @@ import { parseUpstream } from './proxy/forward.ts';
 import { proxyPlugin } from './proxy/plugin.ts';
 import { ReplayBudget } from './proxy/request-body.ts';
 import { Tunnels } from './proxy/tunnels.ts';
-import { rawAnswer } from './raw-answer.ts';
 import { Traffic } from './traffic.ts';
 import { USER_AGENT, VERSION } from './version.ts';
 
@@ -162,7 +152,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 
   const answers = new OpenAnswers();
   const tunnels = new Tunnels(now);
-  const app = createFastify(log, answers, observer);
+  const app = createHttpServer(log, answers, observer);
   guardAccess(app, () => live.rules, now);
   app.addHook('onRequest', boundIdleConnections(app));
   app.addHook('onRequest', denyUnknownPath);
@@ -205,52 +195,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   };
 }
 
-/** No route has a schema, and Fastify would load its compilers for them at every start. */
-const NO_SCHEMAS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
-
-function refuseSchema(): never {
-  throw new Error('routes have no schemas here');
-}
-
-function createFastify(log: Logger, answers: OpenAnswers, observer: Observer): FastifyInstance {
-  const app: FastifyInstance = Fastify({
-    loggerInstance: quietLogger(log),
-    logController: new LogController({ disableRequestLogging: true }),
-    schemaController: { compilersFactory: NO_SCHEMAS },
-    // No logger of its own for each request: nothing is logged through it.
-    childLoggerFactory: (logger) => logger,
-    forceCloseConnections: true,
-    http: HTTP_OPTIONS,
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers, observer),
-    frameworkErrors: (error, request, reply) => {
-      const known = toSidecarError(error);
-      beginObservation(observer, request, reply).code = known.code;
-      sendError(reply, known);
-    },
-  });
-  observeExchanges(app, observer);
-  boundRequests(app, answers);
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = toSidecarError(error);
-    // A method that Node knows and the router does not (those of RTSP) goes past the hooks.
-    const observation = request.observation ?? beginObservation(observer, request, reply);
-    observation.code = known.code;
-    if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
-    else log.debug({ code: known.code }, known.message);
-    sendError(reply, known);
-  });
-  return app;
-}
-
 function logExchange(log: Logger, record: ExchangeRecord): void {
   const { client, method, path, kind, status, durationMs, code, outcome } = record;
   const ms = Math.round(durationMs);
   log.debug({ client, method, path, kind, status, ms, code, outcome }, 'request');
-}
-
-/** Fastify's own logger: it says once more where it listens, which is in the start line. */
-function quietLogger(log: Logger): FastifyBaseLogger {
-  return log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level });
 }
 
 // In a hook and not in the handler for it, which Fastify calls only after it has read the body.
@@ -265,44 +213,4 @@ function denyUnknownPath(
   } else {
     done();
   }
-}
-
-function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void {
-  reply.code(error.statusCode).headers(error.headers).send(errorBody(error));
-}
-
-/** Texts of foreign errors stay here: they may hold anything. */
-function toSidecarError(error: unknown): SidecarError {
-  if (error instanceof SidecarError) return error;
-  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
-  // The router gives up on broken percent-encoding before any hook can.
-  if (code === 'FST_ERR_BAD_URL') {
-    return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');
-  }
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-    return new SidecarError('AUTH_REQUEST_INVALID', 'the request is malformed', { cause: error });
-  }
-  return new SidecarError('SIDECAR_INTERNAL', 'the sidecar failed; its log says why', {
-    cause: error,
-  });
-}
-
-// What the HTTP parser refuses never becomes a request.
-function answerBrokenRequest(
-  error: Error & { code: string },
-  socket: Socket,
-  answers: OpenAnswers,
-  observer: Observer,
-): void {
-  // An answer that is on its way must be cut, not have another one written into it.
-  if (error.code === 'ECONNRESET' || answers.first(socket)?.headersSent) {
-    socket.destroy();
-    return;
-  }
-  // The rest of a request that was answered already.
-  if (!socket.writable) return;
-  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
-  socket.write(rawAnswer(answer));
-  closeGently(socket);
-  observer.refused(null, answer);
 }

@@ -17,12 +17,13 @@ const LAYERS: Record<string, number> = {
   'cli.ts': 5,
   'index.ts': 5,
 };
+/** Files of one purpose with server.ts. */
+const BESIDE_SERVER = new Set(['bounds.ts', 'http-server.ts', 'live-config.ts']);
 const WEB = /^(fastify|@fastify\/.*)$/;
 
 function unitOf(file: string): string {
   const [first = ''] = file.split('/');
-  // Files of one purpose.
-  if (first === 'live-config.ts' || first === 'bounds.ts') return 'server.ts';
+  if (BESIDE_SERVER.has(first)) return 'server.ts';
   return file.includes('/') || first in LAYERS ? first : 'base';
 }
 

@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify';
+import { beginObservation, observeExchanges } from './admin/observe.ts';
+import { boundRequests, describeBroken, HTTP_OPTIONS } from './bounds.ts';
+import { closeGently } from './close-gently.ts';
+import { errorBody, SidecarError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { Observer } from './observation.ts';
+import type { OpenAnswers } from './open-answers.ts';
+import { rawAnswer } from './raw-answer.ts';
+
+/** No route has a schema, and Fastify would load its compilers for them at every start. */
+const NO_SCHEMAS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
+
+function refuseSchema(): never {
+  throw new Error('routes have no schemas here');
+}
+
+/** The server without routes: what every request meets first, and how errors are answered. */
+export function createHttpServer(
+  log: Logger,
+  answers: OpenAnswers,
+  observer: Observer,
+): FastifyInstance {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: quietLogger(log),
+    logController: new LogController({ disableRequestLogging: true }),
+    schemaController: { compilersFactory: NO_SCHEMAS },
+    // No logger of its own for each request: nothing is logged through it.
+    childLoggerFactory: (logger) => logger,
+    forceCloseConnections: true,
+    http: HTTP_OPTIONS,
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers, observer),
+    frameworkErrors: (error, request, reply) => {
+      const known = toSidecarError(error);
+      beginObservation(observer, request, reply).code = known.code;
+      sendError(reply, known);
+    },
+  });
+  observeExchanges(app, observer);
+  boundRequests(app, answers);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const known = toSidecarError(error);
+    // A method that Node knows and the router does not (those of RTSP) goes past the hooks.
+    const observation = request.observation ?? beginObservation(observer, request, reply);
+    observation.code = known.code;
+    if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
+    else log.debug({ code: known.code }, known.message);
+    sendError(reply, known);
+  });
+  return app;
+}
+
+/** Fastify's own logger: it says once more where it listens, which is in the start line. */
+function quietLogger(log: Logger): FastifyBaseLogger {
+  return log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level });
+}
+
+function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void {
+  reply.code(error.statusCode).headers(error.headers).send(errorBody(error));
+}
+
+/** Texts of foreign errors stay here: they may hold anything. */
+function toSidecarError(error: unknown): SidecarError {
+  if (error instanceof SidecarError) return error;
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  // The router gives up on broken percent-encoding before any hook can.
+  if (code === 'FST_ERR_BAD_URL') {
+    return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');
+  }
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new SidecarError('AUTH_REQUEST_INVALID', 'the request is malformed', { cause: error });
+  }
+  return new SidecarError('SIDECAR_INTERNAL', 'the sidecar failed; its log says why', {
+    cause: error,
+  });
+}
+
+// What the HTTP parser refuses never becomes a request.
+function answerBrokenRequest(
+  error: Error & { code: string },
+  socket: Socket,
+  answers: OpenAnswers,
+  observer: Observer,
+): void {
+  // An answer that is on its way must be cut, not have another one written into it.
+  if (error.code === 'ECONNRESET' || answers.first(socket)?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  // The rest of a request that was answered already.
+  if (!socket.writable) return;
+  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
+  socket.write(rawAnswer(answer));
+  closeGently(socket);
+  observer.refused(null, answer);
+}
