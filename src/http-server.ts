@@ -28,12 +28,14 @@ export function createHttpServer(
   answers: OpenAnswers,
   observer: Observer,
 ): FastifyInstance {
+  const quiet = quietLogger(log);
   const app: FastifyInstance = Fastify({
-    loggerInstance: quietLogger(log),
+    // With a logger of its own Fastify listens to the end of each answer, for a line that is not
+    // wanted; what it has to say of a request comes through the factory all the same.
+    logger: false,
+    childLoggerFactory: () => quiet,
     logController: new LogController({ disableRequestLogging: true }),
     schemaController: { compilersFactory: NO_SCHEMAS },
-    // No logger of its own for each request: nothing is logged through it.
-    childLoggerFactory: (logger) => logger,
     forceCloseConnections: true,
     http: HTTP_OPTIONS,
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, answers, observer),
@@ -57,7 +59,7 @@ export function createHttpServer(
   return app;
 }
 
-/** Fastify's own logger: it says once more where it listens, which is in the start line. */
+/** What Fastify logs through: it would say nothing of use below a warning. */
 function quietLogger(log: Logger): FastifyBaseLogger {
   return log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level });
 }
