@@ -1,7 +1,7 @@
 import { type Clock, wholeSeconds } from './clock.ts';
 import { LogHistogram } from './log-histogram.ts';
-import { statusClass } from './metrics.ts';
-import type { ExchangeRecord } from './observation.ts';
+import { StatusClasses, valueIn } from './metrics.ts';
+import type { ExchangeRecord, RouteKind } from './observation.ts';
 
 /** What the status page draws; the steps are listed oldest first, the last one is still filling. */
 export interface ActivityDocument {
@@ -51,7 +51,7 @@ export class Activity {
   readonly #failed = new Uint32Array(STEPS);
   readonly #firstByte = new LogHistogram(1, STEPS);
   readonly #added = new LogHistogram(0.02, STEPS);
-  readonly #byKind: Record<string, Record<string, number>> = {};
+  readonly #byKind = new Map<RouteKind, StatusClasses>();
   readonly #refusals: RefusedRequest[] = [];
   /** Number of the last step since the epoch. */
   #last: number;
@@ -63,10 +63,7 @@ export class Activity {
 
   readonly finished = (record: ExchangeRecord): void => {
     const { kind, status, code, firstByteMs, upstreamMs } = record;
-    this.#byKind[kind] ??= {};
-    const counts = this.#byKind[kind];
-    const answer = statusClass(status);
-    counts[answer] = (counts[answer] ?? 0) + 1;
+    valueIn(this.#byKind, kind, () => new StatusClasses()).add(status);
     if (code !== null || (status !== null && REFUSALS.has(status))) this.#keepRefusal(record);
     if (kind === 'own') return;
     const step = this.#advance();
@@ -96,7 +93,9 @@ export class Activity {
         median: rounded(this.#added.quantile(null, 0.5)),
         p95: rounded(this.#added.quantile(null, 0.95)),
       },
-      byKind: this.#byKind,
+      byKind: Object.fromEntries(
+        Array.from(this.#byKind, ([kind, classes]) => [kind, Object.fromEntries(classes.entries)]),
+      ),
       refusals: this.#refusals,
     };
   }

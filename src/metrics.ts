@@ -33,6 +33,50 @@ export class Tally<Value extends string> {
   }
 }
 
+/** How many answers there were of each class of status. */
+export class StatusClasses {
+  /** By the first digit; at 0 those of clients that were gone before any answer. */
+  readonly #counts = new Array<number>(10).fill(0);
+
+  add(status: number | null): void {
+    (this.#counts[Math.floor((status ?? 0) / 100)] as number) += 1;
+  }
+
+  /** `2xx` and so on, and `none`; those that were seen. */
+  get entries(): [string, number][] {
+    const entries: [string, number][] = [];
+    for (const [digit, count] of this.#counts.entries()) {
+      if (count > 0) entries.push([digit === 0 ? 'none' : `${digit}xx`, count]);
+    }
+    return entries;
+  }
+}
+
+/** How many requests there were by kind, method and class of status. */
+export class RequestTally {
+  // Nested, because to put a text together and look it up takes longer than all other counting.
+  readonly #counts = new Map<RouteKind, Map<string, StatusClasses>>();
+
+  add({ kind, method, status }: Pick<ExchangeRecord, 'kind' | 'method' | 'status'>): void {
+    const known = method !== null && METHODS.has(method) ? method : 'other';
+    const methods = valueIn(this.#counts, kind, () => new Map<string, StatusClasses>());
+    valueIn(methods, known, () => new StatusClasses()).add(status);
+  }
+
+  /** By `kind method class`, e.g. `assertion POST 2xx`. */
+  get entries(): [string, number][] {
+    const entries: [string, number][] = [];
+    for (const [kind, methods] of this.#counts) {
+      for (const [method, classes] of methods) {
+        for (const [name, count] of classes.entries) {
+          entries.push([`${kind} ${method} ${name}`, count]);
+        }
+      }
+    }
+    return entries;
+  }
+}
+
 /** A cumulative histogram in the sense of Prometheus. */
 export class Histogram {
   readonly bounds: readonly number[];
@@ -59,8 +103,7 @@ export class Histogram {
  * (`admin/exposition.ts`). No label can be made up by a client.
  */
 export class Metrics {
-  /** `kind method class`, e.g. `assertion POST 2xx`. */
-  readonly requests = new Tally<string>();
+  readonly requests = new RequestTally();
   readonly received = new Tally<RouteKind>();
   readonly sent = new Tally<RouteKind>();
   readonly added = new Map<RouteKind, Histogram>();
@@ -82,7 +125,7 @@ export class Metrics {
 
   readonly finished = (record: ExchangeRecord): void => {
     const { kind, code, client } = record;
-    this.requests.add(requestKey(record));
+    this.requests.add(record);
     if (record.bytesUp > 0) this.received.add(kind, record.bytesUp);
     if (record.bytesDown > 0) this.sent.add(kind, record.bytesDown);
     if (code !== null) this.codes.add(code);
@@ -92,9 +135,13 @@ export class Metrics {
     if (record.outcome !== 'complete' && kind !== 'own') this.interrupted.add(record.outcome);
     const { firstByteMs, upstreamMs } = record;
     if (firstByteMs === null) return;
-    histogramOf(this.firstByte, kind, FIRST_BYTE_BOUNDS).observe(firstByteMs / 1000);
+    valueIn(this.firstByte, kind, () => new Histogram(FIRST_BYTE_BOUNDS)).observe(
+      firstByteMs / 1000,
+    );
     if (upstreamMs === null) return;
-    histogramOf(this.added, kind, ADDED_BOUNDS).observe((firstByteMs - upstreamMs) / 1000);
+    valueIn(this.added, kind, () => new Histogram(ADDED_BOUNDS)).observe(
+      (firstByteMs - upstreamMs) / 1000,
+    );
   };
 
   readonly credential = (event: CredentialEvent): void => {
@@ -106,24 +153,11 @@ export class Metrics {
   };
 }
 
-function requestKey({ kind, method, status }: ExchangeRecord): string {
-  const known = method !== null && METHODS.has(method) ? method : 'other';
-  return `${kind} ${known} ${statusClass(status)}`;
-}
-
-/** `2xx` and so on; `none` when the client was gone before any answer. */
-export function statusClass(status: number | null): string {
-  return status === null ? 'none' : `${Math.floor(status / 100)}xx`;
-}
-
-function histogramOf(
-  map: Map<RouteKind, Histogram>,
-  kind: RouteKind,
-  bounds: readonly number[],
-): Histogram {
-  const known = map.get(kind);
-  if (known) return known;
-  const histogram = new Histogram(bounds);
-  map.set(kind, histogram);
-  return histogram;
+/** The value of a key, made where there is none yet. */
+export function valueIn<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const value = make();
+  map.set(key, value);
+  return value;
 }

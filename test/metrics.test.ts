@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Histogram, Metrics, statusClass, Tally } from '../src/metrics.ts';
+import { Histogram, Metrics, RequestTally, Tally } from '../src/metrics.ts';
 import { exchangeRecord } from './helpers/exchange-record.ts';
 
 t.test('a histogram counts a value in the first bucket that holds it', async (t) => {
@@ -33,6 +33,25 @@ t.test('whoever stops watching the events interrupts nothing', async (t) => {
   t.strictSame(Object.fromEntries(metrics.interrupted.entries).clientGone, 0);
 });
 
-t.test('status classes', async (t) => {
-  t.strictSame([101, 200, 404, 503, null].map(statusClass), ['1xx', '2xx', '4xx', '5xx', 'none']);
+t.test('requests are told apart by kind, method and class of status', async (t) => {
+  const tally = new RequestTally();
+  const add = (method: string | null, status: number | null, kind: 'assertion' | 'own' = 'own') =>
+    tally.add({ kind, method, status });
+  for (const status of [101, 200, 299, 404, 503, null]) add('GET', status);
+  add('GET', 200, 'assertion');
+  add('POST', 200);
+  // A client can make up any number of them.
+  add('BREW', 200);
+  add(null, 999);
+  t.strictSame(tally.entries, [
+    ['own GET none', 1],
+    ['own GET 1xx', 1],
+    ['own GET 2xx', 2],
+    ['own GET 4xx', 1],
+    ['own GET 5xx', 1],
+    ['own POST 2xx', 1],
+    ['own other 2xx', 1],
+    ['own other 9xx', 1],
+    ['assertion GET 2xx', 1],
+  ]);
 });

@@ -1,5 +1,5 @@
 import prom from 'prom-client';
-import type { Histogram, Tally } from '../metrics.ts';
+import type { Histogram } from '../metrics.ts';
 
 export type Labels = Record<string, string>;
 export type Sample = readonly [Labels, number];
@@ -85,8 +85,8 @@ function samplesOf(name: string, labels: Labels, { bounds, counts, sum }: Histog
 }
 
 /** Samples of a tally whose values are words, one for each label. */
-export function samples<Value extends string>(
-  tally: Tally<Value>,
+export function samples(
+  tally: { readonly entries: [string, number][] },
   ...labelNames: string[]
 ): Sample[] {
   return tally.entries.map(([value, count]) => {
