@@ -40,15 +40,11 @@ export class CloudflareCookies {
   /**
    * Takes what an answer sets.
    * @param path of the request
-   * @param raw headers of the answer, latin1 text
+   * @param lines values of `set-cookie`
    */
-  observe(path: string, raw: readonly string[]): void {
+  observe(path: string, lines: readonly string[]): void {
     if (!this.#origin.startsWith('https:')) return;
-    for (let i = 0; i + 1 < raw.length; i += 2) {
-      if (!isSetCookie(raw[i] as string)) continue;
-      const line = raw[i + 1] as string;
-      if (isCloudflare(line)) this.#take(path, line);
-    }
+    for (const line of lines) if (isCloudflare(line)) this.#take(path, line);
   }
 
   #take(path: string, line: string): void {
@@ -85,10 +81,6 @@ function put(jar: CookieJar, url: string, line: string): void {
   if (kept.length >= MOST && !kept.some(({ key }) => key === name)) return;
   // One that is set for another domain is none.
   jar.setCookieSync(line, url, { ignoreError: true });
-}
-
-function isSetCookie(name: string): boolean {
-  return name.length === 10 && name.toLowerCase() === 'set-cookie';
 }
 
 function isCloudflare(line: string): boolean {

@@ -78,28 +78,30 @@ export function upstreamHeaders(
   return headers;
 }
 
+/** Headers of an answer as they came, in a flat list: octets of latin1, or text. */
+export type RawHeaders = readonly (Buffer | string)[];
+
 /**
  * Headers of an upstream answer for the client: all but the connection-level ones, `set-cookie`
  * and what would let web pages in.
- * @param raw flat list of latin1 text
  */
-export function downstreamHeaders(raw: readonly string[], status: number): string[] {
+export function downstreamHeaders(raw: RawHeaders, status: number): string[] {
   const named = connectionOptions(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as string;
+    const name = textOf(raw[i] as Buffer | string);
     const lower = name.toLowerCase();
     // A 426 is worth little without the protocol that it asks for (RFC 9110, section 15.5.22).
     const wanted = status === 426 && lower === 'upgrade';
     if (!wanted && (NEVER_DOWNSTREAM.has(lower) || named?.has(lower))) continue;
     if (lower.startsWith(CORS_PREFIX)) continue;
-    headers.push(name, raw[i + 1] as string);
+    headers.push(name, textOf(raw[i + 1] as Buffer | string));
   }
   return headers;
 }
 
 /** Headers of a 101 answer: as above, but with the upgrade itself. */
-export function switchingHeaders(raw: readonly string[]): string[] {
+export function switchingHeaders(raw: RawHeaders): string[] {
   return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
 }
 
@@ -118,14 +120,15 @@ export function reasonPhrase(text: string | undefined): string {
   return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }
 
+/** Headers of an answer as undici parses them, by name in lower case. */
+export type ParsedHeaders = Readonly<Partial<Record<string, string | string[]>>>;
+
 /** First value of a header by its name in lower case; null when it is absent. */
 export type HeaderLookup = (name: string) => string | null;
 
-/** @param headers of an answer as undici parses them */
-export function headerLookup(headers: unknown): HeaderLookup {
-  const values = headers as Partial<Record<string, string | string[]>>;
+export function headerLookup(headers: ParsedHeaders): HeaderLookup {
   return (name) => {
-    const value = values[name];
+    const value = headers[name];
     return (Array.isArray(value) ? value[0] : value) ?? null;
   };
 }
@@ -143,13 +146,15 @@ export function requestIdOf(header: HeaderLookup): string | null {
 }
 
 /** Header names that `connection` lists as belonging to this hop; null when there are none. */
-function connectionOptions(raw: readonly string[]): Set<string> | null {
+function connectionOptions(raw: RawHeaders): Set<string> | null {
   let named: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const candidate = raw[i] as string;
+    const candidate = raw[i] as Buffer | string;
     if (candidate.length !== CONNECTION_LENGTH) continue;
-    if (candidate.toLowerCase() !== 'connection') continue;
-    for (const option of (raw[i + 1] as string).toLowerCase().split(',')) {
+    if (textOf(candidate).toLowerCase() !== 'connection') continue;
+    for (const option of textOf(raw[i + 1] as Buffer | string)
+      .toLowerCase()
+      .split(',')) {
       const name = option.trim();
       if (name === '' || name === 'keep-alive' || name === 'close' || name === 'upgrade') continue;
       named ??= new Set();
@@ -167,10 +172,6 @@ function isForbidden(lower: string): boolean {
   return false;
 }
 
-/** The headers of an answer, which undici has as latin1 octets; empty where it has none. */
-export function rawHeaders(raw: unknown): string[] {
-  if (!Array.isArray(raw)) return [];
-  return raw.map((part: Buffer | string) =>
-    typeof part === 'string' ? part : part.toString('latin1'),
-  );
+function textOf(part: Buffer | string): string {
+  return typeof part === 'string' ? part : part.toString('latin1');
 }

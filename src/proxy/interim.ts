@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { downstreamHeaders, headText, reasonPhrase } from './headers.ts';
+import { downstreamHeaders, headText, type RawHeaders, reasonPhrase } from './headers.ts';
 
 /**
  * An interim answer, such as 103, goes on (RFC 9110, section 15.2). Node has no way to write any of
@@ -9,7 +9,7 @@ export function passInterim(
   response: ServerResponse,
   status: number,
   statusMessage: string | undefined,
-  raw: readonly string[],
+  raw: RawHeaders,
 ): void {
   if (response.headersSent || response.req.httpVersion !== '1.1') return;
   const headers = downstreamHeaders(raw, status);

@@ -1,33 +1,40 @@
 /**
- * What comes in one packet of the upstream. It may hold hundreds of events, and each write to the
- * client costs as much as all of them, so they are written together, in the same turn of the event
- * loop.
+ * What comes in one turn of the event loop, mostly with one packet of the upstream. It may hold
+ * hundreds of events, and each write to the client costs as much as all of them, so they are written
+ * together at the end of the turn.
  */
 export class Packet {
-  readonly #write: (bytes: Buffer) => void;
+  readonly #over: (bytes: Buffer | null) => void;
   #chunks: Buffer[] = [];
+  #isOpen = false;
 
-  /** @param write gets what came in a turn, unless {@link take} has taken it */
-  constructor(write: (bytes: Buffer) => void) {
-    this.#write = write;
+  /** @param over gets at the end of the turn what came in it and was not taken; null: nothing */
+  constructor(over: (bytes: Buffer | null) => void) {
+    this.#over = over;
   }
 
-  get isEmpty(): boolean {
-    return this.#chunks.length === 0;
+  /** Waits for the end of the turn, even if nothing comes. */
+  open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    process.nextTick(this.#close);
   }
 
   push(chunk: Buffer): void {
-    if (this.#chunks.push(chunk) > 1) return;
-    process.nextTick(() => {
-      const bytes = this.take();
-      if (bytes) this.#write(bytes);
-    });
+    this.#chunks.push(chunk);
+    this.open();
   }
 
   /** All that has come and was not written; null when there is nothing. */
   take(): Buffer | null {
     const chunks = this.#chunks;
+    if (chunks.length === 0) return null;
     this.#chunks = [];
-    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null);
+    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] as Buffer);
   }
+
+  readonly #close = (): void => {
+    this.#isOpen = false;
+    this.#over(this.take());
+  };
 }

@@ -3,8 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Observer } from '../observation.ts';
 import type { OpenAnswers } from '../open-answers.ts';
 import { routeExpectations } from './expectation.ts';
-import { type ForwardOptions, forward } from './forward.ts';
+import { forward } from './forward.ts';
 import { allowMethods, PROXIED_METHODS, refuseConnect } from './methods.ts';
+import type { ForwardOptions } from './passage.ts';
 import { PROXY_PREFIX } from './routes.ts';
 import { routeUpgrades } from './upgrade.ts';
 

@@ -9,9 +9,11 @@ import {
   downstreamHeaders,
   type HeaderLookup,
   headerLookup,
-  rawHeaders,
+  type ParsedHeaders,
+  type RawHeaders,
   reasonPhrase,
 } from './headers.ts';
+import { type AnswerHead, HeldAnswer } from './held-answer.ts';
 import { passInterim } from './interim.ts';
 import { Packet } from './packet.ts';
 
@@ -29,31 +31,28 @@ export interface Exchange {
   method: string;
   /** Flat list, already scrubbed and with the credential. */
   headers: string[];
-  body: Readable | Iterable<Buffer> | Buffer | null;
+  body: Readable | AsyncIterable<Buffer> | Buffer | null;
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
-  /** null: every answer is passed on as it comes. */
-  judge: AnswerJudge | null;
   /** Counts what goes to the client. */
   observation: Observation;
 }
 
-/** Looks at answers that may reject the credential, before any of it goes to the client. */
-export interface AnswerJudge {
-  /** Whether the body has to be seen as well; the answer is held back meanwhile. */
+/** What the relay asks and tells its caller. */
+export interface RelayEvents {
+  /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
+  onAnswer(headers: ParsedHeaders): void;
+  /**
+   * Whether an answer may reject the credential, so that its body has to be seen as well before any
+   * of it goes to the client.
+   */
   wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean;
   /** True drops the answer: the exchange will be sent once more. */
   drops(answer: UpstreamAnswer): Promise<boolean>;
-}
-
-/** What the relay tells its caller. */
-export interface RelayEvents {
-  /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
-  onAnswer(rawHeaders: readonly string[]): void;
   /** Called before the first byte of the answer goes to the client; from then on it is ours. */
   onStart(status: number, header: HeaderLookup): void;
   /** The upstream switched protocols. */
-  onUpgrade(rawHeaders: readonly string[], header: HeaderLookup, socket: Duplex): void;
+  onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void;
 }
 
 /** The client closed its connection; the reason with which the upstream request is aborted. */
@@ -64,7 +63,7 @@ export class ClientGoneError extends Error {
 /**
  * Sends the exchange and streams the answer into `response`.
  * @returns a promise that is fulfilled with `answered` when the answer has begun (or the client is
- *   gone), with `dropped` when the judge wants the exchange sent once more, and
+ *   gone), with `dropped` when the caller wants the exchange sent once more, and
  *   rejected with a SidecarError when there will be none; a failure after that cuts the client off
  */
 export function relay(
@@ -75,72 +74,55 @@ export function relay(
   // A client that left while its credential was fetched costs no connection.
   if (response.destroyed) return Promise.resolve('answered');
   return new Promise((resolve, reject) => {
-    const { dispatcher, origin, path, method, headers, body, upgrade } = exchange;
-    const dispatch = () =>
-      dispatcher.dispatch(
-        {
-          origin,
-          path,
-          method: method as Dispatcher.HttpMethod,
-          headers,
-          // An iterable is taken too; the types do not know of it.
-          body: body as Readable | null,
-          ...(upgrade ? { upgrade: 'websocket' } : {}),
-        },
-        handler,
-      );
-    const handler = new RelayHandler(exchange, response, events, dispatch, resolve, reject);
-    dispatch();
+    new RelayHandler(exchange, response, events, resolve, reject).dispatch();
   });
 }
 
 export type RelayOutcome = 'answered' | 'dropped';
 
-/** More than this of an answer is not held back. */
-const HELD_BYTES = 64 * 1024;
-
-interface AnswerHead {
-  status: number;
-  statusMessage: string | undefined;
-  raw: readonly string[];
-  header: HeaderLookup;
-}
-
-interface HeldAnswer extends AnswerHead {
-  chunks: Buffer[];
-  size: number;
-}
-
 class RelayHandler implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #response: ServerResponse;
   readonly #events: RelayEvents;
-  /** Null once it has been used. */
-  #dispatchAgain: (() => void) | null;
   readonly #resolve: (outcome: RelayOutcome) => void;
   readonly #reject: (error: Error) => void;
+  #dispatches = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #clientGone = false;
   #finished = false;
   #held: HeldAnswer | null = null;
-  /** What came with one packet, to be written at once. */
-  readonly #packet = new Packet((bytes) => this.#writeBytes(bytes));
+  readonly #packet = new Packet((bytes) => this.#endTurn(bytes));
 
   constructor(
     exchange: Exchange,
     response: ServerResponse,
     events: RelayEvents,
-    dispatchAgain: () => void,
     resolve: (outcome: RelayOutcome) => void,
     reject: (error: Error) => void,
   ) {
     this.#exchange = exchange;
     this.#response = response;
     this.#events = events;
-    this.#dispatchAgain = dispatchAgain;
     this.#resolve = resolve;
     this.#reject = reject;
     response.on('close', this.#onClientClose);
+  }
+
+  dispatch(): void {
+    this.#dispatches++;
+    const { dispatcher, origin, path, method, headers, body, upgrade } = this.#exchange;
+    dispatcher.dispatch(
+      {
+        origin,
+        path,
+        method: method as Dispatcher.HttpMethod,
+        headers,
+        // An iterable is taken too; the types do not know of it.
+        body: body as Readable | null,
+        ...(upgrade ? { upgrade: 'websocket' } : {}),
+      },
+      this,
+    );
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -152,23 +134,22 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     _status: number,
-    headers: unknown,
+    headers: ParsedHeaders,
     socket: Duplex,
   ): void {
     this.#finish();
-    const raw = rawHeaders(controller.rawHeaders);
-    this.#events.onAnswer(raw);
-    this.#events.onUpgrade(raw, headerLookup(headers), socket);
+    this.#events.onAnswer(headers);
+    this.#events.onUpgrade(rawHeaders(controller), headerLookup(headers), socket);
     this.#resolve('answered');
   }
 
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: unknown,
+    headers: ParsedHeaders,
     statusMessage?: string,
   ): void {
-    const raw = rawHeaders(controller.rawHeaders);
+    const raw = rawHeaders(controller);
     if (status < 100) {
       // Undici takes it for an interim one, Node would refuse to write it.
       const { origin } = this.#exchange;
@@ -179,10 +160,9 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       passInterim(this.#response, status, statusMessage, raw);
       return;
     }
-    this.#events.onAnswer(raw);
-    const header = headerLookup(headers);
-    const head = { status, statusMessage, raw, header };
-    if (this.#exchange.judge?.wantsBody(head)) this.#held = { ...head, chunks: [], size: 0 };
+    this.#events.onAnswer(headers);
+    const head = { status, statusMessage, raw, header: headerLookup(headers) };
+    if (this.#events.wantsBody(head)) this.#held = new HeldAnswer(head);
     else this.#begin(head);
   }
 
@@ -191,11 +171,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
     this.#events.onStart(status, header);
-    // Headers ride with the first bytes of the body when both came in one packet; otherwise they
-    // must not wait for a first event that may be minutes away.
-    process.nextTick(() => {
-      if (!this.#finished && this.#packet.isEmpty) response.flushHeaders();
-    });
+    this.#packet.open();
     this.#resolve('answered');
   }
 
@@ -206,9 +182,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       this.#packet.push(chunk);
       return;
     }
-    held.chunks.push(chunk);
-    held.size += chunk.length;
-    if (held.size > HELD_BYTES) this.#passHeld(held);
+    if (!held.push(chunk)) this.#passHeld(held);
   }
 
   onResponseEnd(): void {
@@ -220,10 +194,17 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     this.#response.end(this.#packet.take());
   }
 
-  #writeBytes(bytes: Buffer): void {
+  #endTurn(bytes: Buffer | null): void {
+    const response = this.#response;
     // The client may have left since.
-    if (this.#response.destroyed) return;
-    if (!this.#response.write(bytes)) this.#waitForDrain();
+    if (response.destroyed) return;
+    if (bytes !== null) {
+      if (!response.write(bytes)) this.#waitForDrain();
+    } else if (!this.#finished) {
+      // Headers ride with the first bytes of the body when both came in one turn; otherwise they
+      // must not wait for a first event that may be minutes away.
+      response.flushHeaders();
+    }
   }
 
   #waitForDrain(): void {
@@ -234,11 +215,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
   async #decide(held: HeldAnswer): Promise<void> {
     try {
-      const again = await this.#exchange.judge?.drops({
-        status: held.status,
-        header: held.header,
-        body: Buffer.concat(held.chunks).toString('utf8'),
-      });
+      const again = await this.#events.drops(held.answer);
       const gone = this.#clientGone;
       if (!again && !gone) this.#passHeld(held);
       this.#finish();
@@ -253,7 +230,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 
   #passHeld(held: HeldAnswer): void {
     this.#held = null;
-    this.#begin(held);
+    this.#begin(held.head);
     this.#exchange.observation.bytesDown += held.size;
     let flowing = true;
     for (const chunk of held.chunks) flowing = this.#response.write(chunk);
@@ -261,10 +238,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#neverSent(error) && this.#dispatchAgain) {
-      const dispatch = this.#dispatchAgain;
-      this.#dispatchAgain = null;
-      dispatch();
+    if (this.#dispatches === 1 && this.#neverSent(error)) {
+      this.dispatch();
       return;
     }
     // What came of a broken answer goes to the client, which sees it break off as well.
@@ -308,4 +283,9 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     const { body } = this.#exchange;
     if (body instanceof Readable) body.destroy();
   }
+}
+
+/** Over HTTP/1 it is a list, which the types leave open. */
+function rawHeaders({ rawHeaders: raw }: Dispatcher.DispatchController): RawHeaders {
+  return Array.isArray(raw) ? raw : [];
 }

@@ -33,7 +33,7 @@ export function openBody(
 /** A body on its way up, and what is kept of it. */
 export interface KeptBody {
   /** What is sent. */
-  readonly content: Readable | Iterable<Buffer>;
+  readonly content: Readable | AsyncIterable<Buffer>;
   /** Bytes that have come so far. */
   readonly size: number;
   /**
@@ -74,7 +74,7 @@ export class ReplayBudget {
  * A body that came in one piece with its head: it needs no stream, and one write sends it. Undici
  * holds on to a body until the answer ends, so it gets this, which lets go of the bytes.
  */
-export class WholeBody implements KeptBody, Iterable<Buffer> {
+export class WholeBody implements KeptBody, AsyncIterable<Buffer> {
   readonly content = this;
   readonly size: number;
   readonly #budget: ReplayBudget;
@@ -88,8 +88,17 @@ export class WholeBody implements KeptBody, Iterable<Buffer> {
     this.#isKept = bytes.length <= budget.perBody && budget.take(bytes.length);
   }
 
-  *[Symbol.iterator](): Generator<Buffer> {
-    if (this.#bytes) yield this.#bytes;
+  // Not a generator: undici would wait for the promises of two more turns with each piece.
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    let bytes = this.#bytes;
+    return {
+      next: async () => {
+        if (bytes === null) return { done: true, value: undefined };
+        const value = bytes;
+        bytes = null;
+        return { done: false, value };
+      },
+    };
   }
 
   async whole(): Promise<boolean> {

@@ -9,11 +9,7 @@ const VALUE = 'value-that-nobody-may-see';
 function jar(origin = 'https://upstream.example') {
   const { log } = captureLog();
   const cookies = new CloudflareCookies(origin, log);
-  const set = (...lines: string[]) =>
-    cookies.observe(
-      PATH,
-      lines.flatMap((line) => ['Set-Cookie', line]),
-    );
+  const set = (...lines: string[]) => cookies.observe(PATH, lines);
   return { cookies, set };
 }
 

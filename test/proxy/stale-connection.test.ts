@@ -23,8 +23,10 @@ async function startRelay(t: Test, origin: string, before: () => void): Promise<
     const exchange = { dispatcher, origin, path: url, method, headers: [], body };
     before();
     const observation = new Observer(Date.now, Date.now).begin(method, false);
-    await relay({ ...exchange, upgrade: false, judge: null, observation }, response, {
+    await relay({ ...exchange, upgrade: false, observation }, response, {
       onAnswer: () => undefined,
+      wantsBody: () => false,
+      drops: async () => false,
       onStart: () => undefined,
       onUpgrade: () => undefined,
     });

@@ -1,0 +1,136 @@
+import type { Duplex } from 'node:stream';
+import type { Authorization } from '../credentials/manager.ts';
+import {
+  classifyRejection,
+  mayBeRejection,
+  type UpstreamAnswer,
+} from '../credentials/rejection.ts';
+import type { CloudflareCookies } from './cookies.ts';
+import {
+  type HeaderLookup,
+  type ParsedHeaders,
+  type RawHeaders,
+  requestIdOf,
+  switchingHeaders,
+  upstreamHeaders,
+} from './headers.ts';
+import type { Passage } from './passage.ts';
+import { type Exchange, type RelayEvents, type RelayOutcome, relay } from './relay.ts';
+import { upstreamPath } from './routes.ts';
+
+/** One try, with the headers of `authorization`. */
+export function send(
+  passage: Passage,
+  authorization: Authorization,
+  body: Exchange['body'],
+  mayReplay: boolean,
+): Promise<RelayOutcome> {
+  const { options } = passage;
+  const attempt = new Attempt(passage, authorization, mayReplay);
+  const cookie = attempt.cookies?.header(attempt.path) ?? null;
+  if (authorization.headers) options.traffic.request(authorization.headers.kind);
+  if (authorization.degraded) options.traffic.request('degraded');
+  return cookie instanceof Promise
+    ? cookie.then((ready) => attempt.send(body, ready))
+    : attempt.send(body, cookie);
+}
+
+/** What the relay asks and tells in one try. */
+class Attempt implements RelayEvents {
+  /** Of the upstream that it goes to, if that has any. */
+  readonly cookies: CloudflareCookies | null;
+  /** Upstream, without the query. */
+  readonly path: string;
+  readonly #origin: string;
+  readonly #passage: Passage;
+  readonly #authorization: Authorization;
+  readonly #mayReplay: boolean;
+
+  constructor(passage: Passage, authorization: Authorization, mayReplay: boolean) {
+    const { upstream } = authorization;
+    const { upstreams, cookies } = passage.options;
+    const { origin, basePath } = upstreams[upstream];
+    this.cookies = upstream === 'chatgpt' ? cookies : null;
+    this.path = upstreamPath(upstream, basePath, passage.path);
+    this.#origin = origin;
+    this.#passage = passage;
+    this.#authorization = authorization;
+    this.#mayReplay = mayReplay;
+  }
+
+  send(body: Exchange['body'], cookie: string | null): Promise<RelayOutcome> {
+    const { request, reply, options, query, held } = this.#passage;
+    const { observation } = request;
+    const exchange: Exchange = {
+      dispatcher: options.dispatcher,
+      origin: this.#origin,
+      path: this.path + query,
+      method: request.method,
+      headers: upstreamHeaders(request.raw.rawHeaders, this.#authorization.headers, cookie),
+      body,
+      upgrade: held !== null,
+      observation,
+    };
+    observation.sent();
+    return relay(exchange, reply.raw, this);
+  }
+
+  onAnswer({ 'set-cookie': lines }: ParsedHeaders): void {
+    if (lines !== undefined) this.cookies?.observe(this.path, [lines].flat());
+  }
+
+  wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean {
+    const { headers } = this.#authorization;
+    return this.#mayReplay && headers !== null && mayBeRejection(headers.kind, head);
+  }
+
+  /** Finds rejections and tells the manager. */
+  async drops(answer: UpstreamAnswer): Promise<boolean> {
+    const { request, options, body } = this.#passage;
+    const { headers } = this.#authorization;
+    options.traffic.answered(answer.status, answer.header);
+    request.observation.answered();
+    const rejection = headers ? classifyRejection(headers.kind, answer) : null;
+    if (!rejection) return false;
+    const mended = options.manager.rejected(this.#authorization, rejection);
+    // A body that cannot be sent again: the answer need not wait for what helps the next request.
+    return body && !(await body.whole()) ? false : mended;
+  }
+
+  onStart(status: number, header: HeaderLookup): void {
+    this.#noteAnswer(status, header);
+    const { reply, held } = this.#passage;
+    held?.refuse();
+    reply.hijack();
+  }
+
+  onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void {
+    this.#noteAnswer(101, header);
+    const { request, reply, options, held, closed } = this.#passage;
+    const { observation } = request;
+    reply.hijack();
+    // Counted before the other ends, so that a drain sees no gap.
+    const ended = options.traffic.opened('websocket');
+    closed();
+    const headers = switchingHeaders(raw);
+    const tunnel = held?.join(reply.raw, headers, socket, options.tunnels, () =>
+      options.manager.suspect(this.#authorization),
+    );
+    observation.status = 101;
+    observation.ending = 'complete';
+    observation.passed = () => held?.passed ?? { up: 0, down: 0 };
+    void tunnel?.ended.then(() => {
+      ended();
+      observation.end();
+    });
+  }
+
+  #noteAnswer(status: number, header: HeaderLookup): void {
+    const { request, options } = this.#passage;
+    options.traffic.answered(status, header);
+    const { observation } = request;
+    observation.begun();
+    observation.upstreamRequestId = requestIdOf(header);
+    observation.challenged = header('cf-mitigated') === 'challenge';
+  }
+}

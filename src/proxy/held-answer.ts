@@ -1,0 +1,36 @@
+import type { UpstreamAnswer } from '../credentials/rejection.ts';
+import type { HeaderLookup, RawHeaders } from './headers.ts';
+
+/** More than this of an answer is not held back; bytes. */
+const HELD_BYTES = 64 * 1024;
+
+export interface AnswerHead {
+  status: number;
+  statusMessage: string | undefined;
+  raw: RawHeaders;
+  header: HeaderLookup;
+}
+
+/** An answer that may reject the credential: the client sees nothing of it until that is known. */
+export class HeldAnswer {
+  readonly head: AnswerHead;
+  readonly chunks: Buffer[] = [];
+  size = 0;
+
+  constructor(head: AnswerHead) {
+    this.head = head;
+  }
+
+  /** @returns whether more of it may be held */
+  push(chunk: Buffer): boolean {
+    this.chunks.push(chunk);
+    this.size += chunk.length;
+    return this.size <= HELD_BYTES;
+  }
+
+  /** What is known of it now. */
+  get answer(): UpstreamAnswer {
+    const { status, header } = this.head;
+    return { status, header, body: Buffer.concat(this.chunks).toString('utf8') };
+  }
+}
