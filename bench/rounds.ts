@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cast } from './cast.ts';
 import type { Measures } from './measures.ts';
 import { watch } from './observe.ts';
+import { cpuSeconds } from './process-stats.ts';
+import type { Actor } from './stage.ts';
 import type { Workload } from './workloads.ts';
 
 /**
@@ -23,6 +26,7 @@ export async function runWorkload(
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
     const groups = workload.together ? [taking] : rotate(taking, round).map((actor) => [actor]);
     for (const group of groups) {
+      if (workload.lingers) await quiet(cast.actors);
       const usages = group.map((actor) => watch(actor.pid));
       const result = await cast.stage.run(workload.job(group.map(({ target }) => target)));
       const results = Array.isArray(result) ? result : [result];
@@ -32,6 +36,24 @@ export async function runWorkload(
         measures.add(workload.id, peer.name, figures);
       }
     }
+  }
+}
+
+const LOOK_MS = 100;
+const LOOKS = 30;
+/** Seconds of processor time that an idle peer may use in one look: one clock tick. */
+const IDLE_SECONDS = 0.01;
+
+/** Waits, bounded, until no peer is at work any more on what its client has left behind. */
+async function quiet(actors: readonly Actor[]): Promise<void> {
+  const used = () => actors.map(({ pid }) => (pid === null ? 0 : cpuSeconds(pid)));
+  let before = used();
+  for (let look = 0; look < LOOKS; look++) {
+    await sleep(LOOK_MS);
+    const now = used();
+    const isQuiet = now.every((seconds, i) => seconds - (before[i] ?? 0) <= IDLE_SECONDS);
+    if (isQuiet) return;
+    before = now;
   }
 }
 

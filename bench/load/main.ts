@@ -1,3 +1,4 @@
+import { letHeapGrow } from '../../src/commands/heap.ts';
 import type { Job } from '../protocol.ts';
 import { runRequests } from './requests.ts';
 import { runProbe, runUpload } from './single.ts';
@@ -5,6 +6,8 @@ import { runSockets } from './sockets.ts';
 import { runStreams } from './streams.ts';
 
 /** The load generator: does one job after another for its parent. */
+// It rests while memory at rest is read, and must not be slower for that.
+letHeapGrow();
 process.on('message', (job: Job) => {
   run(job).then(
     (result) => process.send?.({ result }),
