@@ -24,8 +24,9 @@ export async function runWorkload(
     }
     if (workload.fresh === 'round') await cast.restart();
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
-    const groups = workload.together ? [taking] : rotate(taking, round).map((actor) => [actor]);
+    const groups = workload.together ? [taking] : inTurn(taking, round).map((actor) => [actor]);
     for (const group of groups) {
+      await sleep(PAUSE_MS);
       if (workload.lingers) await quiet(cast.actors);
       const usages = group.map((actor) => watch(actor.pid));
       const result = await cast.stage.run(workload.job(group.map(({ target }) => target)));
@@ -39,6 +40,8 @@ export async function runWorkload(
   }
 }
 
+/** For what a collector still does in the background. */
+const PAUSE_MS = 50;
 const LOOK_MS = 100;
 const LOOKS = 30;
 /** Seconds of processor time that an idle peer may use in one look: one clock tick. */
@@ -57,8 +60,9 @@ async function quiet(actors: readonly Actor[]): Promise<void> {
   }
 }
 
-/** No peer always comes first, or always after the same one's warmth. */
-function rotate<T>(list: readonly T[], by: number): T[] {
-  const at = (by + list.length) % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
+/** No peer always comes first, or always after the same one: forwards and backwards in turn. */
+function inTurn<T>(list: readonly T[], round: number): T[] {
+  const at = (round + list.length) % list.length;
+  const rotated = [...list.slice(at), ...list.slice(0, at)];
+  return round % 2 === 0 ? rotated : rotated.reverse();
 }

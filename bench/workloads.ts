@@ -80,7 +80,7 @@ function streamFigures(result: StreamsResult, usage: Usage | null): Figures {
 }
 
 export const WORKLOADS: readonly Workload[] = [
-  requests('a1', 1, 10),
+  requests('a1', 1, 8),
   requests('a16', 16, 32),
   requests('a64', 64, 4, { takes: notBare }),
   requests('b-burst', 16, 4, { burst: true, takes: notBare }),
