@@ -3,9 +3,9 @@ import type { Actor, Stage } from './stage.ts';
 
 /**
  * V8 compiles while it runs: what a request costs a peer on Node falls for ten seconds of load, and
- * longest for the one with most code (measured). The others need less.
+ * longest for the one with most code (measured). The rounds of (a1) do the rest. Others need less.
  */
-const WARM_UP_SECONDS = 8;
+const WARM_UP_SECONDS = 7;
 const SHORT_WARM_UP_SECONDS = 1;
 
 /** The peers of a run, all of them up at the same time. */

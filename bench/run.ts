@@ -21,7 +21,7 @@ import { WORKLOADS } from './workloads.ts';
 
 const LIMIT_MS = 300_000;
 /** On a slow machine the workloads that begin after this get one round each. */
-const LATE_MS = 250_000;
+const LATE_MS = 260_000;
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, peers: { type: 'string' }, baseline: { type: 'string' } },

@@ -81,7 +81,7 @@ function streamFigures(result: StreamsResult, usage: Usage | null): Figures {
 
 export const WORKLOADS: readonly Workload[] = [
   requests('a1', 1, 8),
-  requests('a16', 16, 32),
+  requests('a16', 16, 28),
   requests('a64', 64, 4, { takes: notBare }),
   requests('b-burst', 16, 4, { burst: true, takes: notBare }),
   {
@@ -103,7 +103,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     id: 'd',
     title: 'WebSocket turns: 40 KB up, 500 events down, 50 sockets',
-    rounds: 4,
+    rounds: 3,
     warmUps: 1,
     takes: ({ upgrades }) => upgrades,
     lingers: true,
