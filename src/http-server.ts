@@ -45,6 +45,12 @@ export function createHttpServer(
       sendError(reply, known);
     },
   });
+  const failed = (error: Error) => quiet.warn({ err: error }, 'an answer could not be written');
+  app.addHook('onRequest', (_request, reply, done) => {
+    // One that nobody listens for would end the process.
+    reply.raw.on('error', failed);
+    done();
+  });
   observeExchanges(app, observer);
   boundRequests(app, answers);
   app.setErrorHandler((error: FastifyError, request, reply) => {

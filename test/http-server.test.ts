@@ -17,3 +17,23 @@ t.test('what Fastify has to say of a request is logged', async (t) => {
   t.match(captured.text(), /FST_ERR_REP_ALREADY_SENT/);
   t.notMatch(captured.text(), /incoming request/);
 });
+
+t.test('an answer that cannot be written ends nothing but itself', async (t) => {
+  const captured = captureLog();
+  const app = createHttpServer(captured.log, new OpenAnswers(), new Observer(Date.now, Date.now));
+  t.teardown(() => app.close());
+  const failed = new Promise<void>((resolve) => {
+    app.get('/late', (_request, reply) => {
+      reply.hijack();
+      reply.raw.end('done');
+      // Twice, for the second must not be the end either.
+      reply.raw.write('late');
+      reply.raw.write('later');
+      setImmediate(resolve);
+    });
+  });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  t.equal(await (await fetch(`${url}/late`)).text(), 'done');
+  await failed;
+  t.strictSame(captured.warnings(), Array(2).fill('an answer could not be written'));
+});

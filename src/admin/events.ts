@@ -110,7 +110,11 @@ export class EventHub {
   close(): void {
     this.#closed = true;
     this.#publish();
-    for (const { response } of this.#listeners) response.end();
+    for (const listener of this.#listeners) {
+      listener.response.end();
+      // One that does not read stays open, and nothing may be written after the end.
+      this.#remove(listener);
+    }
   }
 
   #remove(listener: Listener): void {

@@ -65,6 +65,20 @@ t.test('says nothing twice, and a comment when there is nothing to say', async (
   t.strictSame(response.written.slice(3), [':\n\n']);
 });
 
+t.test('nothing is written behind the end of a stream that nobody reads', async (t) => {
+  const { hub, state, listen, tick } = startHub(t);
+  const response = listen();
+  response.end = () => undefined;
+  hub.close();
+  const before = response.written.length;
+  state.status = { ...state.status, status: 'failed' };
+  for (let i = 0; i < 20; i++) tick();
+  hub.poke();
+  await new Promise(setImmediate);
+  t.equal(response.written.length, before);
+  t.equal(hub.listeners, 0);
+});
+
 t.test('a slow reader gets what holds when it reads again, and nothing in between', async (t) => {
   const { hub, state, listen, tick } = startHub(t);
   const response = listen();
