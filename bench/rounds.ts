@@ -60,9 +60,12 @@ async function quiet(actors: readonly Actor[]): Promise<void> {
   }
 }
 
-/** No peer always comes first, or always after the same one: forwards and backwards in turn. */
+/**
+ * No peer always comes first, or always after the same one: the next begins at every other round, and
+ * each order is followed by its mirror image.
+ */
 function inTurn<T>(list: readonly T[], round: number): T[] {
-  const at = (round + list.length) % list.length;
+  const at = (Math.floor(round / 2) + list.length) % list.length;
   const rotated = [...list.slice(at), ...list.slice(0, at)];
   return round % 2 === 0 ? rotated : rotated.reverse();
 }

@@ -81,7 +81,7 @@ function streamFigures(result: StreamsResult, usage: Usage | null): Figures {
 
 export const WORKLOADS: readonly Workload[] = [
   requests('a1', 1, 8),
-  requests('a16', 16, 28),
+  requests('a16', 16, 24),
   requests('a64', 64, 4, { takes: notBare }),
   requests('b-burst', 16, 4, { burst: true, takes: notBare }),
   {
@@ -136,7 +136,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     id: 'c',
     title: '1,000 streams at once, 10 events a second each, opened within 1.5 seconds',
-    rounds: 2,
+    rounds: 3,
     warmUps: 1,
     fresh: 'workload',
     lingers: true,
