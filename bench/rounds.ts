@@ -26,8 +26,7 @@ export async function runWorkload(
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
     const groups = workload.together ? [taking] : inTurn(taking, round).map((actor) => [actor]);
     for (const group of groups) {
-      await sleep(PAUSE_MS);
-      if (workload.lingers) await quiet(cast.actors);
+      await (workload.lingers ? quiet(cast.actors) : sleep(PAUSE_MS));
       const usages = group.map((actor) => watch(actor.pid));
       const result = await cast.stage.run(workload.job(group.map(({ target }) => target)));
       const results = Array.isArray(result) ? result : [result];

@@ -7,6 +7,7 @@ import { type Answer, MESSAGE_BYTES, nowMicros, TURN_EVENTS } from './protocol.t
  * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
  * is measured is what lies in front of it. Says `{port}` to its parent.
  */
+
 // It rests while others are measured, and must not be slower for that.
 letHeapGrow();
 const END_OF_HEAD = Buffer.from('\r\n\r\n');

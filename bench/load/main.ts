@@ -6,6 +6,7 @@ import { runSockets } from './sockets.ts';
 import { runStreams } from './streams.ts';
 
 /** The load generator: does one job after another for its parent. */
+
 // It rests while memory at rest is read, and must not be slower for that.
 letHeapGrow();
 process.on('message', (job: Job) => {

@@ -66,6 +66,7 @@ export class MetricFactory {
         ),
       }),
     };
+    // A registry uses no more of a metric than this; its types ask for the class.
     this.#registry.registerMetric(metric as unknown as prom.Metric);
   }
 }

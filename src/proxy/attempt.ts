@@ -18,29 +18,12 @@ import type { Passage } from './passage.ts';
 import { type Exchange, type RelayEvents, type RelayOutcome, relay } from './relay.ts';
 import { upstreamPath } from './routes.ts';
 
-/** One try, with the headers of `authorization`. */
-export function send(
-  passage: Passage,
-  authorization: Authorization,
-  body: Exchange['body'],
-  mayReplay: boolean,
-): Promise<RelayOutcome> {
-  const { options } = passage;
-  const attempt = new Attempt(passage, authorization, mayReplay);
-  const cookie = attempt.cookies?.header(attempt.path) ?? null;
-  if (authorization.headers) options.traffic.request(authorization.headers.kind);
-  if (authorization.degraded) options.traffic.request('degraded');
-  return cookie instanceof Promise
-    ? cookie.then((ready) => attempt.send(body, ready))
-    : attempt.send(body, cookie);
-}
-
-/** What the relay asks and tells in one try. */
-class Attempt implements RelayEvents {
-  /** Of the upstream that it goes to, if that has any. */
-  readonly cookies: CloudflareCookies | null;
+/** One try, with the headers of `authorization`; what the relay asks and tells in it. */
+export class Attempt implements RelayEvents {
+  /** Those of the upstream that it goes to; null where none are kept. */
+  readonly #cookies: CloudflareCookies | null;
   /** Upstream, without the query. */
-  readonly path: string;
+  readonly #path: string;
   readonly #origin: string;
   readonly #passage: Passage;
   readonly #authorization: Authorization;
@@ -50,23 +33,33 @@ class Attempt implements RelayEvents {
     const { upstream } = authorization;
     const { upstreams, cookies } = passage.options;
     const { origin, basePath } = upstreams[upstream];
-    this.cookies = upstream === 'chatgpt' ? cookies : null;
-    this.path = upstreamPath(upstream, basePath, passage.path);
+    this.#cookies = upstream === 'chatgpt' ? cookies : null;
+    this.#path = upstreamPath(upstream, basePath, passage.path);
     this.#origin = origin;
     this.#passage = passage;
     this.#authorization = authorization;
     this.#mayReplay = mayReplay;
   }
 
-  send(body: Exchange['body'], cookie: string | null): Promise<RelayOutcome> {
+  send(body: Exchange['body']): Promise<RelayOutcome> {
+    const cookie = this.#cookies?.header(this.#path) ?? null;
+    return cookie instanceof Promise
+      ? cookie.then((ready) => this.#relay(body, ready))
+      : this.#relay(body, cookie);
+  }
+
+  #relay(body: Exchange['body'], cookie: string | null): Promise<RelayOutcome> {
     const { request, reply, options, query, held } = this.#passage;
     const { observation } = request;
+    const { headers, degraded } = this.#authorization;
+    if (headers) options.traffic.request(headers.kind);
+    if (degraded) options.traffic.request('degraded');
     const exchange: Exchange = {
       dispatcher: options.dispatcher,
       origin: this.#origin,
-      path: this.path + query,
+      path: this.#path + query,
       method: request.method,
-      headers: upstreamHeaders(request.raw.rawHeaders, this.#authorization.headers, cookie),
+      headers: upstreamHeaders(request.raw.rawHeaders, headers, cookie),
       body,
       upgrade: held !== null,
       observation,
@@ -76,7 +69,7 @@ class Attempt implements RelayEvents {
   }
 
   onAnswer({ 'set-cookie': lines }: ParsedHeaders): void {
-    if (lines !== undefined) this.cookies?.observe(this.path, [lines].flat());
+    if (lines !== undefined) this.#cookies?.observe(this.#path, [lines].flat());
   }
 
   wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SidecarError } from '../errors.ts';
 import type { Traffic } from '../traffic.ts';
-import { send } from './attempt.ts';
+import { Attempt } from './attempt.ts';
 import { continuation } from './expectation.ts';
 import type { ForwardOptions, Passage, UpstreamBase } from './passage.ts';
 import { openBody } from './request-body.ts';
@@ -39,7 +39,7 @@ export async function forward(
   request.observation.body = body;
   const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
   try {
-    const outcome = await send(passage, authorization, body?.content ?? null, true);
+    const outcome = await new Attempt(passage, authorization, true).send(body?.content ?? null);
     if (outcome === 'dropped') await replay(passage);
   } catch (error) {
     held?.refuse();
@@ -55,7 +55,7 @@ export async function forward(
 async function replay(passage: Passage): Promise<void> {
   const { rule, path, body, options } = passage;
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
-  await send(passage, authorization, body?.replay() ?? null, false);
+  await new Attempt(passage, authorization, false).send(body?.replay() ?? null);
 }
 
 /**

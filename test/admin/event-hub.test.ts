@@ -49,6 +49,7 @@ function startHub(t: { teardown(end: () => void): void }) {
   t.teardown(() => hub.close());
   const listen = () => {
     const response = new SlowResponse();
+    // All that the hub uses of one; a real one could not be made slow at will.
     hub.add(response as unknown as ServerResponse);
     return response;
   };
