@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from 'undici';
 import { FileAuthStore } from '../src/auth-store/file-store.ts';
-import { resolveConfig } from '../src/config.ts';
+import { createLogger } from '../src/base/logger.ts';
+import { resolveConfig } from '../src/config/resolve.ts';
 import { CredentialManager } from '../src/credentials/manager.ts';
 import { startEmulator } from '../src/emulator/index.ts';
-import { createHttpClient } from '../src/http-client.ts';
-import { createLogger } from '../src/logger.ts';
 import { upstreamHeaders } from '../src/proxy/headers.ts';
+import { createHttpClient } from '../src/upstream/http-client.ts';
 import { postBytes } from './request-bytes.ts';
 
 /** What one request pays for its credential, microseconds, batch by batch. */

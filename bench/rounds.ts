@@ -24,7 +24,7 @@ export async function runWorkload(
     }
     if (workload.fresh === 'round') await cast.restart();
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
-    const groups = workload.together ? [taking] : inTurn(taking, round).map((actor) => [actor]);
+    const groups = workload.together ? [taking] : rotated(taking, round).map((actor) => [actor]);
     for (const group of groups) {
       await (workload.lingers ? quiet(cast.actors) : sleep(PAUSE_MS));
       const usages = group.map((actor) => watch(actor.pid));
@@ -63,7 +63,7 @@ async function quiet(actors: readonly Actor[]): Promise<void> {
  * No peer always comes first, or always after the same one: the next begins at every other round, and
  * each order is followed by its mirror image.
  */
-function inTurn<T>(list: readonly T[], round: number): T[] {
+function rotated<T>(list: readonly T[], round: number): T[] {
   const at = (Math.floor(round / 2) + list.length) % list.length;
   const rotated = [...list.slice(at), ...list.slice(0, at)];
   return round % 2 === 0 ? rotated : rotated.reverse();

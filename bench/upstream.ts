@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { letHeapGrow } from '../src/commands/heap.ts';
+import { letHeapGrow } from '../src/commands/process.ts';
 import { acceptKey, eventFrame } from './frames.ts';
 import { type Answer, MESSAGE_BYTES, nowMicros, TURN_EVENTS } from './protocol.ts';
 

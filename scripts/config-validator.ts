@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
-import { ConfigSchema } from '../src/config-schema.ts';
+import { ConfigSchema } from '../src/config/schema.ts';
 
 /**
  * The check of the configuration as a module of its own, so that no start pays for loading Ajv and
@@ -18,5 +18,5 @@ export function validatorSource(): string {
     code: { source: true, esm: true },
   });
   const code = standalone.default(ajv, ajv.compile(ConfigSchema));
-  return `// Written by "npm run schema" from config-schema.ts.\n// @ts-nocheck\n${code}\n`;
+  return `// Written by "npm run schema" from src/config/schema.ts.\n// @ts-nocheck\n${code}\n`;
 }

@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 import { Argument, Command, CommanderError } from 'commander';
-import { addAgentCommands } from './commands/agent-commands.ts';
+import { VERSION } from './base/version.ts';
 import { completionScript, SHELLS, type Shell } from './commands/completion.ts';
-import { hardenProcess, takeEnvironment } from './commands/hardening.ts';
-import { letHeapGrow } from './commands/heap.ts';
-import { addInspectCommands } from './commands/inspect-commands.ts';
+import { addInspectCommands } from './commands/doctor/command.ts';
 import type { LoginInput } from './commands/login.ts';
 import {
   type AddressFlags,
@@ -13,11 +11,11 @@ import {
   parsePort,
   withAddress,
 } from './commands/options.ts';
-import { ChildStartError } from './commands/run-process.ts';
-import { readAllText } from './commands/standard-input.ts';
-import { addTokenCommand } from './commands/token-command.ts';
-import { ConfigError } from './config.ts';
-import { VERSION } from './version.ts';
+import { hardenProcess, letHeapGrow, readAllText, takeEnvironment } from './commands/process.ts';
+import { addAgentCommands } from './commands/run/command.ts';
+import { ChildStartError } from './commands/run/process.ts';
+import { addTokenCommand } from './commands/token/index.ts';
+import { ConfigError } from './config/resolve.ts';
 
 /** Exit codes of the command line. */
 const FAILURE = 1;
@@ -83,7 +81,7 @@ withAddress(program.command('serve', { isDefault: true }).description('run the p
 withAddress(
   program.command('healthcheck').description('exit 0 when a running sidecar is ready, else 1'),
 ).action(async (flags: AddressFlags) => {
-  const { healthcheck } = await import('./commands/healthcheck.ts');
+  const { healthcheck } = await import('./commands/status/healthcheck.ts');
   const problem = await healthcheck(io.env, flags.config ?? null, configLayer(flags));
   if (problem !== null) throw new Error(`not ready: ${problem}`);
 });
@@ -98,7 +96,7 @@ program
   .option('--import <file>', "take over a Codex auth.json; the file's login is shared, not moved")
   .action(async (flags: LoginFlags) => {
     const { login } = await import('./commands/login.ts');
-    const { readSettings } = await import('./commands/environment.ts');
+    const { readSettings } = await import('./sidecar/settings.ts');
     const { codexHome } = await readSettings(io.env, flags.config ?? null, {});
     print(await login(codexHome, loginInput(flags)));
   });
@@ -110,7 +108,7 @@ program
   .option('--revoke', 'revoke the refresh token at the backend first')
   .action(async (flags: { config?: string; revoke?: boolean }) => {
     const { logout } = await import('./commands/logout.ts');
-    const { readSettings } = await import('./commands/environment.ts');
+    const { readSettings } = await import('./sidecar/settings.ts');
     const settings = await readSettings(io.env, flags.config ?? null, {});
     for (const line of await logout(settings, flags.revoke ?? false)) print(line);
   });
@@ -134,7 +132,7 @@ program
   .command('demo')
   .description('run one turn of each kind through a sidecar against the emulated backend')
   .action(async () => {
-    const { demo } = await import('./commands/demo.ts');
+    const { demo } = await import('./commands/demo/index.ts');
     await demo(print);
   });
 

@@ -1,9 +1,9 @@
-import { readSettings } from './commands/environment.ts';
-import { startSidecar as start } from './commands/sidecar.ts';
-import type { Config, PartialConfig } from './config.ts';
-import { createLogger } from './logger.ts';
+import { createLogger } from './base/logger.ts';
+import type { Config, PartialConfig } from './config/resolve.ts';
+import { readSettings } from './sidecar/settings.ts';
+import { startSidecar as start } from './sidecar/start.ts';
 
-export { ConfigError } from './config.ts';
+export { ConfigError } from './config/resolve.ts';
 
 /** The configuration as a file may hold it: every key can be left out and then has its default. */
 export type SidecarConfig = Settable<Config>;

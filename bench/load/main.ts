@@ -1,4 +1,4 @@
-import { letHeapGrow } from '../../src/commands/heap.ts';
+import { letHeapGrow } from '../../src/commands/process.ts';
 import type { Job } from '../protocol.ts';
 import { runRequests } from './requests.ts';
 import { runProbe, runUpload } from './single.ts';

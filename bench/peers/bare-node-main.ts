@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
-import { letHeapGrow } from '../../src/commands/heap.ts';
+import { letHeapGrow } from '../../src/commands/process.ts';
 
 // The least that a proxy on Node does: node:http on one side, undici on the other, and nothing
 // between them but the headers of the hop taken out; an upgrade becomes two sockets that are piped.

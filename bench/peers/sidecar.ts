@@ -1,6 +1,6 @@
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { VERSION } from '../../src/version.ts';
+import { VERSION } from '../../src/base/version.ts';
 import type { Stage } from '../stage.ts';
 import { Child, readWhole } from './children.ts';
 import type { Peer, PeerName, Place, RunningPeer } from './peer.ts';

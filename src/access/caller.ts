@@ -1,7 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { SidecarError } from '../errors.ts';
-import { isHost, parseHost } from '../host.ts';
-import { isLoopbackHost } from '../loopback.ts';
+import { SidecarError } from '../base/errors.ts';
+import { isHost, isLoopbackHost, parseHost } from '../base/host.ts';
 import { type ClientToken, type ClientTokens, reachesPath } from './client-tokens.ts';
 
 /** What is known of a caller before anything of the request is trusted. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
-import type { Clock } from '../clock.ts';
-import { SidecarError } from '../errors.ts';
-import { isLoopbackHost } from '../loopback.ts';
+import type { Clock } from '../base/clock.ts';
+import { SidecarError } from '../base/errors.ts';
+import { isLoopbackHost } from '../base/host.ts';
 import {
   type AccessLevel,
   type AccessRules,

@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http';
-import type { ActivityDocument } from '../activity.ts';
-import { SidecarError } from '../errors.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { ActivityDocument } from '../telemetry/activity.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface EventSources {
   status: () => StatusDocument;
   activity: () => ActivityDocument;
   /** Tries what is undone, like a health probe. */
-  nudge: () => Promise<void>;
+  retryNow: () => Promise<void>;
   /** How many times another credential came into use. */
   credentialChanges: () => number;
   /** Runs `work` again and again; the result ends that. Default: timers. */
@@ -88,7 +88,7 @@ export class EventHub {
     response.once('close', () => this.#remove(listener));
     response.on('drain', () => {
       listener.blockedTicks = 0;
-      this.poke();
+      this.publishSoon();
     });
     const { every = repeat } = this.#sources;
     this.#stopTicking ??= every(TICK_MS, () => this.#tick());
@@ -96,7 +96,7 @@ export class EventHub {
   }
 
   /** Something may have changed; what has is sent before the next tick. */
-  poke(): void {
+  publishSoon(): void {
     if (this.#poked || this.#listeners.size === 0) return;
     this.#poked = true;
     // Whoever reported it may be in the middle of the change.
@@ -125,7 +125,7 @@ export class EventHub {
   }
 
   #tick(): void {
-    if (!isUsable(this.#sources.status().status)) void this.#sources.nudge();
+    if (!isUsable(this.#sources.status().status)) void this.#sources.retryNow();
     this.#publish();
     for (const listener of this.#listeners) this.#keepAlive(listener);
   }

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { EventHub } from './events.ts';
-import type { Exposition } from './exposition.ts';
-import { prefersHtml } from './negotiate.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
+import { prefersHtml } from './prefers-html.ts';
+import type { Exposition } from './prometheus.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface AdminOptions {
@@ -11,7 +11,7 @@ export interface AdminOptions {
    * Tries what a failed start left undone. Probes call it, so that a sidecar without traffic mends
    * itself; it never rejects.
    */
-  nudge: () => Promise<void>;
+  retryNow: () => Promise<void>;
   /**
    * Reads configuration and credential again. @returns settings that need a restart
    * @throws SidecarError when the new ones cannot be used; the old ones stay in force then
@@ -42,7 +42,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
   });
 
   app.get('/readyz', { config: OPEN }, (_request, reply) => {
-    void options.nudge();
+    void options.retryNow();
     const { status } = options.status();
     reply
       .code(isUsable(status) ? 200 : 503)
@@ -54,7 +54,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
 function addStatus(app: FastifyInstance, options: AdminOptions): void {
   let page: StatusPage | null = null;
   app.get('/auth/status', { config: { ...READABLE, brief: true } }, (request, reply) => {
-    void options.nudge();
+    void options.retryNow();
     reply.header('vary', 'accept');
     if (prefersHtml(request.headers.accept)) {
       page ??= buildStatusPage();

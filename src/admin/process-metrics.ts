@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type { MetricFactory, Sample } from './metric-kinds.ts';
+import type { MetricFactory, Sample } from './prometheus-metrics.ts';
 
 /**
  * Process metrics under their usual names. Not prom-client's own set: its event loop monitor wakes an

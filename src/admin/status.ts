@@ -1,7 +1,7 @@
-import type { RouteRule } from '../config.ts';
+import type { RouteRule } from '../config/resolve.ts';
+import type { Account, BearerStatus, IdentityStatus } from '../credentials/provider.ts';
 import type { CredentialSnapshot } from '../credentials/snapshot.ts';
-import type { Account, BearerStatus, IdentityStatus } from '../credentials/types.ts';
-import type { TrafficSnapshot } from '../traffic.ts';
+import type { TrafficSnapshot } from '../telemetry/traffic.ts';
 
 export type OverallStatus =
   | 'starting'

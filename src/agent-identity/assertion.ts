@@ -1,4 +1,4 @@
-import { wholeSeconds } from '../clock.ts';
+import { wholeSeconds } from '../base/clock.ts';
 import { type AgentKey, signMessage, verifyMessage } from './keys.ts';
 
 /** The header scheme of an assertion (openai/codex pull request 18871). */

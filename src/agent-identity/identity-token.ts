@@ -4,9 +4,9 @@ import * as errors from 'jose/errors';
 import { createLocalJWKSet } from 'jose/jwks/local';
 import { decodeJwt } from 'jose/jwt/decode';
 import { jwtVerify } from 'jose/jwt/verify';
-import { invalidCredential, type SidecarError } from '../errors.ts';
-import { normalizePlanType, type PlanType } from '../plan-type.ts';
-import type { Secret } from '../secret.ts';
+import { invalidCredential, type SidecarError } from '../base/errors.ts';
+import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
+import type { Secret } from '../base/secret.ts';
 import { type AgentKey, parseAgentKey } from './keys.ts';
 
 export const IDENTITY_TOKEN_ISSUER = 'https://chatgpt.com/codex-backend/agent-identity';

@@ -7,7 +7,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { invalidCredential } from '../errors.ts';
+import { invalidCredential } from '../base/errors.ts';
 
 /**
  * Ed25519 keys in the encodings of the Agent Identity protocol. Sources: openai/codex

@@ -1,6 +1,10 @@
-import { type Clock, wholeSeconds } from '../clock.ts';
-import { type HttpClient, ResponseTooLargeError, type TextResponse } from '../http-client.ts';
-import type { Secret } from '../secret.ts';
+import { type Clock, wholeSeconds } from '../base/clock.ts';
+import type { Secret } from '../base/secret.ts';
+import {
+  type HttpClient,
+  ResponseTooLargeError,
+  type TextResponse,
+} from '../upstream/http-client.ts';
 import { type AgentKey, signMessage } from './keys.ts';
 import { openSealedTaskId } from './sealed-task-id.ts';
 
@@ -128,7 +132,7 @@ async function postWithRetries(
   for (let attempt = 1; ; attempt++) {
     const stampedAt = api.now();
     const outcome = await post(api, what, makeAttempt());
-    if (!(outcome instanceof RegistrationError)) return parseAnswer(what, outcome);
+    if (!(outcome instanceof RegistrationError)) return parseResponse(what, outcome);
     // The answer itself may have shown that the timestamp was wrong.
     const clockMoved = Math.abs(api.now() - stampedAt) > CLOCK_JUMP_MS;
     const retryable = isRetryableRegistration(outcome.status) || clockMoved;
@@ -168,7 +172,7 @@ function withoutCredentials(text: string, { headers }: Attempt): string {
     .replaceAll(LONG_RUN, '[…]');
 }
 
-function parseAnswer(what: string, response: TextResponse): Answer {
+function parseResponse(what: string, response: TextResponse): Answer {
   const answer: Answer = { what, status: response.status, fields: {} };
   try {
     const value: unknown = JSON.parse(response.text);

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { invalidCredential, SidecarError } from '../errors.ts';
-import { Secret } from '../secret.ts';
+import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
 
 export type JsonObject = { [key: string]: unknown };
 

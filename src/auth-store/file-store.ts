@@ -12,15 +12,15 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { invalidCredential } from '../errors.ts';
+import { invalidCredential } from '../base/errors.ts';
+import { withFileLock } from '../files/lock.ts';
+import { type StopWatching, watchPath } from '../files/watch.ts';
 import {
   type AuthDocument,
   type JsonObject,
   parseAuthDocument,
   parseJsonObject,
 } from './auth-document.ts';
-import { withFileLock } from './file-lock.ts';
-import { type StopWatching, watchPath } from './watch.ts';
 
 /** Text of a change: top-level fields to replace in the stored document. */
 export type Change = JsonObject;

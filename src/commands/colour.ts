@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { Environment } from './environment.ts';
+import type { Environment } from '../sidecar/settings.ts';
 
 export type Style = 'green' | 'yellow' | 'red' | 'bold' | 'dim';
 export type Paint = (style: Style, text: string) => string;

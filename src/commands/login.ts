@@ -7,11 +7,11 @@ import {
   parseJsonObject,
 } from '../auth-store/auth-document.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
-import { systemClock } from '../clock.ts';
-import { ConfigError } from '../config.ts';
-import { selectCredential } from '../credentials/select.ts';
-import { invalidCredential, SidecarError } from '../errors.ts';
-import { Secret } from '../secret.ts';
+import { systemClock } from '../base/clock.ts';
+import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import { ConfigError } from '../config/resolve.ts';
+import { selectCredential } from '../credentials/selection.ts';
 
 /** What `login` stores: one token of a kind, or a whole Codex auth.json. */
 export type LoginInput =

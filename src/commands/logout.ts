@@ -1,12 +1,12 @@
 import { NO_CREDENTIAL } from '../auth-store/auth-document.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
-import { SidecarError } from '../errors.ts';
-import { createHttpClient } from '../http-client.ts';
+import { SidecarError } from '../base/errors.ts';
+import { USER_AGENT } from '../base/version.ts';
 import { CODEX_CLIENT_ID, revokeToken } from '../oauth/token-endpoint.ts';
-import { createDispatcher } from '../proxy/dispatcher.ts';
-import { USER_AGENT } from '../version.ts';
-import { readAuthorities } from './certificates.ts';
-import type { Settings } from './environment.ts';
+import { readAuthorities } from '../sidecar/ca-file.ts';
+import type { Settings } from '../sidecar/settings.ts';
+import { createDispatcher } from '../upstream/dispatcher.ts';
+import { createHttpClient } from '../upstream/http-client.ts';
 
 /**
  * Takes every credential out of `auth.json`; fields that this program does not know stay.

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { dropUndefined, type PartialConfig } from '../config.ts';
-import type { OwnEnvironment } from '../config-environment.ts';
+import type { OwnEnvironment } from '../config/environment.ts';
+import { dropUndefined, type PartialConfig } from '../config/resolve.ts';
 
 /** What commands get from the process, and give back to it. */
 export interface CommandIo {

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
-import type { PartialConfig } from '../config.ts';
-import type { OwnEnvironment } from '../config-environment.ts';
-import { createLogger, type Logger } from '../logger.ts';
-import { readSettings } from './environment.ts';
-import { type RunningSidecar, startSidecar } from './sidecar.ts';
-import { logStart } from './start-line.ts';
+import { createLogger, type Logger } from '../base/logger.ts';
+import type { OwnEnvironment } from '../config/environment.ts';
+import type { PartialConfig } from '../config/resolve.ts';
+import { readSettings } from '../sidecar/settings.ts';
+import { type RunningSidecar, startSidecar } from '../sidecar/start.ts';
+import { logStart } from '../sidecar/start-line.ts';
 
 export interface ServeOptions {
   env: OwnEnvironment;

@@ -1,24 +1,24 @@
 import type { AuthApi } from '../agent-identity/registration.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
-import type { CredentialObserver } from '../credential-events.ts';
-import type { HttpClient } from '../http-client.ts';
-import type { Logger } from '../logger.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { normalizePlanType } from '../base/plan-type.ts';
+import type { Schedule } from '../base/schedule.ts';
+import type { Config } from '../config/resolve.ts';
 import { CODEX_CLIENT_ID } from '../oauth/token-endpoint.ts';
-import { normalizePlanType } from '../plan-type.ts';
-import { AgentIdentityProvider } from './agent-identity-provider.ts';
+import type { CredentialObserver } from '../telemetry/credential-events.ts';
+import type { HttpClient } from '../upstream/http-client.ts';
+import { AgentIdentityProvider } from './assertion-provider.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
 import { readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
-import { chatGptFingerprint, fingerprintOf, recordFingerprint } from './fingerprint.ts';
-import { type IdentityOrigin, IdentityTokenOrigin } from './identity-origin.ts';
+import { type IdentitySource, JwtIdentity } from './jwt-identity.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';
-import { RegisteredOrigin } from './registered-origin.ts';
-import type { Schedule } from './schedule.ts';
-import type { Selection } from './select.ts';
+import type { Credential } from './provider.ts';
+import { RegisteredIdentity } from './registered-identity.ts';
+import type { Selection } from './selection.ts';
+import { chatGptFingerprint, fingerprintOf, recordFingerprint } from './selection-digest.ts';
 import { StaticBearer } from './static-bearer.ts';
-import type { Credential } from './types.ts';
 
 export interface CredentialDeps {
   config: Config;
@@ -92,7 +92,7 @@ type Selected<Kind extends Selection['kind']> = Extract<Selection, { kind: Kind 
 
 function fromIdentityToken(selection: Selected<'identityToken'>, deps: CredentialDeps): Credential {
   const { upstream } = deps.config;
-  const origin = new IdentityTokenOrigin(selection.token, {
+  const origin = new JwtIdentity(selection.token, {
     http: deps.http,
     now: deps.now,
     observe: deps.observe,
@@ -178,12 +178,12 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
 }
 
 function registeredOrigin(
-  session: ConstructorParameters<typeof RegisteredOrigin>[0],
-  record: ConstructorParameters<typeof RegisteredOrigin>[1],
+  session: ConstructorParameters<typeof RegisteredIdentity>[0],
+  record: ConstructorParameters<typeof RegisteredIdentity>[1],
   deps: CredentialDeps,
-): RegisteredOrigin {
+): RegisteredIdentity {
   const { store, log, version, platform, observe } = deps;
-  return new RegisteredOrigin(session, record, {
+  return new RegisteredIdentity(session, record, {
     store,
     log,
     version,
@@ -193,7 +193,7 @@ function registeredOrigin(
   });
 }
 
-function provider(origin: IdentityOrigin, deps: CredentialDeps): AgentIdentityProvider {
+function provider(origin: IdentitySource, deps: CredentialDeps): AgentIdentityProvider {
   const pauseMs = deps.config.agentIdentity.minRegistrationIntervalSeconds * 1000;
   const { now, backendNow, log, observe } = deps;
   return new AgentIdentityProvider(origin, { now, backendNow, log, pauseMs, observe });

@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.ts';
-import { SidecarError } from '../errors.ts';
+import type { Clock } from '../base/clock.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { Schedule } from '../base/schedule.ts';
 import type { ChatGptSession } from './chatgpt-session.ts';
-import type { Schedule } from './schedule.ts';
+import type { AuthHeaders, BearerProvider, BearerState, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
-import type { AuthHeaders, BearerProvider, BearerState, BearerStatus } from './types.ts';
 
 export interface ChatGptBearerDeps {
   now: Clock;

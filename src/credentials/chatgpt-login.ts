@@ -1,8 +1,8 @@
 import { isHeaderText, NO_HEADER_TEXT, type StoredTokens } from '../auth-store/auth-document.ts';
-import { invalidCredential } from '../errors.ts';
+import { invalidCredential } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
 import { readChatGptClaims } from '../oauth/claims.ts';
-import type { Secret } from '../secret.ts';
-import type { Account } from './types.ts';
+import type { Account } from './provider.ts';
 
 /** How long before its end an access token is refreshed (Codex: 5 minutes). */
 export const EXPIRY_MARGIN_MS = 5 * 60_000;

@@ -1,10 +1,11 @@
 import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
-import type { Clock } from '../clock.ts';
-import type { CredentialObserver, RefreshOutcome } from '../credential-events.ts';
-import type { Logger } from '../logger.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Schedule } from '../base/schedule.ts';
+import type { Secret } from '../base/secret.ts';
 import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
-import type { Secret } from '../secret.ts';
+import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential-events.ts';
 import {
   type ChatGptLogin,
   differ,
@@ -13,7 +14,6 @@ import {
   refreshDueAt,
 } from './chatgpt-login.ts';
 import { checkPause, describeFailure, over, type RefreshFailure } from './refresh-failure.ts';
-import type { Schedule } from './schedule.ts';
 import { transactIfPossible } from './transact.ts';
 
 export interface ChatGptSessionDeps {

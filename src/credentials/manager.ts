@@ -1,12 +1,12 @@
-import { type Config, ConfigError, type RouteAuth } from '../config.ts';
-import { SidecarError } from '../errors.ts';
+import { SidecarError } from '../base/errors.ts';
+import { type Config, ConfigError, type RouteAuth } from '../config/resolve.ts';
 import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import { type Decision, decide } from './policy.ts';
+import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './provider.ts';
 import type { Rejection } from './rejection.ts';
-import { type EnvironmentCredentials, selectCredential } from './select.ts';
+import { type EnvironmentCredentials, selectCredential } from './selection.ts';
+import { fingerprintOf } from './selection-digest.ts';
 import { type CredentialSnapshot, describeCredential } from './snapshot.ts';
-import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './types.ts';
 
 /** A request's way upstream: which upstream, and which headers, if any. */
 export interface Authorization {
@@ -140,8 +140,8 @@ export class CredentialManager {
   }
 
   /** A WebSocket that carried `authorization` was closed the way a rejection closes it. */
-  suspect({ provider, headers }: Authorization): void {
-    if (headers && provider === this.#credential?.assertion) provider?.suspect?.(headers);
+  suspectRejected({ provider, headers }: Authorization): void {
+    if (headers && provider === this.#credential?.assertion) provider?.suspectRejected?.(headers);
   }
 
   /**

@@ -1,10 +1,10 @@
-import type { Clock } from '../clock.ts';
-import { invalidCredential, SidecarError } from '../errors.ts';
-import type { HttpClient, TextResponse } from '../http-client.ts';
-import { normalizePlanType } from '../plan-type.ts';
-import type { Secret } from '../secret.ts';
+import type { Clock } from '../base/clock.ts';
+import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { normalizePlanType } from '../base/plan-type.ts';
+import type { Secret } from '../base/secret.ts';
+import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
+import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
-import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
 
 export interface PersonalAccessTokenDeps {
   /** AuthAPI base for `whoami`. */

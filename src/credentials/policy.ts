@@ -1,6 +1,6 @@
-import type { RouteAuth } from '../config.ts';
-import { SidecarError } from '../errors.ts';
-import type { AuthMode } from './types.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { RouteAuth } from '../config/resolve.ts';
+import type { AuthMode } from './provider.ts';
 
 /** What a credential can do, as far as the policy needs to know. */
 export interface Abilities {

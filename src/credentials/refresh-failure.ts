@@ -1,4 +1,4 @@
-import { SidecarError } from '../errors.ts';
+import { SidecarError } from '../base/errors.ts';
 import { RefreshError } from '../oauth/token-endpoint.ts';
 
 /** How the last refresh failed, and what that means for the next one. */

@@ -7,7 +7,7 @@ export type Rejection =
   /** The agent runtime was deleted: nothing helps. */
   | { kind: 'revoked'; code: string };
 
-export interface UpstreamAnswer {
+export interface UpstreamResponse {
   status: number;
   /** Lower-case names. */
   header: (name: string) => string | null;
@@ -21,7 +21,7 @@ export interface UpstreamAnswer {
  */
 export function mayBeRejection(
   used: 'assertion' | 'bearer',
-  { status, header }: Pick<UpstreamAnswer, 'status' | 'header'>,
+  { status, header }: Pick<UpstreamResponse, 'status' | 'header'>,
 ): boolean {
   if (status === 401) return true;
   const isJson = header('content-type')?.includes('json') ?? false;
@@ -36,7 +36,7 @@ export function mayBeRejection(
  */
 export function classifyRejection(
   used: 'assertion' | 'bearer',
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
 ): Rejection | null {
   if (answer.header('cf-mitigated') !== null) return null;
   const error = readError(answer);
@@ -52,7 +52,7 @@ export function classifyRejection(
   return used === 'assertion' ? { kind: 'task', code } : { kind: 'bearer', code };
 }
 
-function readError(answer: UpstreamAnswer): { code: string; message: string } {
+function readError(answer: UpstreamResponse): { code: string; message: string } {
   const encoded = answer.header('x-error-json');
   const fromHeader = encoded ? parseError(Buffer.from(encoded, 'base64').toString('utf8')) : null;
   const fromBody = parseError(answer.body);

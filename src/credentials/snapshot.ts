@@ -1,5 +1,5 @@
-import type { SidecarError } from '../errors.ts';
-import type { Account, AuthMode, BearerStatus, Credential, IdentityStatus } from './types.ts';
+import type { SidecarError } from '../base/errors.ts';
+import type { Account, AuthMode, BearerStatus, Credential, IdentityStatus } from './provider.ts';
 
 /** What status and health show of the credential; holds no secret. */
 export interface CredentialSnapshot {

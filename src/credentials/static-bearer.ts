@@ -1,5 +1,5 @@
-import { Secret } from '../secret.ts';
-import type { AuthHeaders, BearerProvider, BearerStatus } from './types.ts';
+import { Secret } from '../base/secret.ts';
+import type { AuthHeaders, BearerProvider, BearerStatus } from './provider.ts';
 
 /** A bearer that never changes and cannot be refreshed, such as an API key. */
 export class StaticBearer implements BearerProvider {

@@ -1,6 +1,6 @@
-import { LockError } from '../auth-store/file-lock.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../base/logger.ts';
+import { LockError } from '../files/lock.ts';
 
 /** Stores for which it was said that they cannot be locked. */
 const unlockable = new WeakSet<AuthStore>();

@@ -5,7 +5,7 @@ import type { Account } from './accounts.ts';
 import type { Agent } from './agents.ts';
 import { type Answer, badRequest, json, notFound } from './answer.ts';
 import { createSend } from './http-server.ts';
-import { refusalAnswer } from './refusals.ts';
+import { refusalResponse } from './refusals.ts';
 import { type EmulatorState, ofAccount } from './state.ts';
 import { verifyRegistration } from './verify.ts';
 
@@ -98,7 +98,7 @@ async function registerTask(
   const { maxTimestampSkewSeconds, sealTaskIds } = state.settings;
   const problem = verifyRegistration(agent, body, { nowMs: state.now(), maxTimestampSkewSeconds });
   if (problem !== null) return json(401, { error: { message: problem, code: 'unauthorized' } });
-  if (agent.deleted) return refusalAnswer('agent_deleted');
+  if (agent.deleted) return refusalResponse('agent_deleted');
   const taskId = state.agents.registerTask(agent);
   if (!sealTaskIds) return json(200, { task_id: taskId });
   return json(200, { encrypted_task_id: await sealTaskId(agent.publicKeySsh, taskId) });

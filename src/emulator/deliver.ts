@@ -44,7 +44,7 @@ export async function deliver(
   const { record, fault } = exchange;
   const partial = fault?.action === 'cut' || fault?.action === 'stall';
   record.status = answer.status;
-  response.writeHead(answer.status, answerHeaders(state, exchange, answer));
+  response.writeHead(answer.status, responseHeaders(state, exchange, answer));
   response.flushHeaders();
   state.recorder.changed(record);
   for (const piece of partial ? firstHalf(answer.pieces) : answer.pieces) {
@@ -77,7 +77,7 @@ export function trackEnd(state: EmulatorState, exchange: Exchange, response: Ser
   });
 }
 
-function answerHeaders(
+function responseHeaders(
   state: EmulatorState,
   exchange: Exchange,
   answer: Answer,

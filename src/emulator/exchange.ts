@@ -15,7 +15,7 @@ export interface Exchange {
 }
 
 /** The answer that a fault orders in place of the true one; null when it orders none. */
-export function faultAnswer(fault: Fault): Answer | null {
+export function faultResponse(fault: Fault): Answer | null {
   const { status, body } = fault;
   if (status === undefined && body === undefined) return null;
   const text = typeof body === 'string' ? body : JSON.stringify(body ?? {});

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { deliver, pause, sabotage } from './deliver.ts';
-import { type Exchange, faultAnswer } from './exchange.ts';
+import { type Exchange, faultResponse } from './exchange.ts';
 import { isControlPath } from './records.ts';
-import { refusalAnswer } from './refusals.ts';
+import { refusalResponse } from './refusals.ts';
 import { type EmulatorState, judge } from './state.ts';
 import type { RouteAuth } from './verify.ts';
 
@@ -31,8 +31,8 @@ export async function intercept(
   if (connection.socket.destroyed || sabotage(exchange, connection.socket)) return true;
   const refusal = verdict?.refusal ?? null;
   const answer =
-    (fault === null ? null : faultAnswer(fault)) ??
-    (refusal === null ? null : refusalAnswer(refusal));
+    (fault === null ? null : faultResponse(fault)) ??
+    (refusal === null ? null : refusalResponse(refusal));
   if (answer === null) return false;
   await deliver(state, exchange, connection.response, answer);
   return true;

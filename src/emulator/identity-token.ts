@@ -4,7 +4,7 @@ import {
   IDENTITY_TOKEN_ISSUER,
 } from '../agent-identity/identity-token.ts';
 import { encodeAgentKey, generateAgentKey } from '../agent-identity/keys.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { type AccountOptions, type IdSource, makeAccount } from './accounts.ts';
 import type { AgentStore } from './agents.ts';
 import { type SigningKey, signJwt } from './signing-key.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { addAuthApi } from './auth-api.ts';
 import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';

@@ -34,7 +34,7 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   app.post<Refresh>(
     '/oauth/token',
     { config: { emulatorAuth: 'none' }, schema: { body: REFRESH_BODY } },
-    ({ body }, reply) => send(reply, refreshAnswer(state.tokens.refresh(body.refresh_token))),
+    ({ body }, reply) => send(reply, refreshResponse(state.tokens.refresh(body.refresh_token))),
   );
   app.post<Revoke>(
     '/oauth/revoke',
@@ -46,7 +46,7 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   );
 }
 
-function refreshAnswer(outcome: RefreshOutcome): Answer {
+function refreshResponse(outcome: RefreshOutcome): Answer {
   if (!outcome.ok) {
     const { code } = outcome;
     const type = 'invalid_request_error';

@@ -1,4 +1,4 @@
-import { wholeSeconds } from '../clock.ts';
+import { wholeSeconds } from '../base/clock.ts';
 import { type AccountOptions, makeAccount } from './accounts.ts';
 import type { Fault } from './faults.ts';
 import { type IdentityTokenOptions, issueIdentityToken } from './identity-token.ts';

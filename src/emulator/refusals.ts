@@ -2,7 +2,7 @@ import { type Answer, json } from './answer.ts';
 import type { RefusalKind } from './verify.ts';
 
 /** How the backend answers a refused credential. */
-export function refusalAnswer(refusal: RefusalKind): Answer {
+export function refusalResponse(refusal: RefusalKind): Answer {
   switch (refusal) {
     case 'unauthorized':
       return json(401, { detail: 'Unauthorized' });

@@ -1,13 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { type Account, createIdSource, type IdSource } from './accounts.ts';
 import { AgentStore } from './agents.ts';
 import type { Answer } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
 import { Recorder } from './records.ts';
-import { refusalAnswer } from './refusals.ts';
+import { refusalResponse } from './refusals.ts';
 import { createSigningKey, lazyUnknownKey, type SigningKey } from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
 import { type RouteAuth, type Verdict, verifyRequest } from './verify.ts';
@@ -116,5 +116,5 @@ export function ofAccount(
   make: (account: Account) => Answer,
 ): Answer {
   const account = exchangeOf(state, request).verdict?.account ?? null;
-  return account === null ? refusalAnswer('unauthorized') : make(account);
+  return account === null ? refusalResponse('unauthorized') : make(account);
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Account, IdSource } from './accounts.ts';
 import type { SigningKey } from './signing-key.ts';
 

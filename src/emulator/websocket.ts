@@ -73,11 +73,11 @@ function serve(state: EmulatorState, exchange: Exchange, client: WebSocket): voi
       client.close(POLICY_VIOLATION, 'assertion refused');
       return;
     }
-    turns = turns.then(() => answerFrame(state, exchange, client, frame));
+    turns = turns.then(() => responseFrame(state, exchange, client, frame));
   });
 }
 
-async function answerFrame(
+async function responseFrame(
   state: EmulatorState,
   exchange: Exchange,
   client: WebSocket,

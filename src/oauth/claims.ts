@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { decodeJwt } from 'jose/jwt/decode';
-import { normalizePlanType, type PlanType } from '../plan-type.ts';
+import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 
 /** What an id or access token of a ChatGPT login says about the account; each may be absent. */
 export interface ChatGptClaims {

@@ -1,5 +1,5 @@
-import type { HttpClient, TextResponse } from '../http-client.ts';
-import { Secret } from '../secret.ts';
+import { Secret } from '../base/secret.ts';
+import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
 
 /** Public client id of Codex; `CODEX_APP_SERVER_LOGIN_CLIENT_ID` replaces it. */
 export const CODEX_CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';

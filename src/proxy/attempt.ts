@@ -3,7 +3,7 @@ import type { Authorization } from '../credentials/manager.ts';
 import {
   classifyRejection,
   mayBeRejection,
-  type UpstreamAnswer,
+  type UpstreamResponse,
 } from '../credentials/rejection.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import {
@@ -14,7 +14,7 @@ import {
   switchingHeaders,
   upstreamHeaders,
 } from './headers.ts';
-import type { Passage } from './passage.ts';
+import type { ProxiedRequest } from './proxied-request.ts';
 import { type Exchange, type RelayEvents, type RelayOutcome, relay } from './relay.ts';
 import { upstreamPath } from './routes.ts';
 
@@ -25,11 +25,11 @@ export class Attempt implements RelayEvents {
   /** Upstream, without the query. */
   readonly #path: string;
   readonly #origin: string;
-  readonly #passage: Passage;
+  readonly #passage: ProxiedRequest;
   readonly #authorization: Authorization;
   readonly #mayReplay: boolean;
 
-  constructor(passage: Passage, authorization: Authorization, mayReplay: boolean) {
+  constructor(passage: ProxiedRequest, authorization: Authorization, mayReplay: boolean) {
     const { upstream } = authorization;
     const { upstreams, cookies } = passage.options;
     const { origin, basePath } = upstreams[upstream];
@@ -68,17 +68,17 @@ export class Attempt implements RelayEvents {
     return relay(exchange, reply.raw, this);
   }
 
-  onAnswer({ 'set-cookie': lines }: ParsedHeaders): void {
+  onResponse({ 'set-cookie': lines }: ParsedHeaders): void {
     if (lines !== undefined) this.#cookies?.observe(this.#path, [lines].flat());
   }
 
-  wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean {
+  wantsBody(head: Pick<UpstreamResponse, 'status' | 'header'>): boolean {
     const { headers } = this.#authorization;
     return this.#mayReplay && headers !== null && mayBeRejection(headers.kind, head);
   }
 
   /** Finds rejections and tells the manager. */
-  async drops(answer: UpstreamAnswer): Promise<boolean> {
+  async drops(answer: UpstreamResponse): Promise<boolean> {
     const { request, options, body } = this.#passage;
     const { headers } = this.#authorization;
     options.traffic.answered(answer.status, answer.header);
@@ -91,14 +91,14 @@ export class Attempt implements RelayEvents {
   }
 
   onStart(status: number, header: HeaderLookup): void {
-    this.#noteAnswer(status, header);
+    this.#noteResponse(status, header);
     const { reply, held } = this.#passage;
     held?.refuse();
     reply.hijack();
   }
 
   onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void {
-    this.#noteAnswer(101, header);
+    this.#noteResponse(101, header);
     const { request, reply, options, held, closed } = this.#passage;
     const { observation } = request;
     reply.hijack();
@@ -107,7 +107,7 @@ export class Attempt implements RelayEvents {
     closed();
     const headers = switchingHeaders(raw);
     const tunnel = held?.join(reply.raw, headers, socket, options.tunnels, () =>
-      options.manager.suspect(this.#authorization),
+      options.manager.suspectRejected(this.#authorization),
     );
     observation.status = 101;
     observation.ending = 'complete';
@@ -118,7 +118,7 @@ export class Attempt implements RelayEvents {
     });
   }
 
-  #noteAnswer(status: number, header: HeaderLookup): void {
+  #noteResponse(status: number, header: HeaderLookup): void {
     const { request, options } = this.#passage;
     options.traffic.answered(status, header);
     const { observation } = request;

@@ -1,5 +1,5 @@
 import type { CookieJar } from 'tough-cookie';
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../base/logger.ts';
 
 /** Cloudflare's own names; whatever else an upstream sets is the business of a browser. */
 const CLOUDFLARE =

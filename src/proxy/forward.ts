@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { SidecarError } from '../errors.ts';
-import type { Traffic } from '../traffic.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { Traffic } from '../telemetry/traffic.ts';
 import { Attempt } from './attempt.ts';
-import { continuation } from './expectation.ts';
-import type { ForwardOptions, Passage, UpstreamBase } from './passage.ts';
+import { continuation } from './expect-continue.ts';
+import type { ForwardOptions, ProxiedRequest, UpstreamBase } from './proxied-request.ts';
 import { openBody } from './request-body.ts';
 import { isModelRoute, matchRoute } from './routes.ts';
-import { checkHandshake, holdClient, isUpgrade } from './upgrade.ts';
+import { checkHandshake, holdClient, isUpgrade } from './websocket/upgrade.ts';
 
 export function parseUpstream(baseUrl: string): UpstreamBase {
   const { origin, pathname } = new URL(baseUrl);
@@ -37,7 +37,17 @@ export async function forward(
   const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
   const held = upgrade ? holdClient(raw) : null;
   request.observation.body = body;
-  const passage: Passage = { request, reply, options, rule, path, query, body, held, closed };
+  const passage: ProxiedRequest = {
+    request,
+    reply,
+    options,
+    rule,
+    path,
+    query,
+    body,
+    held,
+    closed,
+  };
   try {
     const outcome = await new Attempt(passage, authorization, true).send(body?.content ?? null);
     if (outcome === 'dropped') await replay(passage);
@@ -52,7 +62,7 @@ export async function forward(
 }
 
 /** The one more try, with new headers; whatever comes of it goes to the client. */
-async function replay(passage: Passage): Promise<void> {
+async function replay(passage: ProxiedRequest): Promise<void> {
   const { rule, path, body, options } = passage;
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
   await new Attempt(passage, authorization, false).send(body?.replay() ?? null);

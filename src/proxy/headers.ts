@@ -1,4 +1,4 @@
-import type { AuthHeaders } from '../credentials/types.ts';
+import type { AuthHeaders } from '../credentials/provider.ts';
 
 // Connection-level headers (RFC 9110, section 7.6.1); they end at each hop.
 const HOP_BY_HOP = new Set([

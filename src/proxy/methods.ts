@@ -1,11 +1,11 @@
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { closeGently } from '../close-gently.ts';
-import { SidecarError } from '../errors.ts';
-import type { Observer } from '../observation.ts';
-import type { OpenAnswers } from '../open-answers.ts';
-import { rawAnswer } from '../raw-answer.ts';
+import { SidecarError } from '../base/errors.ts';
+import { closeGently } from '../inbound/lingering-close.ts';
+import type { PendingResponses } from '../inbound/pending-responses.ts';
+import { rawResponse } from '../inbound/raw-response.ts';
+import type { ExchangeLog } from '../telemetry/exchange-record.ts';
 
 // CONNECT asks for a tunnel to anywhere, an upstream that answers TRACE would show the client the
 // credential (RFC 9110, section 9.3.8), and SOURCE belongs to ICE, a protocol that Node's parser
@@ -25,7 +25,11 @@ export function allowMethods(app: FastifyInstance): void {
 }
 
 /** Answers CONNECT, which Node would answer by hanging up. */
-export function refuseConnect(server: Server, answers: OpenAnswers, observer: Observer): void {
+export function refuseConnect(
+  server: Server,
+  answers: PendingResponses,
+  observer: ExchangeLog,
+): void {
   server.on('connect', ({ method }: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     if (answers.first(socket)) {
@@ -37,7 +41,7 @@ export function refuseConnect(server: Server, answers: OpenAnswers, observer: Ob
       'AUTH_ROUTE_DENIED',
       'CONNECT is not served: use the address as a base URL, not as a proxy',
     );
-    socket.write(rawAnswer(refusal));
+    socket.write(rawResponse(refusal));
     closeGently(socket);
     observer.refused(method ?? null, refusal);
   });

@@ -1,17 +1,17 @@
 import httpProxy from '@fastify/http-proxy';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Observer } from '../observation.ts';
-import type { OpenAnswers } from '../open-answers.ts';
-import { routeExpectations } from './expectation.ts';
+import type { PendingResponses } from '../inbound/pending-responses.ts';
+import type { ExchangeLog } from '../telemetry/exchange-record.ts';
+import { routeExpectations } from './expect-continue.ts';
 import { forward } from './forward.ts';
 import { allowMethods, PROXIED_METHODS, refuseConnect } from './methods.ts';
-import type { ForwardOptions } from './passage.ts';
+import type { ForwardOptions } from './proxied-request.ts';
 import { PROXY_PREFIX } from './routes.ts';
-import { routeUpgrades } from './upgrade.ts';
+import { routeUpgrades } from './websocket/upgrade.ts';
 
 export interface ProxyOptions extends ForwardOptions {
-  answers: OpenAnswers;
-  observer: Observer;
+  answers: PendingResponses;
+  observer: ExchangeLog;
 }
 
 /**

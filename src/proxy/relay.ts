@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { UpstreamAnswer } from '../credentials/rejection.ts';
-import { SidecarError } from '../errors.ts';
-import type { Observation } from '../observation.ts';
-import { upstreamError } from './dispatcher.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { UpstreamResponse } from '../credentials/rejection.ts';
+import type { OpenExchange } from '../telemetry/exchange-record.ts';
+import { upstreamError } from '../upstream/dispatcher.ts';
 import {
   downstreamHeaders,
   type HeaderLookup,
@@ -13,9 +13,9 @@ import {
   type RawHeaders,
   reasonPhrase,
 } from './headers.ts';
-import { type AnswerHead, HeldAnswer } from './held-answer.ts';
-import { passInterim } from './interim.ts';
-import { Packet } from './packet.ts';
+import { HeldResponse, type ResponseHead } from './held-response.ts';
+import { passInterim } from './interim-response.ts';
+import { WriteBatch } from './write-batch.ts';
 
 /**
  * The HTTP exchange with the upstream, in place of reply-from, which leaves the upstream running
@@ -35,20 +35,20 @@ export interface Exchange {
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
   /** Counts what goes to the client. */
-  observation: Observation;
+  observation: OpenExchange;
 }
 
 /** What the relay asks and tells its caller. */
 export interface RelayEvents {
   /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
-  onAnswer(headers: ParsedHeaders): void;
+  onResponse(headers: ParsedHeaders): void;
   /**
    * Whether an answer may reject the credential, so that its body has to be seen as well before any
    * of it goes to the client.
    */
-  wantsBody(head: Pick<UpstreamAnswer, 'status' | 'header'>): boolean;
+  wantsBody(head: Pick<UpstreamResponse, 'status' | 'header'>): boolean;
   /** True drops the answer: the exchange will be sent once more. */
-  drops(answer: UpstreamAnswer): Promise<boolean>;
+  drops(answer: UpstreamResponse): Promise<boolean>;
   /** Called before the first byte of the answer goes to the client; from then on it is ours. */
   onStart(status: number, header: HeaderLookup): void;
   /** The upstream switched protocols. */
@@ -90,8 +90,8 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null;
   #clientGone = false;
   #finished = false;
-  #held: HeldAnswer | null = null;
-  readonly #packet = new Packet((bytes) => this.#endTurn(bytes));
+  #held: HeldResponse | null = null;
+  readonly #packet = new WriteBatch((bytes) => this.#endTurn(bytes));
 
   constructor(
     exchange: Exchange,
@@ -138,7 +138,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     socket: Duplex,
   ): void {
     this.#finish();
-    this.#events.onAnswer(headers);
+    this.#events.onResponse(headers);
     this.#events.onUpgrade(rawHeaders(controller), headerLookup(headers), socket);
     this.#resolve('answered');
   }
@@ -160,13 +160,13 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       passInterim(this.#response, status, statusMessage, raw);
       return;
     }
-    this.#events.onAnswer(headers);
+    this.#events.onResponse(headers);
     const head = { status, statusMessage, raw, header: headerLookup(headers) };
-    if (this.#events.wantsBody(head)) this.#held = new HeldAnswer(head);
+    if (this.#events.wantsBody(head)) this.#held = new HeldResponse(head);
     else this.#begin(head);
   }
 
-  #begin({ status, statusMessage, raw, header }: AnswerHead): void {
+  #begin({ status, statusMessage, raw, header }: ResponseHead): void {
     const response = this.#response;
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
@@ -213,7 +213,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   }
 
   /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
-  async #decide(held: HeldAnswer): Promise<void> {
+  async #decide(held: HeldResponse): Promise<void> {
     try {
       const again = await this.#events.drops(held.answer);
       const gone = this.#clientGone;
@@ -228,7 +228,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     }
   }
 
-  #passHeld(held: HeldAnswer): void {
+  #passHeld(held: HeldResponse): void {
     this.#held = null;
     this.#begin(held.head);
     this.#exchange.observation.bytesDown += held.size;

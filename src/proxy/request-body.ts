@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { SidecarError } from '../errors.ts';
-import { hasBody } from '../has-body.ts';
+import { SidecarError } from '../base/errors.ts';
+import { hasBody } from '../inbound/has-body.ts';
 
 /**
  * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when there

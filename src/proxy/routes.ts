@@ -1,5 +1,5 @@
-import type { RouteRule } from '../config.ts';
-import { matchesPattern } from '../path-pattern.ts';
+import { matchesPattern } from '../base/path-pattern.ts';
+import type { RouteRule } from '../config/resolve.ts';
 
 /** Prefix of everything that the proxy serves. */
 export const PROXY_PREFIX = '/backend-api';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import { type AccessLevel, type Caller, checkAccess } from '../../src/access/caller.ts';
 import { type ClientTokens, parseClientTokens } from '../../src/access/client-tokens.ts';
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 const digest = createHash('sha256').update('right').digest('hex');
 const TOKENS = parseClientTokens(`ci:${digest}`);

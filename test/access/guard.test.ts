@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import type { AccessRules } from '../../src/access/caller.ts';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';

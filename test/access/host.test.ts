@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type AccessRules, type Caller, checkAccess } from '../../src/access/caller.ts';
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 const RULES: AccessRules = {
   viaSocket: false,

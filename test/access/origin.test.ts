@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type Caller, checkAccess } from '../../src/access/caller.ts';
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 function allows(
   headers: Partial<Pick<Caller, 'origin' | 'secFetchSite'>>,

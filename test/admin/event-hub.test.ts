@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import t from 'tap';
-import { Activity } from '../../src/activity.ts';
 import { EventHub } from '../../src/admin/events.ts';
 import { buildStatus, type StatusDocument } from '../../src/admin/status.ts';
+import { Activity } from '../../src/telemetry/activity.ts';
 import { statusInput } from '../helpers/status-input.ts';
 
 /** A response whose reader takes nothing until the test says so. */
@@ -37,7 +37,7 @@ function startHub(t: { teardown(end: () => void): void }) {
   const hub = new EventHub({
     status: () => state.status,
     activity: () => activity.snapshot(),
-    nudge: async () => void state.nudges++,
+    retryNow: async () => void state.nudges++,
     credentialChanges: () => 0,
     every: (_ms, work) => {
       tick = work;
@@ -74,7 +74,7 @@ t.test('nothing is written behind the end of a stream that nobody reads', async 
   const before = response.written.length;
   state.status = { ...state.status, status: 'failed' };
   for (let i = 0; i < 20; i++) tick();
-  hub.poke();
+  hub.publishSoon();
   await new Promise(setImmediate);
   t.equal(response.written.length, before);
   t.equal(hub.listeners, 0);
@@ -125,9 +125,9 @@ t.test('several reports of one change are one event', async (t) => {
   const { hub, state, listen } = startHub(t);
   const response = listen();
   state.status = { ...state.status, status: 'starting' };
-  hub.poke();
+  hub.publishSoon();
   state.status = { ...state.status, status: 'failed' };
-  hub.poke();
+  hub.publishSoon();
   await new Promise(setImmediate);
   t.equal(response.written.length, 4);
   t.match(response.written[3], /"status":"failed"/);

@@ -6,8 +6,8 @@ import {
   overallStatus,
   type StatusInput,
 } from '../../src/admin/status.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 import type { CredentialSnapshot } from '../../src/credentials/snapshot.ts';
-import { SidecarError } from '../../src/errors.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 
 const CREDENTIAL: CredentialSnapshot = {

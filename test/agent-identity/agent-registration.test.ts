@@ -6,7 +6,7 @@ import {
   RegistrationError,
   registerAgent,
 } from '../../src/agent-identity/registration.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { startAuthApi } from '../helpers/auth-api.ts';
 import { fixture } from '../helpers/fixture.ts';
 import type { Reaction } from '../helpers/recording-server.ts';

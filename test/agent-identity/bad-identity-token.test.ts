@@ -1,6 +1,6 @@
 import t from 'tap';
 import { decodeIdentityToken } from '../../src/agent-identity/identity-token.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { fixture } from '../helpers/fixture.ts';
 import { NOW, unsignedToken, validClaims } from '../helpers/identity-jwt.ts';
 import { refuses } from '../helpers/refusal.ts';

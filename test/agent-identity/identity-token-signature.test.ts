@@ -2,7 +2,7 @@ import { constants, generateKeyPairSync, sign } from 'node:crypto';
 import { exportJWK, generateKeyPair } from 'jose';
 import t, { type Test } from 'tap';
 import { verifyIdentityToken } from '../../src/agent-identity/identity-token.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { fixture } from '../helpers/fixture.ts';
 import { createIssuer, NOW, unsignedToken, validClaims } from '../helpers/identity-jwt.ts';
 import { refuses } from '../helpers/refusal.ts';

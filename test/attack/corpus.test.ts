@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { ERROR_STATUS, type ErrorCode } from '../../src/errors.ts';
+import { ERROR_STATUS, type ErrorCode } from '../../src/base/errors.ts';
 import { type Entry, type Expected, type Group, get } from './corpus.ts';
 import { FRAMING } from './corpus-framing.ts';
 import { HEADERS } from './corpus-headers.ts';

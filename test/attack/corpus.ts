@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/base/errors.ts';
 import { MODELS, RESPONSES } from '../helpers/stack.ts';
 import { TOKEN } from './stand.ts';
 

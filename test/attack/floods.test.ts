@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { readStatus, untilStandstill, untilStatus } from '../helpers/eventually.ts';
-import { closeOf, localError, parseAnswer, readAll, send } from '../helpers/exchange.ts';
+import { closeOf, localError, parseResponse, readAll, send } from '../helpers/exchange.ts';
 import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { upgradeText } from '../helpers/websocket.ts';
@@ -105,7 +105,7 @@ t.test('headers that do not come in time are an error, and the end', async (t) =
   server.headersTimeout = 1;
   const client = dial();
   client.write('GET / HTTP/1.1\r\nx: ');
-  const answer = parseAnswer(String(await readAll(client)));
+  const answer = parseResponse(String(await readAll(client)));
   localError(t, answer, 400, 'AUTH_REQUEST_INVALID');
   t.match(answer.text, 'did not come within');
 });

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { PartialConfig } from '../../src/config.ts';
+import type { PartialConfig } from '../../src/config/resolve.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { makeFolder, startTestSidecar, type TestSidecar } from '../helpers/stack.ts';
 

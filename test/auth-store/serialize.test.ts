@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type IdentityRecord, parseAuthDocument } from '../../src/auth-store/auth-document.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/base/secret.ts';
 
 const parse = (document: object) => parseAuthDocument(JSON.stringify(document));
 const stored = {

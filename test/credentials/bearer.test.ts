@@ -1,8 +1,8 @@
 import t from 'tap';
+import { Secret } from '../../src/base/secret.ts';
 import { ChatGptBearer } from '../../src/credentials/chatgpt-bearer.ts';
 import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
 import { StaticBearer } from '../../src/credentials/static-bearer.ts';
-import { Secret } from '../../src/secret.ts';
 import { makeAuthHome } from '../helpers/auth-home.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { failureOf } from '../helpers/failure.ts';

@@ -1,26 +1,32 @@
 import { existsSync, rmSync } from 'node:fs';
 import t from 'tap';
 import { failureOf } from '../helpers/failure.ts';
-import { type RegisteredIdentity, registeredIdentity } from '../helpers/registered-identity.ts';
+import {
+  type RegisteredIdentityStage,
+  registeredIdentity,
+} from '../helpers/registered-identity.ts';
 
-const CHANGES: [name: string, change: (subject: RegisteredIdentity) => object, message: RegExp][] =
+const CHANGES: [
+  name: string,
+  change: (subject: RegisteredIdentityStage) => object,
+  message: RegExp,
+][] = [
   [
-    [
-      'another account',
-      ({ emulator }) => emulator.issueLogin({ accountId: 'account-2', userId: 'user-1' }).authJson,
-      /tokens: belong to another account than at start/,
-    ],
-    [
-      'another user',
-      ({ emulator }) => emulator.issueLogin({ accountId: 'account-1', userId: 'user-2' }).authJson,
-      /tokens: belong to another account than at start/,
-    ],
-    [
-      'an API key',
-      () => ({ auth_mode: 'apikey', OPENAI_API_KEY: 'sk' }),
-      /tokens: were removed since the start/,
-    ],
-  ];
+    'another account',
+    ({ emulator }) => emulator.issueLogin({ accountId: 'account-2', userId: 'user-1' }).authJson,
+    /tokens: belong to another account than at start/,
+  ],
+  [
+    'another user',
+    ({ emulator }) => emulator.issueLogin({ accountId: 'account-1', userId: 'user-2' }).authJson,
+    /tokens: belong to another account than at start/,
+  ],
+  [
+    'an API key',
+    () => ({ auth_mode: 'apikey', OPENAI_API_KEY: 'sk' }),
+    /tokens: were removed since the start/,
+  ],
+];
 
 for (const [name, change, message] of CHANGES) {
   t.test(`a file that holds ${name} by then is an error and stays as it is`, async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { NO_HEADER_TEXT, type StoredTokens } from '../../src/auth-store/auth-document.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
-import { Secret } from '../../src/secret.ts';
 import { refuses } from '../helpers/refusal.ts';
 import { chatGptToken, type TokenClaims } from '../helpers/stored-login.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { managedCredential } from '../helpers/manager.ts';
 

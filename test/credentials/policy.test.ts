@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { RouteAuth } from '../../src/config.ts';
+import { SidecarError } from '../../src/base/errors.ts';
+import type { RouteAuth } from '../../src/config/resolve.ts';
 import { type Abilities, decide } from '../../src/credentials/policy.ts';
-import { SidecarError } from '../../src/errors.ts';
 
 const CREDENTIALS: Record<string, Abilities> = {
   apikey: { mode: 'apikey', bearer: true, assertion: false },

@@ -2,14 +2,14 @@ import t from 'tap';
 import {
   classifyRejection,
   mayBeRejection,
-  type UpstreamAnswer,
+  type UpstreamResponse,
 } from '../../src/credentials/rejection.ts';
 
 function answer(
   status: number,
   body: unknown = '',
   headers: Record<string, string> = {},
-): UpstreamAnswer {
+): UpstreamResponse {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return { status, body: text, header: (name) => headers[name] ?? null };
 }

@@ -1,14 +1,17 @@
 import t from 'tap';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { type RegisteredIdentity, registeredIdentity } from '../helpers/registered-identity.ts';
+import {
+  type RegisteredIdentityStage,
+  registeredIdentity,
+} from '../helpers/registered-identity.ts';
 import { claimsOf } from '../helpers/verified-assertion.ts';
 
 /** A file that holds a record from an earlier start, with `change` on top. */
 async function withRecord(
   t: Parameters<typeof registeredIdentity>[0],
   change: JsonObject,
-): Promise<RegisteredIdentity & { record: JsonObject }> {
+): Promise<RegisteredIdentityStage & { record: JsonObject }> {
   const subject = await registeredIdentity(t);
   await (await subject.start()).prepare();
   const record = { ...subject.storedRecord(), ...change };

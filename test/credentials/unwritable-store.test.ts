@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import t from 'tap';
-import { LockError } from '../../src/auth-store/file-lock.ts';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import { LockError } from '../../src/files/lock.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { registeredIdentity } from '../helpers/registered-identity.ts';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { flagsOf, read, variablesRead } from '../helpers/deployed.ts';
 import { readDockerfile, readImage } from '../helpers/dockerfile.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { resolveConfig } from '../../src/config.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { flagsOf, read, variablesRead } from '../helpers/deployed.ts';
 import { run } from '../helpers/program.ts';
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
 import { openSealedTaskId } from '../../src/agent-identity/sealed-task-id.ts';
-import { wholeSeconds } from '../../src/clock.ts';
+import { wholeSeconds } from '../../src/base/clock.ts';
 import { call, registerAgent, registerTask, registration, start, taskUrl } from './client.ts';
 
 t.test('registers agents and opaque tasks', async (t) => {

@@ -3,7 +3,7 @@ import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { buildAssertion } from '../../src/agent-identity/assertion.ts';
 import { type AgentKey, generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
-import { wholeSeconds } from '../../src/clock.ts';
+import { wholeSeconds } from '../../src/base/clock.ts';
 import {
   type ChatGptLogin,
   type Emulator,

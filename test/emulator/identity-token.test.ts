@@ -6,7 +6,7 @@ import {
   parseJwks,
   verifyIdentityToken,
 } from '../../src/agent-identity/identity-token.ts';
-import { Secret } from '../../src/secret.ts';
+import { Secret } from '../../src/base/secret.ts';
 import { call, registerTask, start } from './client.ts';
 
 async function check(token: string, jwks: JSONWebKeySet) {

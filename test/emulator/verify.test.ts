@@ -1,7 +1,7 @@
 import t from 'tap';
 import { buildAssertion } from '../../src/agent-identity/assertion.ts';
 import { generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
-import { wholeSeconds } from '../../src/clock.ts';
+import { wholeSeconds } from '../../src/base/clock.ts';
 import { joinHeaders } from '../../src/emulator/records.ts';
 import type { RouteAuth } from '../../src/emulator/verify.ts';
 import { assertion, bearer, claimsOf, encode, judge, key, NOW } from './verify-fixture.ts';

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import { Agent } from 'undici';
 import type { AuthApi } from '../../src/agent-identity/registration.ts';
-import { createHttpClient } from '../../src/http-client.ts';
+import { createHttpClient } from '../../src/upstream/http-client.ts';
 import { type Reaction, type RecordingServer, startRecordingServer } from './recording-server.ts';
 
 export interface RecordedAuthApi {

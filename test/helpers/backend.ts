@@ -2,7 +2,7 @@ import type { Test } from 'tap';
 import { Agent } from 'undici';
 import type { AuthApi } from '../../src/agent-identity/registration.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { createHttpClient, type HttpClient } from '../../src/http-client.ts';
+import { createHttpClient, type HttpClient } from '../../src/upstream/http-client.ts';
 
 export const AGENT_REGISTRATION = '/api/accounts/v1/agent/register';
 export const JWKS = '/backend-api/wham/agent-identities/jwks';

@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from '../../src/logger.ts';
+import { createLogger, type Logger } from '../../src/base/logger.ts';
 
 export interface CapturedLog {
   log: Logger;

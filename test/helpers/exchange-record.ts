@@ -1,5 +1,5 @@
-import type { RunningSidecar } from '../../src/commands/sidecar.ts';
-import type { ExchangeRecord } from '../../src/observation.ts';
+import type { RunningSidecar } from '../../src/sidecar/start.ts';
+import type { ExchangeRecord } from '../../src/telemetry/exchange-record.ts';
 
 /** A proxied request that went well, but for what is given. */
 export function exchangeRecord(change: Partial<ExchangeRecord> = {}): ExchangeRecord {

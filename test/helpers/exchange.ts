@@ -152,7 +152,7 @@ export function localError(t: Test, answer: Answer, status: number, code: string
 }
 
 /** Head and body of an answer that came over a raw connection. */
-export function parseAnswer(text: string): Answer {
+export function parseResponse(text: string): Answer {
   const [head = '', ...rest] = text.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');
   const headers: IncomingHttpHeaders = {};

@@ -1,4 +1,4 @@
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 /** The error that `act` throws or rejects with; fails when there is none, or one of another kind. */
 export async function failureOf(act: () => unknown): Promise<SidecarError> {

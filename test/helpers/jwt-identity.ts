@@ -1,18 +1,21 @@
 import type { Test } from 'tap';
-import { AgentIdentityProvider } from '../../src/credentials/agent-identity-provider.ts';
-import { IdentityTokenOrigin } from '../../src/credentials/identity-origin.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { AgentIdentityProvider } from '../../src/credentials/assertion-provider.ts';
+import { JwtIdentity } from '../../src/credentials/jwt-identity.ts';
 import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
-import { Secret } from '../../src/secret.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { captureLog } from './captured-log.ts';
 
-export interface JwtIdentity extends Backend {
+export interface JwtIdentityStage extends Backend {
   /** Issues a token and makes a provider of it. */
   start(options?: IdentityTokenOptions): AgentIdentityProvider;
   jwksRequests(): number;
 }
 
-export async function jwtIdentity(t: Test, jwksBasePath = '/backend-api'): Promise<JwtIdentity> {
+export async function jwtIdentity(
+  t: Test,
+  jwksBasePath = '/backend-api',
+): Promise<JwtIdentityStage> {
   const backend = await startBackend(t);
   const { emulator, http, now, authApi } = backend;
   return {
@@ -21,7 +24,7 @@ export async function jwtIdentity(t: Test, jwksBasePath = '/backend-api'): Promi
     start: (options = {}) => {
       const token = new Secret(emulator.issueIdentityToken(options));
       const jwksBaseUrl = emulator.url + jwksBasePath;
-      const origin = new IdentityTokenOrigin(token, { http, now, authApi, jwksBaseUrl });
+      const origin = new JwtIdentity(token, { http, now, authApi, jwksBaseUrl });
       const { log } = captureLog();
       const deps = { now, backendNow: now, log, pauseMs: 60_000 };
       return new AgentIdentityProvider(origin, deps);

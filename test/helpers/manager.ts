@@ -1,9 +1,9 @@
 import type { Test } from 'tap';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
-import { type PartialConfig, resolveConfig } from '../../src/config.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { CredentialManager } from '../../src/credentials/manager.ts';
 import type { Emulator } from '../../src/emulator/index.ts';
-import { Secret } from '../../src/secret.ts';
 import { type AuthHome, makeAuthHome } from './auth-home.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { type CapturedLog, captureLog } from './captured-log.ts';

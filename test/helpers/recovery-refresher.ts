@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import { createLogger } from '../../src/base/logger.ts';
+import { timerSchedule } from '../../src/base/schedule.ts';
 import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
-import { timerSchedule } from '../../src/credentials/schedule.ts';
-import { createHttpClient } from '../../src/http-client.ts';
-import { createLogger } from '../../src/logger.ts';
 import { CODEX_CLIENT_ID } from '../../src/oauth/token-endpoint.ts';
+import { createHttpClient } from '../../src/upstream/http-client.ts';
 
 // A process that is told to refresh its login again and again, beside another one on the same
 // auth.json. Prints the access token that it ends with, as JSON.

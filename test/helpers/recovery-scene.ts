@@ -6,12 +6,12 @@ import type { Dispatcher } from 'undici';
 import type { StatusDocument } from '../../src/admin/status.ts';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import { type AuthStore, FileAuthStore } from '../../src/auth-store/file-store.ts';
-import { type Environment, readSettings } from '../../src/commands/environment.ts';
-import { type PartialConfig, resolveConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/base/logger.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
-import { createLogger } from '../../src/logger.ts';
-import { createDispatcher } from '../../src/proxy/dispatcher.ts';
-import { buildServer, type Sidecar } from '../../src/server.ts';
+import { buildServer, type Sidecar } from '../../src/sidecar/server.ts';
+import { type Environment, readSettings } from '../../src/sidecar/settings.ts';
+import { createDispatcher } from '../../src/upstream/dispatcher.ts';
 import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
 import { FakeTime } from './recovery-time.ts';
 

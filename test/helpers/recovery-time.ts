@@ -1,4 +1,4 @@
-import type { Schedule } from '../../src/credentials/schedule.ts';
+import type { Schedule } from '../../src/base/schedule.ts';
 
 interface Timer {
   at: number;

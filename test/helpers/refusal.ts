@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { Test } from 'tap';
-import { SidecarError } from '../../src/errors.ts';
+import { SidecarError } from '../../src/base/errors.ts';
 
 /** Asserts that `act` refuses a credential with exactly `message` and shows none of `secrets`. */
 export async function refuses(

@@ -1,9 +1,9 @@
 import type { Test } from 'tap';
 import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
-import { AgentIdentityProvider } from '../../src/credentials/agent-identity-provider.ts';
+import { AgentIdentityProvider } from '../../src/credentials/assertion-provider.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
-import { RegisteredOrigin } from '../../src/credentials/registered-origin.ts';
+import { RegisteredIdentity } from '../../src/credentials/registered-identity.ts';
 import { type AuthHome, makeAuthHome } from './auth-home.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { type CapturedLog, captureLog } from './captured-log.ts';
@@ -11,7 +11,7 @@ import { type CapturedLog, captureLog } from './captured-log.ts';
 export const PAUSE_MS = 60_000;
 
 /** A ChatGPT login in a file, and a backend that registers identities for it. */
-export interface RegisteredIdentity extends Backend {
+export interface RegisteredIdentityStage extends Backend {
   home: AuthHome;
   captured: CapturedLog;
   /** A start of the program: reads the file and makes a provider of what it says. */
@@ -24,7 +24,7 @@ export interface RegisteredIdentity extends Backend {
 export async function registeredIdentity(
   t: Test,
   change: JsonObject = {},
-): Promise<RegisteredIdentity> {
+): Promise<RegisteredIdentityStage> {
   const backend = await startBackend(t);
   const { authJson } = backend.emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
   const home = makeAuthHome(t, { ...authJson, ...change });
@@ -39,7 +39,7 @@ export async function registeredIdentity(
       if (!document) throw new Error('no auth.json');
       const { tokens, lastRefresh, identityRecord } = document;
       const session = tokens && stillSession(readChatGptLogin(tokens, lastRefresh));
-      const origin = new RegisteredOrigin(session, identityRecord, {
+      const origin = new RegisteredIdentity(session, identityRecord, {
         store,
         authApi: backend.authApi,
         log: captured.log,

@@ -2,11 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { type Environment, readSettings } from '../../src/commands/environment.ts';
-import { type RunningSidecar, startSidecar } from '../../src/commands/sidecar.ts';
-import type { PartialConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/base/logger.ts';
+import type { PartialConfig } from '../../src/config/resolve.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
-import { createLogger } from '../../src/logger.ts';
+import { type Environment, readSettings } from '../../src/sidecar/settings.ts';
+import { type RunningSidecar, startSidecar } from '../../src/sidecar/start.ts';
 import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
 
 export const RESPONSES = '/backend-api/codex/responses';

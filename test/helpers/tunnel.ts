@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
-import { TUNNEL_LIMITS, Tunnel } from '../../src/proxy/tunnel.ts';
+import { TUNNEL_LIMITS, Tunnel } from '../../src/proxy/websocket/tunnel.ts';
 
 export const text = (length: number, first = 0x81) =>
   Buffer.concat([Buffer.from([first, length]), Buffer.alloc(length, 'd')]);

@@ -3,7 +3,7 @@ import {
   parseAssertion,
   verifyAssertion,
 } from '../../src/agent-identity/assertion.ts';
-import type { AuthHeaders } from '../../src/credentials/types.ts';
+import type { AuthHeaders } from '../../src/credentials/provider.ts';
 import type { Emulator } from '../../src/emulator/index.ts';
 
 /** What an assertion says. Throws when it is none. */

@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { PartialConfig } from '../../src/config.ts';
+import type { PartialConfig } from '../../src/config/resolve.ts';
 import { type Answer, readAnswer } from './exchange.ts';
 import { startInFrontOf, type TestSidecar } from './stack.ts';
 

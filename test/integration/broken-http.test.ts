@@ -4,7 +4,7 @@ import {
   closeOf,
   dialTcp,
   localError,
-  parseAnswer,
+  parseResponse,
   readAll,
   readUntil,
   send,
@@ -21,7 +21,7 @@ t.test('a broken chunk before the answer is a 400, and the upstream is let go', 
   client.write(`${POST}3\r\nabc\r\n`);
   const { request } = await upstream.next();
   client.write('this is no chunk\r\n');
-  localError(t, parseAnswer(String(await readAll(client))), 400, 'AUTH_REQUEST_INVALID');
+  localError(t, parseResponse(String(await readAll(client))), 400, 'AUTH_REQUEST_INVALID');
   client.end();
   await closeOf(request);
   t.notOk(request.complete);
@@ -69,7 +69,7 @@ t.test('a client that sends on after its 400 gets all of it, and an end in order
   const client = await dialTcp(t, port);
   const sent = once(client, 'finish');
   client.end(`GET / HTTP/1.1\r\nx: ${'x'.repeat(16 * 1024 * 1024)}`);
-  localError(t, parseAnswer(String(await readAll(client))), 400, 'AUTH_REQUEST_INVALID');
+  localError(t, parseResponse(String(await readAll(client))), 400, 'AUTH_REQUEST_INVALID');
   await sent;
 });
 

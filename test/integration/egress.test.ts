@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readSettings } from '../../src/commands/environment.ts';
 import { logout } from '../../src/commands/logout.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import { readSettings } from '../../src/sidecar/settings.ts';
 import {
   type GivenCredential,
   identityToken,

@@ -5,7 +5,7 @@ import {
   dialTcp,
   localError,
   open,
-  parseAnswer,
+  parseResponse,
   readAll,
   readAnswer,
   send,
@@ -54,7 +54,7 @@ t.test('another expectation is refused in words', async (t) => {
   const { port } = await startInFrontOf(t, upstream.origin);
   const head = `POST ${MODELS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n`;
   const text = await sendRaw(t, port, `${head}Expect: a-miracle\r\nContent-Length: 0\r\n\r\n`);
-  localError(t, parseAnswer(text), 400, 'AUTH_REQUEST_INVALID');
+  localError(t, parseResponse(text), 400, 'AUTH_REQUEST_INVALID');
   t.strictSame(upstream.requests, []);
 });
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { localError, parseAnswer, send, sendRaw } from '../helpers/exchange.ts';
+import { localError, parseResponse, send, sendRaw } from '../helpers/exchange.ts';
 import { startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
@@ -78,7 +78,7 @@ for (const [name, request, status, code] of REQUESTS) {
   t.test(`${name}: ${status} ${code}`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
     const { port } = await startInFrontOf(t, upstream.origin);
-    const answer = parseAnswer(await sendRaw(t, port, request));
+    const answer = parseResponse(await sendRaw(t, port, request));
     if (code === '') {
       t.equal(answer.status, status);
       return;

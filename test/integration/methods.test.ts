@@ -1,6 +1,6 @@
 import { METHODS } from 'node:http';
 import t from 'tap';
-import { localError, parseAnswer, send, sendRaw } from '../helpers/exchange.ts';
+import { localError, parseResponse, send, sendRaw } from '../helpers/exchange.ts';
 import { MODELS, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
@@ -35,7 +35,7 @@ t.test('content types are not judged', async (t) => {
 t.test('TRACE, which would show the credential, is refused', async (t) => {
   const upstream = await startUpstream(t);
   const { port } = await startInFrontOf(t, upstream.origin);
-  const answer = parseAnswer(await sendRaw(t, port, `TRACE ${MODELS} HTTP/1.1\r\n${PLAIN}\r\n`));
+  const answer = parseResponse(await sendRaw(t, port, `TRACE ${MODELS} HTTP/1.1\r\n${PLAIN}\r\n`));
   localError(t, answer, 403, 'AUTH_ROUTE_DENIED');
   t.match(answer.text, 'TRACE');
   t.strictSame(upstream.requests, []);
@@ -47,7 +47,7 @@ t.test('CONNECT is refused, and nothing behind it is read', async (t) => {
   for (const target of [`127.0.0.1:${upstream.port}`, 'localhost:443']) {
     const more = `GET ${MODELS} HTTP/1.1\r\n${PLAIN}\r\n`;
     const text = await sendRaw(t, port, `CONNECT ${target} HTTP/1.1\r\n${PLAIN}\r\n${more}`);
-    localError(t, parseAnswer(text), 403, 'AUTH_ROUTE_DENIED');
+    localError(t, parseResponse(text), 403, 'AUTH_ROUTE_DENIED');
     t.equal(text.split('HTTP/1.1').length, 2, 'one answer');
   }
   t.equal(upstream.connections, 0);

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import {
   dialTcp,
   localError,
-  parseAnswer,
+  parseResponse,
   readAll,
   readUntil,
   send,
@@ -49,12 +49,12 @@ t.test('interim answers pass when they come, without cookies', async (t) => {
   socket.write(HINTS);
   t.equal(await readUntil(client, '\r\n\r\n'), HINTS_PASSED);
   socket.write(OK);
-  t.match(parseAnswer(String(await readAll(client))), { status: 200, text: 'ok' });
+  t.match(parseResponse(String(await readAll(client))), { status: 200, text: 'ok' });
 });
 
 t.test('HTTP/1.0 gets no interim answer', async (t) => {
   const ask = await answering(t, HINTS, OK);
-  t.match(parseAnswer(await ask(get('1.0'))), { status: 200, text: 'ok' });
+  t.match(parseResponse(await ask(get('1.0'))), { status: 200, text: 'ok' });
 });
 
 t.test('an interim answer ahead of the answer to an upgrade passes', async (t) => {
@@ -62,7 +62,7 @@ t.test('an interim answer ahead of the answer to an upgrade passes', async (t) =
   const ask = await answering(t, HINTS, refusal);
   const text = await ask(upgradeText(RESPONSES));
   t.equal(text.slice(0, HINTS_PASSED.length), HINTS_PASSED);
-  t.equal(parseAnswer(text.slice(HINTS_PASSED.length)).status, 426);
+  t.equal(parseResponse(text.slice(HINTS_PASSED.length)).status, 426);
 });
 
 t.test('an interim answer waits for nobody: behind another answer it is dropped', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { readSettings } from '../../src/commands/environment.ts';
-import { startSidecar } from '../../src/commands/sidecar.ts';
+import { readSettings } from '../../src/sidecar/settings.ts';
+import { startSidecar } from '../../src/sidecar/start.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { readStatus } from '../helpers/eventually.ts';
 import { makeFolder } from '../helpers/stack.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { dialTcp, localError, parseAnswer, readAll } from '../helpers/exchange.ts';
+import { dialTcp, localError, parseResponse, readAll } from '../helpers/exchange.ts';
 import { makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
@@ -40,6 +40,6 @@ t.test('a client that sends on gets the answer, and a connection that ends in or
   const sent = once(client, 'finish');
   client.write(upgradeText('/unknown'));
   client.end(Buffer.alloc(4 * 1024 * 1024));
-  localError(t, parseAnswer(String(await readAll(client))), 403, 'AUTH_ROUTE_DENIED');
+  localError(t, parseResponse(String(await readAll(client))), 403, 'AUTH_ROUTE_DENIED');
   await sent;
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { Agent, errors } from 'undici';
-import { createHttpClient } from '../../src/http-client.ts';
+import { Secret } from '../../src/base/secret.ts';
 import {
   CODEX_CLIENT_ID,
   type OAuthEndpoints,
@@ -11,7 +11,7 @@ import {
   refreshTokens,
   revokeToken,
 } from '../../src/oauth/token-endpoint.ts';
-import { Secret } from '../../src/secret.ts';
+import { createHttpClient } from '../../src/upstream/http-client.ts';
 import { type Reaction, startRecordingServer } from '../helpers/recording-server.ts';
 
 const TOKEN = new Secret('refresh-1');

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { AuthHeaders } from '../../src/credentials/types.ts';
+import { Secret } from '../../src/base/secret.ts';
+import type { AuthHeaders } from '../../src/credentials/provider.ts';
 import { downstreamHeaders, upstreamHeaders } from '../../src/proxy/headers.ts';
-import { Secret } from '../../src/secret.ts';
 import { holds } from '../helpers/property.ts';
 
 const RUNS = { numRuns: 3_000 };

@@ -1,6 +1,6 @@
 import t from 'tap';
+import { Secret } from '../../src/base/secret.ts';
 import { upstreamHeaders } from '../../src/proxy/headers.ts';
-import { Secret } from '../../src/secret.ts';
 
 // Section by section: credentials and routing of OpenAI, of HTTP, of proxies, of one hop.
 const NEVER = [

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { RouteRule } from '../../src/config.ts';
+import type { RouteRule } from '../../src/config/resolve.ts';
 import { DEFAULT_ROUTES, isModelRoute, matchRoute, upstreamPath } from '../../src/proxy/routes.ts';
 
 function authOf(method: string, path: string, upgrade = false): string | undefined {

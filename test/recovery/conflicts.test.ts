@@ -1,6 +1,6 @@
 import t from 'tap';
-import { LockError } from '../../src/auth-store/file-lock.ts';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import { LockError } from '../../src/files/lock.ts';
 import {
   getModels,
   infer,

@@ -8,11 +8,11 @@ import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Agent, type Dispatcher, errors } from 'undici';
 import { MAX_LISTENERS } from '../../src/admin/events.ts';
-import { readSettings } from '../../src/commands/environment.ts';
-import { startSidecar } from '../../src/commands/sidecar.ts';
-import type { PartialConfig } from '../../src/config.ts';
-import { ERROR_STATUS, type ErrorCode } from '../../src/errors.ts';
-import { createLogger } from '../../src/logger.ts';
+import { ERROR_STATUS, type ErrorCode } from '../../src/base/errors.ts';
+import { createLogger } from '../../src/base/logger.ts';
+import type { PartialConfig } from '../../src/config/resolve.ts';
+import { readSettings } from '../../src/sidecar/settings.ts';
+import { startSidecar } from '../../src/sidecar/start.ts';
 import { makeKeyPair } from '../helpers/recovery-certificate.ts';
 import {
   type Answer,

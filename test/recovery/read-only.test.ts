@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type PartialConfig, resolveConfig } from '../../src/config.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import type { Emulator } from '../../src/emulator/index.ts';
 import {
   getModels,

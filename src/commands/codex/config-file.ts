@@ -1,0 +1,71 @@
+import { lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { replaceFile } from '../../auth-store/file-store.ts';
+
+/**
+ * `config.toml` in a Codex home. As with `auth.json`, a symbolic link stays and its target is
+ * replaced. What cannot be replaced without a surprise is refused.
+ */
+export class ConfigFile {
+  readonly path: string;
+  readonly #folder: string;
+  #text: string | null = null;
+
+  constructor(codexHome: string) {
+    this.#folder = codexHome;
+    this.path = join(codexHome, 'config.toml');
+  }
+
+  /** Empty when there is no file. Throws one readable line when it must not be changed. */
+  async read(): Promise<string> {
+    const bytes = await this.#readBytes();
+    if (bytes === null) {
+      await this.#requireOwner(this.#folder);
+      return '';
+    }
+    try {
+      this.#text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      throw new Error(`${this.path} is not UTF-8 text; repair it`);
+    }
+    return this.#text;
+  }
+
+  /**
+   * Replaces the file, mode 0600 because it holds a token.
+   * @returns the path of a copy of the old file; null when there was none
+   */
+  async replace(text: string): Promise<string | null> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    let backup: string | null = null;
+    if (this.#text !== null) {
+      backup = `${this.path}.${new Date().toISOString().replaceAll(/[-:]/g, '')}.bak`;
+      await writeFile(backup, this.#text, { mode: 0o600, flag: 'wx' });
+    }
+    await replaceFile(this.path, text);
+    return backup;
+  }
+
+  async #readBytes(): Promise<Buffer | null> {
+    const entry = await lstat(this.path).catch(() => null);
+    if (entry === null) return null;
+    const info = await stat(this.path).catch(() => null);
+    if (info === null) throw new Error(`${this.path} is a link to nothing; remove it`);
+    if (!info.isFile()) throw new Error(`${this.path} is no file; remove it`);
+    if (info.nlink > 1) {
+      throw new Error(
+        `${this.path} has hard links, which would keep the old content; put a copy in its place`,
+      );
+    }
+    await this.#requireOwner(this.path);
+    return readFile(this.path);
+  }
+
+  /** A file that root replaces for somebody else would be closed to its owner. */
+  async #requireOwner(path: string): Promise<void> {
+    const info = await stat(path).catch(() => null);
+    if (info && process.getuid && info.uid !== process.getuid()) {
+      throw new Error(`${path} belongs to another user; run this as its owner`);
+    }
+  }
+}

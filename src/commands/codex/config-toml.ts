@@ -1,0 +1,170 @@
+import { isDeepStrictEqual } from 'node:util';
+import { parse, patch } from '@decimalturn/toml-patch';
+import { PROVIDER_ID, type ProviderFields, tomlValue } from './provider.ts';
+
+const BYTE_ORDER_MARK = /^\ufeff/;
+
+export type Table = Record<string, unknown>;
+
+/** Ways to name a token; what stands there beside ours would win over it, or go along with it. */
+const TOKEN_FIELDS = ['env_key', 'experimental_bearer_token'];
+
+/** A `config.toml` that cannot be read. */
+export class TomlError extends Error {
+  override readonly name = 'TomlError';
+}
+
+/** A `config.toml` that cannot be changed without touching what is not ours. */
+export class UnchangeableError extends Error {
+  override readonly name = 'UnchangeableError';
+}
+
+/** The content of a `config.toml`. @throws TomlError naming the line, never its content */
+export function parseToml(text: string): Table {
+  try {
+    return plain(parse(text)) as Table;
+  } catch (error) {
+    // The parser's own message quotes the line, which may hold a token.
+    const place = error instanceof Error ? /\((\d+), \d+\)/.exec(error.message)?.[1] : undefined;
+    throw new TomlError(place ? `line ${place} is not valid TOML` : 'it is not valid TOML');
+  }
+}
+
+/** The lines that point Codex at the sidecar. */
+export function snippet(fields: ProviderFields): string[] {
+  return [providerLine(), '', ...tableLines(fields)];
+}
+
+/**
+ * Puts the provider into a `config.toml`. Everything else, comments included, stays byte for byte.
+ * @returns the same text when it says so already
+ * @throws TomlError or UnchangeableError
+ */
+export function withProvider(text: string, fields: ProviderFields): string {
+  const before = parseToml(text);
+  const wanted = pointedHere(before, fields);
+  if (isDeepStrictEqual(before, wanted)) return text;
+  for (const attempt of [insertLines, patchValues]) {
+    const after = unlessItThrows(() => attempt(text, before, wanted, fields));
+    if (after !== null && isFaithful(text, after, wanted)) return after;
+  }
+  throw new UnchangeableError('it cannot be changed without touching what is not ours');
+}
+
+/** The fields of a provider; null when there is none of that name. */
+export function providerIn(content: Table, id: string): Table | null {
+  const provider = asTable(content.model_providers)[id];
+  return provider === undefined ? null : asTable(provider);
+}
+
+function pointedHere(before: Table, fields: ProviderFields): Table {
+  const providers = asTable(before.model_providers);
+  const kept = Object.entries(asTable(providers[PROVIDER_ID])).filter(
+    ([name]) => !TOKEN_FIELDS.includes(name),
+  );
+  const provider = { ...Object.fromEntries(kept), ...fields };
+  return {
+    ...before,
+    model_provider: PROVIDER_ID,
+    model_providers: { ...providers, [PROVIDER_ID]: provider },
+  };
+}
+
+/**
+ * New lines at the top and at the end, where they separate no comment from what it is about; for
+ * values that are there already, the library.
+ */
+function insertLines(text: string, before: Table, wanted: Table, fields: ProviderFields): string {
+  const newline = text.includes('\r\n') ? '\r\n' : '\n';
+  const hasProvider = PROVIDER_ID in asTable(before.model_providers);
+  const hasChoice = 'model_provider' in before;
+  const known = { ...before };
+  if (hasChoice) known.model_provider = wanted.model_provider;
+  if (hasProvider) known.model_providers = wanted.model_providers;
+  let result = TOKEN_FIELDS.reduce((now, name) => commentOut(now, name, fields), text);
+  if (!isDeepStrictEqual(parseToml(result), known)) result = patch(result, known);
+  if (!hasChoice) {
+    const mark = BYTE_ORDER_MARK.test(result) ? '\ufeff' : '';
+    const rest = result.slice(mark.length);
+    const gap = rest === '' || /^\r?\n/.test(rest) ? '' : newline;
+    result = `${mark}${providerLine()}${newline}${gap}${rest}`;
+  }
+  if (!hasProvider) {
+    const end = result.endsWith('\n') ? '' : newline;
+    result += `${end}${newline}${tableLines(fields).join(newline)}${newline}`;
+  }
+  return result;
+}
+
+/** Makes a comment of a token field that is not wanted; deleting it would take its comments along. */
+function commentOut(text: string, name: string, fields: ProviderFields): string {
+  const isThere = (content: Table) => name in (providerIn(content, PROVIDER_ID) ?? {});
+  if (name in fields || !isThere(parseToml(text))) return text;
+  const lines = text.split('\n');
+  for (const [index, line] of lines.entries()) {
+    if (!new RegExp(`^\\s*["']?${name}\\b`).test(line)) continue;
+    const without = lines.with(index, `# ${line}`).join('\n');
+    const content = unlessItThrows(() => parseToml(without));
+    if (content && !isThere(content)) return without;
+  }
+  return text;
+}
+
+/** For providers that stand in one line, or under dotted keys. */
+function patchValues(text: string, _before: Table, wanted: Table): string {
+  return patch(text, wanted);
+}
+
+/** Whether exactly our keys have changed, and no line is gone but those that held them. */
+function isFaithful(before: string, after: string, wanted: Table): boolean {
+  const content = unlessItThrows(() => parseToml(after));
+  if (!isDeepStrictEqual(content, wanted)) return false;
+  const kept = after.replace(BYTE_ORDER_MARK, '').split('\n');
+  const lines = before.replace(BYTE_ORDER_MARK, '').split('\n');
+  return lines.every((line) => {
+    const index = kept.indexOf(line);
+    if (index === -1) return line.trim() === '' || isRewritten(line, after);
+    kept.splice(0, index + 1);
+    return true;
+  });
+}
+
+const OUR_KEY =
+  /^\s*["']?(model_providers?|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
+
+/** Whether a line that is gone held one of our keys, and its comment is still there. */
+function isRewritten(line: string, after: string): boolean {
+  const comment = /#.*$/.exec(line)?.[0] ?? '';
+  return OUR_KEY.test(line) && after.includes(comment);
+}
+
+function providerLine(): string {
+  return `model_provider = ${tomlValue(PROVIDER_ID)}`;
+}
+
+function tableLines(fields: ProviderFields): string[] {
+  const lines = Object.entries(fields).map(([name, value]) => `${name} = ${tomlValue(value)}`);
+  return [`[model_providers.${PROVIDER_ID}]`, ...lines];
+}
+
+function unlessItThrows<T>(work: () => T): T | null {
+  try {
+    return work();
+  } catch {
+    return null;
+  }
+}
+
+/** The parser's tables have no prototype, which a deep comparison takes for a difference. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  const isTable = typeof value === 'object' && value && Object.getPrototypeOf(value) === null;
+  if (!isTable) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+}
+
+function asTable(value: unknown): Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Table)
+    : {};
+}

@@ -1,0 +1,138 @@
+import { isHeaderText, NO_HEADER_TEXT } from '../../auth-store/auth-document.ts';
+import { type Config, ConfigError, type PartialConfig } from '../../config/resolve.ts';
+import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
+import { bypassesProxy, usesProxy } from '../run/child-environment.ts';
+import { statusTarget } from '../status/client.ts';
+import { ConfigFile } from './config-file.ts';
+import {
+  parseToml,
+  providerIn,
+  snippet,
+  TomlError,
+  UnchangeableError,
+  withProvider,
+} from './config-toml.ts';
+import { agentHome, holdsLogin } from './home.ts';
+import { modelBaseUrl, PROVIDER_ID, type ProviderFields, providerFields } from './provider.ts';
+
+export interface CodexConfigOptions {
+  env: Environment;
+  configFile: string | null;
+  flags: PartialConfig;
+  /** Address of the sidecar as the agent sees it; null takes the configured listener. */
+  url: string | null;
+  /** File that holds the client token, `-` for standard input; null for none. */
+  tokenFile: string | null;
+  readInput: () => Promise<string>;
+  /** Put it into `config.toml` of the agent's `CODEX_HOME`. */
+  write: boolean;
+  print: (line: string) => void;
+  /** Says one line that is no part of the answer. */
+  warn: (line: string) => void;
+}
+
+const PLACEHOLDER = 'PUT THE CLIENT TOKEN HERE';
+const HOW_TO_GET_ONE =
+  '"codex-auth-sidecar token add NAME" makes one, --token-file FILE (- for standard input) passes it';
+
+/** Prints the lines that point Codex at the sidecar, or puts them where Codex reads them. */
+export async function codexConfig(options: CodexConfigOptions): Promise<void> {
+  const { env, configFile, flags, print, warn } = options;
+  const { config } = await readSettings(env, configFile, flags);
+  const baseUrl = modelBaseUrl(options.url === null ? listenerUrl(config) : checkUrl(options.url));
+  const token = await readToken(options);
+  if (options.write) {
+    await writeInto(new ConfigFile(agentHome(env)), baseUrl, token, print);
+    await warnOfLogin(agentHome(env), warn);
+  } else {
+    for (const line of snippet(fieldsFor(baseUrl, token ?? PLACEHOLDER))) print(line);
+    if (token === null) warn(`this lacks the client token: ${HOW_TO_GET_ONE}`);
+  }
+  const host = new URL(baseUrl).hostname;
+  if (usesProxy(env) && !bypassesProxy(env, host)) {
+    warn(`Codex uses the HTTP proxy for this address too; set NO_PROXY=${host} for it`);
+  }
+}
+
+async function writeInto(
+  file: ConfigFile,
+  baseUrl: string,
+  givenToken: string | null,
+  print: CodexConfigOptions['print'],
+): Promise<void> {
+  const before = await file.read();
+  const after = change(file.path, before, baseUrl, givenToken, print);
+  if (after === before) {
+    print(`${file.path} points at ${baseUrl} already`);
+    return;
+  }
+  const backup = await file.replace(after);
+  const kept = backup === null ? '' : `; the old file is ${backup}`;
+  print(`${file.path} points at ${baseUrl} now${kept}`);
+}
+
+/** The new text of the file; without a new token the one that it holds stays. */
+function change(
+  path: string,
+  before: string,
+  baseUrl: string,
+  givenToken: string | null,
+  print: CodexConfigOptions['print'],
+): string {
+  try {
+    const token = givenToken ?? tokenIn(before);
+    if (token === null) throw new ConfigError(`--write needs the client token: ${HOW_TO_GET_ONE}`);
+    const fields = fieldsFor(baseUrl, token);
+    try {
+      return withProvider(before, fields);
+    } catch (error) {
+      if (error instanceof UnchangeableError) for (const line of snippet(fields)) print(line);
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof TomlError) throw new Error(`${path}: ${error.message}; repair it first`);
+    if (!(error instanceof UnchangeableError)) throw error;
+    throw new Error(`${path} stays as it is: ${error.message}; put the lines above in by hand`);
+  }
+}
+
+function fieldsFor(baseUrl: string, token: string): ProviderFields {
+  return providerFields(baseUrl, { experimental_bearer_token: token });
+}
+
+function tokenIn(text: string): string | null {
+  const token = providerIn(parseToml(text), PROVIDER_ID)?.experimental_bearer_token;
+  return typeof token === 'string' && token !== '' ? token : null;
+}
+
+async function readToken({ tokenFile, readInput }: CodexConfigOptions): Promise<string | null> {
+  if (tokenFile === null) return null;
+  const text =
+    tokenFile === '-' ? await readInput() : await readNamedFile('--token-file', tokenFile);
+  const token = text.trim();
+  if (token === '') throw new ConfigError('--token-file: there is no token in it');
+  if (/:[0-9a-f]{64}$/.test(token)) {
+    throw new ConfigError('--token-file: this is a file of digests; it must hold the token itself');
+  }
+  if (!isHeaderText(token)) throw new ConfigError(`--token-file: the token ${NO_HEADER_TEXT}`);
+  return token;
+}
+
+function listenerUrl({ listen }: Config): string {
+  if (listen.socket === null && listen.port === 0) {
+    throw new ConfigError('listen.port is 0, so the port is not known; pass --url or --port');
+  }
+  const target = statusTarget(listen);
+  if ('url' in target) return target.url;
+  throw new ConfigError('listen.socket is set, but Codex speaks TCP only; pass --url');
+}
+
+function checkUrl(url: string): string {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  throw new ConfigError('--url must be an http or https URL');
+}
+
+async function warnOfLogin(home: string, warn: CodexConfigOptions['warn']): Promise<void> {
+  if (!(await holdsLogin(home))) return;
+  warn(`the agent can read and use the login in ${home}; sign in elsewhere for the sidecar`);
+}

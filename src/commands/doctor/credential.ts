@@ -1,0 +1,87 @@
+import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
+import { fingerprint, parseAgentKey } from '../../agent-identity/keys.ts';
+import type { IdentityRecord } from '../../auth-store/auth-document.ts';
+import { SidecarError } from '../../base/errors.ts';
+import { type ChatGptLogin, readChatGptLogin } from '../../credentials/chatgpt-login.ts';
+import type { Selection } from '../../credentials/selection.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
+
+const SIGN_IN = 'sign in again';
+/** An identity JWT that ends sooner is worth a word: nothing renews it. */
+const SOON_MS = 24 * 3600 * 1000;
+
+/**
+ * Kind, expiry and key of the credential that the sidecar would use.
+ * @param withIdentity policy `chatgptAuth`
+ */
+export function checkCredential(
+  selection: Selection | SidecarError,
+  withIdentity: boolean,
+  nowMs: number,
+): Finding[] {
+  try {
+    if (selection instanceof SidecarError) throw selection;
+    return describe(selection, withIdentity, nowMs);
+  } catch (error) {
+    if (!(error instanceof SidecarError)) throw error;
+    // The message says what to do.
+    return [failure('credential', error.message, null)];
+  }
+}
+
+function describe(selection: Selection, withIdentity: boolean, nowMs: number): Finding[] {
+  const from = `from ${selection.from}`;
+  switch (selection.kind) {
+    case 'apikey':
+      return [ok('credential', `API key ${from}`)];
+    case 'personalAccessToken':
+      return [ok('credential', `personal access token ${from}`)];
+    case 'identityToken': {
+      const { expiresAt, key } = decodeIdentityToken(selection.token, nowMs);
+      const text = `Agent Identity JWT ${from}, until ${iso(expiresAt)}`;
+      const ends =
+        expiresAt - nowMs < SOON_MS ? warning('credential', text, 'get a new one in time') : null;
+      return [ends ?? ok('credential', text), ok('key', fingerprint(key.publicKeySsh))];
+    }
+    case 'identityRecord':
+      return [ok('credential', `Agent Identity record ${from}`), keyFinding(selection.record)];
+    case 'chatgpt': {
+      const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
+      const record = withIdentity ? storedIdentity(selection) : [];
+      return [loginFinding(login, `ChatGPT login ${from}`, nowMs), ...record];
+    }
+  }
+}
+
+function loginFinding(login: ChatGptLogin, text: string, nowMs: number): Finding {
+  const { expiresAt, refreshToken } = login;
+  if (expiresAt === null) return ok('credential', text);
+  if (expiresAt > nowMs) {
+    const until = `${text}, access token until ${iso(expiresAt)}`;
+    if (refreshToken) return ok('credential', until);
+    return warning('credential', `${until}, no refresh token`, `${SIGN_IN} before that`);
+  }
+  const over = `${text}, access token over since ${iso(expiresAt)}`;
+  if (!refreshToken) return failure('credential', `${over}, no refresh token`, SIGN_IN);
+  return warning('credential', over, 'the sidecar refreshes it when it starts');
+}
+
+/** A record that cannot be used is replaced by a new registration, so it is no failure. */
+function storedIdentity(selection: Extract<Selection, { kind: 'chatgpt' }>): Finding[] {
+  const remedy = 'the sidecar registers a new one';
+  if (selection.recordProblem) return [warning('key', selection.recordProblem.message, remedy)];
+  if (!selection.record) return [ok('key', 'none yet; the sidecar registers an identity')];
+  const finding = keyFinding(selection.record);
+  return [finding.outcome === 'ok' ? finding : warning('key', finding.message, remedy)];
+}
+
+function keyFinding({ privateKey }: IdentityRecord): Finding {
+  try {
+    const field = 'auth.json agent_identity.agent_private_key';
+    return ok('key', fingerprint(parseAgentKey(privateKey.reveal(), field).publicKeySsh));
+  } catch (error) {
+    return failure('key', (error as Error).message, SIGN_IN);
+  }
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();

@@ -1,0 +1,84 @@
+import type { Environment } from '../../sidecar/settings.ts';
+
+/** What a check has found; holds no secret. */
+export interface Finding {
+  check: string;
+  outcome: 'ok' | 'warning' | 'failure';
+  message: string;
+  /** What to do; null when nothing is to be done. */
+  remedy: string | null;
+}
+
+export function ok(check: string, message: string): Finding {
+  return { check, outcome: 'ok', message, remedy: null };
+}
+
+export function warning(check: string, message: string, remedy: string | null): Finding {
+  return { check, outcome: 'warning', message, remedy };
+}
+
+export function failure(check: string, message: string, remedy: string | null): Finding {
+  return { check, outcome: 'failure', message, remedy };
+}
+
+export interface Check {
+  name: string;
+  run: () => Finding[] | Promise<Finding[]>;
+}
+
+/** At once; each waits for the network more than it computes. */
+const CONCURRENCY = 4;
+
+/**
+ * Runs the checks, a few at once, and reports in their order, each as soon as it is its turn.
+ * @param timeLimitMs for each check; one that has no result by then is a failure
+ */
+export async function runChecks(
+  checks: readonly Check[],
+  timeLimitMs: number,
+  report: (finding: Finding) => void,
+): Promise<Finding[]> {
+  const lanes = Array.from({ length: CONCURRENCY }, () => Promise.resolve<Finding[]>([]));
+  const results = checks.map((check, index) => {
+    const lane = index % CONCURRENCY;
+    const result = (lanes[lane] as Promise<Finding[]>).then(() => settle(check, timeLimitMs));
+    lanes[lane] = result;
+    return result;
+  });
+  const all: Finding[] = [];
+  for (const result of results) {
+    const findings = await result;
+    for (const finding of findings) report(finding);
+    all.push(...findings);
+  }
+  return all;
+}
+
+function settle(check: Check, timeLimitMs: number): Promise<Finding[]> {
+  return new Promise((resolve) => {
+    const problem = (text: string) => resolve([failure(check.name, text, null)]);
+    const timer = setTimeout(() => problem(`no result in ${timeLimitMs / 1000} s`), timeLimitMs);
+    const running = (async () => check.run())();
+    running
+      .then(resolve, (error) => problem(error instanceof Error ? error.message : 'failed'))
+      .finally(() => clearTimeout(timer));
+  });
+}
+
+const SIGNS = {
+  unicode: { ok: '✓', warning: '!', failure: '✗' },
+  ascii: { ok: '+', warning: '!', failure: 'x' },
+};
+
+/** One line for a person. */
+export function findingLine(finding: Finding, unicode: boolean): string {
+  const { check, outcome, message, remedy } = finding;
+  const sign = SIGNS[unicode ? 'unicode' : 'ascii'][outcome];
+  return `${sign} ${check.padEnd(24)} ${message}${remedy === null ? '' : `; ${remedy}`}`;
+}
+
+/** Whether the locale takes more than ASCII; without one most terminals do. */
+export function isUnicode(env: Environment): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  return !locale || /utf-?8/i.test(locale);
+}

@@ -1,0 +1,156 @@
+import { resolve } from 'node:path';
+import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { systemClock } from '../../base/clock.ts';
+import { SidecarError } from '../../base/errors.ts';
+import type { OwnEnvironment } from '../../config/environment.ts';
+import { ConfigError, type PartialConfig } from '../../config/resolve.ts';
+import { type Selection, selectCredential } from '../../credentials/selection.ts';
+import {
+  type Environment,
+  plainVariables,
+  readNamedFile,
+  readSettings,
+  type Settings,
+} from '../../sidecar/settings.ts';
+import { BackendClock } from '../../upstream/backend-clock.ts';
+import { createDispatcher } from '../../upstream/dispatcher.ts';
+import { agentHome } from '../codex/home.ts';
+import {
+  checkAgentLogin,
+  checkCodex,
+  checkCodexConfig,
+  checkListener,
+  readIfThere,
+} from './codex.ts';
+import { checkCredential } from './credential.ts';
+import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
+import { checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
+import { checkClock, checkJwks, checkUpstream, neededUpstreams } from './upstream.ts';
+
+export interface DoctorOptions {
+  env: OwnEnvironment;
+  configFile: string | null;
+  flags: PartialConfig;
+  /** The agent's `CODEX_HOME`; null means the one in `env`. */
+  agentHome: string | null;
+  nodeVersion: string;
+  /** Gets each finding in order, as soon as it is known. */
+  report: (finding: Finding) => void;
+}
+
+/** Longer than anything that a check waits for by itself. */
+const TIME_LIMIT_MS = 30_000;
+
+/** Looks at everything that a request needs. No check sends a credential, or shows a secret. */
+export async function doctor(options: DoctorOptions): Promise<Finding[]> {
+  const { nodeVersion, report } = options;
+  const env = plainVariables(options.env);
+  const local = [{ name: 'node', run: () => [checkNode(nodeVersion)] }];
+  const codex = { name: 'codex', run: async () => [await checkCodex(env)] };
+  let checks: Check[];
+  let close = async () => {};
+  try {
+    const { configFile, flags } = options;
+    const home = options.agentHome === null ? agentHome(env) : resolve(options.agentHome);
+    const settings = await readSettings(options.env, configFile, flags);
+    const source = configFile ?? env.SIDECAR_CONFIG?.trim();
+    const config = ok('config', source || 'defaults and environment');
+    const selection = await selected(settings);
+    const network = await openNetwork(settings);
+    close = () => network.dispatcher.destroy();
+    checks = [
+      { name: 'config', run: () => [config] },
+      ...ownChecks(settings, selection, env),
+      ...upstreamChecks(settings, selection, network),
+      codex,
+      ...agentChecks(settings, env, home),
+    ];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const finding = failure('config', error.message, 'repair it; the rest cannot be checked');
+    checks = [{ name: 'config', run: () => [finding] }, codex];
+  }
+  try {
+    return await runChecks([...local, ...checks], TIME_LIMIT_MS, report);
+  } finally {
+    await close();
+  }
+}
+
+async function openNetwork({ config, proxyEnvironment }: Settings) {
+  const { caFile, proxy } = config.upstream;
+  const ca = caFile === null ? null : await readNamedFile('upstream.caFile', caFile);
+  return { dispatcher: createDispatcher({ ca, proxy, proxyEnvironment }), proxy, proxyEnvironment };
+}
+
+async function selected({ credentials, codexHome }: Settings): Promise<Selection | SidecarError> {
+  const environment = await credentials();
+  try {
+    return await selectCredential(environment, () => new FileAuthStore(codexHome).load());
+  } catch (error) {
+    if (error instanceof SidecarError) return error;
+    throw error;
+  }
+}
+
+function ownChecks(
+  { config, codexHome }: Settings,
+  selection: Selection | SidecarError,
+  env: Environment,
+): Check[] {
+  const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
+  return [
+    { name: 'client tokens', run: async () => [await checkClients(config)] },
+    { name: 'auth.json', run: () => checkAuthFile(codexHome) },
+    { name: 'lock', run: async () => [await checkLock(env.PATH)] },
+    { name: 'credential', run: () => checkCredential(selection, withIdentity, systemClock()) },
+  ];
+}
+
+function upstreamChecks(
+  { config }: Settings,
+  found: Selection | SidecarError,
+  network: Awaited<ReturnType<typeof openNetwork>>,
+): Check[] {
+  const selection = found instanceof SidecarError ? null : found;
+  const clock = new BackendClock(systemClock, { warn: () => undefined, info: () => undefined });
+  const checks = neededUpstreams(selection, config).map((url, index): Check => {
+    if (index > 0) return { name: url, run: () => checkUpstream(url, network, null) };
+    return {
+      name: url,
+      run: async () => [
+        ...(await checkUpstream(url, network, clock)),
+        checkClock(clock.skewSeconds),
+      ],
+    };
+  });
+  if (selection?.kind !== 'identityToken') return checks;
+  const { jwksBaseUrl, chatgptBaseUrl } = config.upstream;
+  const base = jwksBaseUrl ?? chatgptBaseUrl;
+  const jwks = () => checkJwks(selection.token, base, network.dispatcher, systemClock());
+  return [...checks, { name: 'JWKS', run: async () => [await jwks()] }];
+}
+
+function agentChecks({ config, codexHome }: Settings, env: Environment, home: string): Check[] {
+  return [
+    { name: 'listener', run: async () => [await checkListener(config)] },
+    {
+      name: 'codex config',
+      run: async () => [
+        checkCodexConfig({
+          text: await readIfThere(home, 'config.toml'),
+          path: `${home}/config.toml`,
+          listen: config.listen,
+          tokens: await readTokens(config.clients.tokensFile),
+          env,
+        }),
+      ],
+    },
+    { name: 'codex login', run: async () => [await checkAgentLogin(home, codexHome)] },
+  ];
+}
+
+/** Another check says it when the file cannot be read. */
+async function readTokens(path: string | null): Promise<string | null> {
+  return path === null ? null : readNamedFile('clients.tokensFile', path).catch(() => null);
+}

@@ -1,0 +1,88 @@
+import { access, constants, stat } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { parseClientTokens } from '../../access/client-tokens.ts';
+import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { isLoopbackHost } from '../../base/host.ts';
+import type { Config } from '../../config/resolve.ts';
+import { readNamedFile } from '../../sidecar/settings.ts';
+import { exposureOfFile } from '../../sidecar/tokens-file.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
+
+/** As in package.json; a test holds the two together. */
+export const OLDEST_NODE = '20.18.1';
+
+/** @param version e.g. `20.18.1` */
+export function checkNode(version: string): Finding {
+  const remedy = `install Node.js ${OLDEST_NODE} or later`;
+  const isEnough = version.localeCompare(OLDEST_NODE, 'en', { numeric: true }) >= 0;
+  return isEnough ? ok('node', version) : failure('node', `${version} is too old`, remedy);
+}
+
+/** Who may use the listener, and who may say so. */
+export async function checkClients({ clients, listen }: Config): Promise<Finding> {
+  const name = 'client tokens';
+  const path = clients.tokensFile;
+  if (path === null) {
+    if (listen.socket !== null) return ok(name, 'none asked for: the mode of the socket decides');
+    if (isLoopbackHost(listen.host)) {
+      const problem = 'none asked for: any program on this machine may use the credential';
+      return warning(name, problem, 'set clients.tokensFile');
+    }
+    return failure(name, `${listen.host} is not loopback`, 'set clients.tokensFile');
+  }
+  try {
+    const { size } = parseClientTokens(await readNamedFile('clients.tokensFile', path));
+    if (size === 0) {
+      return failure(name, `${path} holds none`, 'run "codex-auth-sidecar token add NAME"');
+    }
+    const open = await exposureOfFile(path);
+    return open
+      ? warning(name, `${path} ${open.problem}`, open.remedy)
+      : ok(name, `${size} in ${path}`);
+  } catch (error) {
+    return failure(name, (error as Error).message, null);
+  }
+}
+
+/** Who may read `auth.json`, and whether it can be kept up to date. */
+export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
+  const { location } = new FileAuthStore(codexHome);
+  const info = await stat(location).catch(() => null);
+  if (!info) return [ok('auth.json', `${location} is not there`)];
+  const findings: Finding[] = [];
+  const warn = (message: string, remedy: string) =>
+    findings.push(warning('auth.json', `${location} ${message}`, remedy));
+  if ((info.mode & 0o077) !== 0) warn('can be read by other users', `run: chmod 600 ${location}`);
+  if (info.nlink > 1) warn('has hard links, which keep old tokens', 'remove the other names');
+  const isWritable = await access(codexHome, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritable) warn('cannot be replaced, so new tokens get lost', 'make its folder writable');
+  return findings.length > 0 ? findings : [ok('auth.json', location)];
+}
+
+/** The program that takes the lock; `file-lock.ts` says why. */
+export async function checkLock(path: string | undefined): Promise<Finding> {
+  const program = await findProgram('flock', path);
+  if (program !== null) return ok('lock', program);
+  const remedy = 'install util-linux, or BusyBox';
+  return warning('lock', 'no "flock": auth.json is written without a lock', remedy);
+}
+
+/** Where a program stands in `PATH`; null when nowhere. */
+export async function findProgram(name: string, path: string | undefined): Promise<string | null> {
+  for (const folder of (path ?? '').split(delimiter).filter(Boolean)) {
+    const file = join(folder, name);
+    const info = await stat(file).catch(() => null);
+    if (!info?.isFile()) continue;
+    if (
+      await access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return file;
+  }
+  return null;
+}

@@ -1,0 +1,202 @@
+import { lookup } from 'node:dns/promises';
+import { connect, isIP } from 'node:net';
+import type { Dispatcher } from 'undici';
+import { jwksUrl, parseJwks, verifyIdentityToken } from '../../agent-identity/identity-token.ts';
+import type { Secret } from '../../base/secret.ts';
+import { USER_AGENT } from '../../base/version.ts';
+import type { Config } from '../../config/resolve.ts';
+import type { Selection } from '../../credentials/selection.ts';
+import type { BackendClock } from '../../upstream/backend-clock.ts';
+import { upstreamError } from '../../upstream/dispatcher.ts';
+import { type ProxyEnvironment, parseProxy } from '../../upstream/egress-proxy.ts';
+import {
+  createHttpClient,
+  type HttpClient,
+  ResponseTooLargeError,
+} from '../../upstream/http-client.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
+
+const TIMEOUT_MS = 8_000;
+const MAX_BYTES = 256 * 1024;
+/** Past this the sidecar corrects; `backend-clock.ts` says what. */
+const SKEW_SECONDS = 30;
+
+export interface Network {
+  dispatcher: Dispatcher;
+  /** `upstream.proxy` of the configuration. */
+  proxy: string | null;
+  proxyEnvironment: ProxyEnvironment;
+}
+
+/** One URL for each origin that this credential needs; the first is the model's. */
+export function neededUpstreams(selection: Selection | null, { upstream, agentIdentity }: Config) {
+  const { chatgptBaseUrl, authApiBaseUrl, oauthTokenUrl, jwksBaseUrl, openaiBaseUrl } = upstream;
+  const urls = {
+    apikey: [openaiBaseUrl],
+    personalAccessToken: [chatgptBaseUrl, authApiBaseUrl],
+    identityToken: [chatgptBaseUrl, authApiBaseUrl, jwksBaseUrl ?? chatgptBaseUrl],
+    identityRecord: [chatgptBaseUrl, authApiBaseUrl],
+    chatgpt: [
+      chatgptBaseUrl,
+      oauthTokenUrl,
+      ...(agentIdentity.policy === 'chatgptAuth' ? [authApiBaseUrl] : []),
+    ],
+  };
+  const needed = selection ? urls[selection.kind] : [chatgptBaseUrl];
+  const isFirst = (url: string, index: number) =>
+    needed.findIndex((other) => new URL(other).origin === new URL(url).origin) === index;
+  return needed.filter(isFirst);
+}
+
+/**
+ * Name, connection, certificate and an answer, as far as each is reached. Nothing that is sent
+ * holds a credential.
+ */
+export async function checkUpstream(
+  url: string,
+  network: Network,
+  clock: BackendClock | null,
+  resolveName: (name: string) => Promise<unknown> = lookup,
+): Promise<Finding[]> {
+  const { origin, host, protocol } = new URL(url);
+  const proxy = proxyFor(new URL(url), network);
+  const first = proxy === null ? new URL(url) : proxy;
+  const via = proxy === null ? '' : ` (proxy of ${host})`;
+  const findings: Finding[] = [];
+  const name = first.hostname.replace(/^\[|\]$/g, '');
+  if (isIP(name) === 0) {
+    const check = `DNS ${name}`;
+    const problem = await resolveName(name).then(() => null, codeOf);
+    if (problem !== null) {
+      return [failure(check, `does not resolve${via} (${problem})`, 'check DNS and the spelling')];
+    }
+    findings.push(ok(check, `resolves${via}`));
+  }
+  const port = Number(first.port || (first.protocol === 'https:' ? 443 : 80));
+  const refusal = await canConnect(name, port);
+  const remedy = proxy === null ? 'check network, firewall and upstream.proxy' : 'check the proxy';
+  const check = `TCP ${first.hostname}:${port}`;
+  if (refusal !== null)
+    return [...findings, failure(check, `no connection${via} (${refusal})`, remedy)];
+  findings.push(ok(check, `connects${via}`));
+  const http = createHttpClient(network.dispatcher, USER_AGENT, (date) => clock?.observe(date));
+  const last = await askHttp(url, http);
+  if (last.check === 'TLS') return [...findings, { ...last, check: `TLS ${host}` }];
+  if (protocol === 'https:' && last.outcome !== 'failure') {
+    findings.push(ok(`TLS ${host}`, 'the certificate is trusted'));
+  }
+  return [...findings, { ...last, check: `HTTP ${origin}` }];
+}
+
+async function askHttp(url: string, http: HttpClient): Promise<Finding> {
+  const { origin } = new URL(url);
+  try {
+    const { status, headers } = await http({
+      method: 'GET',
+      url,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    if (headers['cf-mitigated'] === 'challenge') {
+      return warning('HTTP', `${status}, a challenge of Cloudflare`, 'check proxy and VPN');
+    }
+    return judgeStatus(status);
+  } catch (error) {
+    if (error instanceof ResponseTooLargeError) return judgeStatus(error.status);
+    if ((error as Error).name === 'TimeoutError') {
+      return failure('HTTP', `no answer in ${TIMEOUT_MS / 1000} s`, 'check network and proxy');
+    }
+    const { code, message } = upstreamError(error, origin);
+    if (code === 'UPSTREAM_TLS') {
+      return failure('TLS', message, 'name the authority in upstream.caFile if it is yours');
+    }
+    return failure('HTTP', message, 'check network and proxy');
+  }
+}
+
+/** Without a credential 401, 403 and 404 are good answers. */
+function judgeStatus(status: number): Finding {
+  if (status < 500) return ok('HTTP', `answers (${status} without a credential)`);
+  return warning('HTTP', `answers ${status}`, 'the backend has trouble; try again later');
+}
+
+export async function checkJwks(
+  token: Secret,
+  baseUrl: string,
+  dispatcher: Dispatcher,
+  nowMs: number,
+): Promise<Finding> {
+  const url = jwksUrl(baseUrl);
+  const http = createHttpClient(dispatcher, USER_AGENT);
+  try {
+    const { status, text } = await http({
+      method: 'GET',
+      url,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    if (status !== 200)
+      return failure('JWKS', `${url} answers ${status}`, 'check upstream.jwksBaseUrl');
+    await verifyIdentityToken(token, parseJwks(text), nowMs);
+    return ok('JWKS', 'verifies the Agent Identity JWT');
+  } catch (error) {
+    const text = error instanceof SyntaxError ? `${url} gives no JWKS` : (error as Error).message;
+    return failure(
+      'JWKS',
+      text || `${url} cannot be had`,
+      'check upstream.jwksBaseUrl and the JWT',
+    );
+  }
+}
+
+/** @param skewSeconds our clock minus the backend's; null when no answer had a date */
+export function checkClock(skewSeconds: number | null): Finding {
+  if (skewSeconds === null) return warning('clock', 'not known: no answer had a date', null);
+  const text = `${Math.abs(skewSeconds)} s ${skewSeconds < 0 ? 'behind' : 'ahead of'} the backend`;
+  if (Math.abs(skewSeconds) <= SKEW_SECONDS) return ok('clock', text);
+  return warning('clock', text, 'set the clock; until then the sidecar corrects for it');
+}
+
+/** The proxy for a URL, as `outgoing-proxy.ts` and undici's EnvHttpProxyAgent choose; null for none. */
+export function proxyFor(
+  url: URL,
+  { proxy, proxyEnvironment }: Omit<Network, 'dispatcher'>,
+): URL | null {
+  if (url.protocol === 'http:') return null;
+  if (proxy !== 'env') return proxy === null ? null : new URL(proxy);
+  const { httpsProxy, noProxy } = proxyEnvironment;
+  if (httpsProxy === null || isExempt(url, noProxy ?? '')) return null;
+  return new URL(parseProxy('HTTPS_PROXY', httpsProxy).uri);
+}
+
+function isExempt({ hostname, port }: URL, noProxy: string): boolean {
+  if (noProxy === '*') return true;
+  return noProxy
+    .split(/[,\s]+/)
+    .filter(Boolean)
+    .some((entry) => {
+      const [, host = entry, entryPort = null] = /^(.+):(\d+)$/.exec(entry) ?? [];
+      if (entryPort !== null && entryPort !== (port || '443')) return false;
+      const name = host.replace(/^\*?\./, '').toLowerCase();
+      return hostname === name || hostname.endsWith(`.${name}`);
+    });
+}
+
+/** @returns null, or why there is no connection */
+function canConnect(host: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: TIMEOUT_MS });
+    const end = (problem: string | null) => {
+      socket.destroy();
+      resolve(problem);
+    };
+    socket.once('connect', () => end(null));
+    socket.once('timeout', () => end(`no answer in ${TIMEOUT_MS / 1000} s`));
+    socket.once('error', (error) => end(codeOf(error)));
+  });
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+}

@@ -1,0 +1,102 @@
+import { basename } from 'node:path';
+import type { Environment } from '../../sidecar/settings.ts';
+import { PROVIDER_ID, providerFields, tomlValue } from '../codex/provider.ts';
+
+/** The variable that a Codex started by `run` reads its client token from. */
+export const TOKEN_VARIABLE = 'SIDECAR_CLIENT_TOKEN';
+
+/** Credentials of people; each also as `*_FILE`. */
+const CREDENTIALS = [
+  'CODEX_API_KEY',
+  'CODEX_ACCESS_TOKEN',
+  'CODEX_AGENT_IDENTITY',
+  'OPENAI_API_KEY',
+];
+const SCRUBBED = new Set(CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]));
+const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
+const OWN_HOSTS = ['127.0.0.1', 'localhost'];
+
+/** Programs that start the one that their arguments name. */
+const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
+const CODEX_PACKAGE = /^@openai\/codex(@.+)?$/;
+
+export interface ChildAccess {
+  /** Base URL of the model routes. */
+  baseUrl: string;
+  clientToken: string;
+  /** A `CODEX_HOME` in place of the inherited one. */
+  codexHome: string | null;
+}
+
+/**
+ * What the child sees: the environment without any real credential and without the settings of the
+ * sidecar, the way to the sidecar, and no HTTP proxy in between.
+ */
+export function childEnvironment(env: Environment, access: ChildAccess): Environment {
+  const kept = Object.entries(env).filter(
+    ([name]) => !SCRUBBED.has(name) && !name.startsWith('SIDECAR_'),
+  );
+  return {
+    ...Object.fromEntries(kept),
+    OPENAI_BASE_URL: access.baseUrl,
+    OPENAI_API_KEY: access.clientToken,
+    [TOKEN_VARIABLE]: access.clientToken,
+    ...(access.codexHome === null ? {} : { CODEX_HOME: access.codexHome }),
+    ...withoutProxy(env),
+  };
+}
+
+/** Codex and others send even loopback requests to a proxy, unless these variables say otherwise. */
+function withoutProxy(env: Environment): Environment {
+  if (!usesProxy(env)) return {};
+  const { NO_PROXY: upper, no_proxy: lower } = env;
+  return { NO_PROXY: withOwnHosts(upper || lower), no_proxy: withOwnHosts(lower || upper) };
+}
+
+/** Whether a proxy variable is set that programs obey. */
+export function usesProxy(env: Environment): boolean {
+  return PROXIES.some((name) => env[name] || env[name.toLowerCase()]);
+}
+
+/** A list as in `NO_PROXY`, with the sidecar's host in it. */
+function withOwnHosts(list: string | undefined): string {
+  const hosts = splitHosts(list);
+  if (hosts.includes('*')) return hosts.join(',');
+  return [...hosts, ...OWN_HOSTS.filter((host) => !hosts.includes(host))].join(',');
+}
+
+/** Whether requests to `host` pass by a proxy that is set. */
+export function bypassesProxy(env: Environment, host: string): boolean {
+  const hosts = splitHosts(env.NO_PROXY || env.no_proxy);
+  return hosts.includes('*') || hosts.includes(host);
+}
+
+function splitHosts(list: string | undefined): string[] {
+  return (list ?? '').split(/[\s,]+/).filter((host) => host !== '');
+}
+
+/** Place of the Codex CLI in a command line, also behind a launcher such as npx; -1 without one. */
+export function codexIndex(command: readonly string[]): number {
+  const isCodex = (word: string) => basename(word) === 'codex' || CODEX_PACKAGE.test(word);
+  const [program = ''] = command;
+  if (isCodex(program)) return 0;
+  return LAUNCHERS.has(basename(program)) ? command.findIndex(isCodex) : -1;
+}
+
+/**
+ * The command line with the settings that point a Codex at the sidecar, right behind its name, so
+ * that they hold for every subcommand and the user's own still win.
+ */
+export function childCommand(command: readonly string[], baseUrl: string): string[] {
+  const index = codexIndex(command);
+  if (index === -1) return [...command];
+  const fields = Object.entries(providerFields(baseUrl, { env_key: TOKEN_VARIABLE }));
+  const table = fields.map(([name, value]) => `${name}=${tomlValue(value)}`).join(',');
+  const overrides = [
+    '-c',
+    `model_provider=${tomlValue(PROVIDER_ID)}`,
+    '-c',
+    `model_providers.${PROVIDER_ID}={${table}}`,
+  ];
+  return [...command.slice(0, index + 1), ...overrides, ...command.slice(index + 1)];
+}

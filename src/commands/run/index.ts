@@ -1,0 +1,122 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseClientTokens } from '../../access/client-tokens.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { OwnEnvironment } from '../../config/environment.ts';
+import { ConfigError } from '../../config/resolve.ts';
+import { type Environment, plainVariables, readSettings } from '../../sidecar/settings.ts';
+import { type RunningSidecar, startSidecar, type TokenSource } from '../../sidecar/start.ts';
+import { logStart } from '../../sidecar/start-line.ts';
+import { isStandardOutput } from '../../telemetry/audit-log.ts';
+import { agentHome, holdsLogin } from '../codex/home.ts';
+import { modelBaseUrl } from '../codex/provider.ts';
+import { childCommand, childEnvironment, codexIndex } from './child-environment.ts';
+import { withIsolatedHome } from './isolated-home.ts';
+import { openRunLog, stateFolder } from './log.ts';
+import { runProcess } from './process.ts';
+
+/** A registration that takes longer than this goes on while the child starts. */
+const PREPARE_MS = 10_000;
+
+export interface RunOptions {
+  env: OwnEnvironment;
+  configFile: string | null;
+  logFile: string | null;
+  logLevel: string | null;
+  verbose: boolean;
+  /** Give the child a temporary `CODEX_HOME` without a login. */
+  isolateHome: boolean;
+  command: readonly string[];
+  /** Says one line to the user. */
+  warn: (line: string) => void;
+}
+
+/**
+ * Runs a program with a sidecar of its own, which ends with it.
+ * @returns the exit code of the program
+ */
+export async function run(options: RunOptions): Promise<number> {
+  const { configFile, command, warn } = options;
+  const env = plainVariables(options.env);
+  const clientToken = randomBytes(24).toString('base64url');
+  const read = () => readSettings(options.env, configFile, privateListener(options.logLevel));
+  const settings = await read();
+  const { level, audit } = settings.config.log;
+  if (isStandardOutput(audit)) {
+    throw new ConfigError(
+      "log.audit must be a file for run, whose standard output is the program's",
+    );
+  }
+  const { verbose, logFile: file } = options;
+  const log = await openRunLog({ level, verbose, file, env, warn });
+  const sidecar = await startSidecar(settings, log, false, read, ownToken(clientToken));
+  try {
+    await logStart(log, sidecar, settings, true);
+    await requireCredential(sidecar, warn);
+    const baseUrl = modelBaseUrl(sidecar.address.url ?? '');
+    return await withHome(options, env, (codexHome) =>
+      runProcess(
+        childCommand(command, baseUrl),
+        childEnvironment(env, { baseUrl, clientToken, codexHome }),
+        abortOnDefect(log, warn),
+      ),
+    );
+  } finally {
+    await sidecar.stop();
+  }
+}
+
+/** Whatever the configuration says, this sidecar is for one child, and does not outlive it. */
+function privateListener(level: string | null) {
+  return {
+    listen: { host: '127.0.0.1', port: 0, socket: null },
+    clients: { tokensFile: null },
+    limits: { drainSeconds: 0 },
+    ...(level === null ? {} : { log: { level } }),
+  };
+}
+
+function ownToken(token: string): TokenSource {
+  const tokens = parseClientTokens(`run:${createHash('sha256').update(token).digest('hex')}`);
+  return { read: async () => ({ tokens, commit: () => tokens }), close: () => undefined };
+}
+
+/** Before the child starts, because its own words for a missing credential are worse. */
+async function requireCredential({ manager }: RunningSidecar, warn: RunOptions['warn']) {
+  const patience = new AbortController();
+  const limit = sleep(PREPARE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+  await Promise.race([manager.prepare(), limit]);
+  patience.abort();
+  const { error, mode, identity, bearer, state } = manager.snapshot();
+  if (mode === null && error) throw error;
+  if (state !== 'failed') return;
+  const problem = identity.lastError ?? bearer.lastError ?? 'the credential cannot be used';
+  warn(`requests will fail for now: ${problem}`);
+}
+
+/** Runs `work` with the child's `CODEX_HOME`; null leaves it the one that is there. */
+async function withHome(
+  { isolateHome, command, warn }: RunOptions,
+  env: Environment,
+  work: (codexHome: string | null) => Promise<number>,
+): Promise<number> {
+  const home = agentHome(env);
+  if (!isolateHome) {
+    if (codexIndex(command) !== -1 && (await holdsLogin(home))) {
+      warn(`the agent can read the login in ${home}; --isolate-home gives it a home without one`);
+    }
+    return work(null);
+  }
+  return withIsolatedHome(home, stateFolder(env), warn, work);
+}
+
+/** A child must not outlive its sidecar: it would wait for answers that never come. */
+function abortOnDefect(log: Logger, warn: RunOptions['warn']): AbortSignal {
+  const abort = new AbortController();
+  process.once('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'unexpected failure, ending the child');
+    warn('the sidecar failed, so the child is ended; its log says why');
+    abort.abort();
+  });
+  return abort.signal;
+}

@@ -1,0 +1,103 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { StatusDocument } from '../../admin/status.ts';
+import type { Config } from '../../config/resolve.ts';
+import type { Paint, Style } from '../colour.ts';
+import { reachable } from './healthcheck.ts';
+
+/** Where a running sidecar answers. */
+export type StatusTarget = { url: string } | { socket: string };
+
+const TIMEOUT_MS = 5_000;
+
+/** Where the sidecar of a configuration listens. */
+export function statusTarget(listen: Config['listen']): StatusTarget {
+  if (listen.socket !== null) return { socket: listen.socket };
+  const host = reachable(listen.host);
+  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}` };
+}
+
+/** Asks a running sidecar for its status. Throws one readable line when it cannot be had. */
+export async function fetchStatus(target: StatusTarget): Promise<StatusDocument> {
+  // A user and a password in the URL are not for the message.
+  const place = 'url' in target ? new URL(target.url).origin : target.socket;
+  const answer = parse(await get(target, place));
+  if (typeof answer?.status === 'string' && answer.agentIdentity) return answer as StatusDocument;
+  const refusal = answer?.error?.message;
+  if (typeof refusal === 'string') throw new Error(`${place} refused: ${refusal}`);
+  throw new Error(`${place} did not answer with a status; is it a sidecar?`);
+}
+
+function parse(text: string): (Partial<StatusDocument> & { error?: { message?: unknown } }) | null {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const plain: Paint = (_style, text) => text;
+
+/** Rows of the table that `status` prints. */
+export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
+  const { account, agentIdentity, bearer, upstream, connections, requests } = status;
+  const identity = [agentIdentity.state, agentIdentity.agentRuntimeId, agentIdentity.taskId];
+  const rows: [string, string | null][] = [
+    ['status', status.status],
+    ['version', `${status.version}, up ${status.uptimeSeconds} s`],
+    ['credential', joined([status.authMode, status.planType, from(status.credentialSource)])],
+    ['account', joined([account?.id, account?.email, account?.fedramp ? 'FedRAMP' : null])],
+    ['agent identity', joined([`policy ${agentIdentity.policy}`, ...identity])],
+    ['identity error', agentIdentity.lastError],
+    ['last rejection', agentIdentity.lastRejection],
+    ['bearer', joined([bearer.state, bearer.expiresAt && `expires ${bearer.expiresAt}`])],
+    ['bearer error', bearer.lastError],
+    ['upstream', joined([upstream.origin, upstream.lastStatus && `last ${upstream.lastStatus}`])],
+    ['clock skew', upstream.clockSkewSeconds === null ? null : `${upstream.clockSkewSeconds} s`],
+    ['connections', `${connections.http} http, ${connections.websocket} websocket`],
+    ['requests', joined(Object.entries(requests).map(([kind, count]) => `${count} ${kind}`))],
+  ];
+  return rows.flatMap(([name, value]) => {
+    if (!value) return [];
+    const shown = name === 'status' ? paint(statusColour(status.status), value) : value;
+    const text = ALARMING.has(name) ? paint('red', shown) : shown;
+    return [`${paint('dim', name.padEnd(15))} ${text}`];
+  });
+}
+
+const ALARMING = new Set(['identity error', 'last rejection', 'bearer error']);
+
+export function statusColour(status: StatusDocument['status']): Style {
+  if (status === 'ready') return 'green';
+  return status === 'failed' || status === 'unauthenticated' ? 'red' : 'yellow';
+}
+
+function get(target: StatusTarget, place: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { path: '/auth/status', timeout: TIMEOUT_MS };
+    const send = 'url' in target && target.url.startsWith('https:') ? httpsRequest : httpRequest;
+    const probe =
+      'url' in target
+        ? send(new URL(options.path, target.url), options)
+        : send({ ...options, socketPath: target.socket });
+    probe.on('response', (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+      answer.on('error', reject);
+    });
+    probe.on('timeout', () => probe.destroy(new Error('no answer in time')));
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      reject(new Error(`${place} cannot be reached (${error.code ?? error.message})`));
+    });
+    probe.end();
+  });
+}
+
+function joined(parts: (string | number | null | undefined | false)[]): string {
+  return parts.filter(Boolean).join(', ') || 'none';
+}
+
+function from(source: string | null): string | null {
+  return source === null ? null : `from ${source}`;
+}

@@ -1,0 +1,101 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { isTokenName, parsePatterns, parseTime } from '../../access/client-tokens.ts';
+import { systemClock } from '../../base/clock.ts';
+import { ConfigError } from '../../config/resolve.ts';
+import { readSettings } from '../../sidecar/settings.ts';
+import type { CommandIo } from '../options.ts';
+import type { TokensFileOptions } from './tokens-file-editor.ts';
+
+interface Flags {
+  config?: string;
+  file?: string;
+  /** Milliseconds since 1970. */
+  expires?: number;
+  routes?: string[];
+}
+
+/** Adds `token add`, `token list` and `token remove` to the command line. */
+export function addTokenCommand(program: Command, io: CommandIo): void {
+  const token = program
+    .command('token')
+    .description('make, list and remove client tokens')
+    .helpCommand(false)
+    .allowExcessArguments()
+    .action(() => {
+      const [given] = token.args;
+      token.error(given === undefined ? 'say add, list or remove' : `unknown command '${given}'`);
+    });
+
+  withFile(token.command('add').description('make a client token and print it, once'))
+    .argument('<name>', 'name of the client', parseName)
+    .option('--expires <when>', 'after 90m, 12h or 30d, or at 2027-01-31T00:00:00Z', parseExpiry)
+    .option('--routes <paths>', 'these paths alone: /path or /prefix/*, by commas', parseRoutes)
+    .action(async (name: string, flags: Flags) => {
+      const { addToken } = await import('./tokens-file-editor.ts');
+      const { expires: expiresAt = null, routes = null } = flags;
+      io.print(await addToken(await tokensFile(flags, io), { name, expiresAt, routes }));
+    });
+
+  withFile(token.command('list').description('show names and limits of the tokens')).action(
+    async (flags: Flags) => {
+      const { listTokens } = await import('./tokens-file-editor.ts');
+      const { path } = await tokensFile(flags, io);
+      for (const line of await listTokens(path, systemClock())) io.print(line);
+    },
+  );
+
+  withFile(token.command('remove').description('take a client token away'))
+    .argument('<name>', 'name of the client')
+    .action(async (name: string, flags: Flags) => {
+      const { removeToken } = await import('./tokens-file-editor.ts');
+      await removeToken(await tokensFile(flags, io), name);
+    });
+}
+
+function withFile(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (JSON)')
+    .option('--file <file>', 'file of client tokens, in place of the configured one');
+}
+
+async function tokensFile(
+  { file, config }: Flags,
+  { env, warn }: CommandIo,
+): Promise<TokensFileOptions> {
+  if (file !== undefined) return { path: file, warn };
+  const settings = await readSettings(env, config ?? null, {});
+  const path = settings.config.clients.tokensFile;
+  if (path !== null) return { path, warn };
+  throw new ConfigError('there is no tokens file: set clients.tokensFile, or pass --file');
+}
+
+function parseName(text: string): string {
+  if (isTokenName(text)) return text;
+  throw new InvalidArgumentError('it must be up to 64 of A-Z a-z 0-9 . _ -');
+}
+
+const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of a duration such as `90m`, `12h` or `30d`; null when it is none. */
+function parseDuration(text: string): number | null {
+  const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? [];
+  return count === undefined ? null : Number(count) * (UNITS[unit] ?? 0);
+}
+
+function parseExpiry(text: string): number {
+  const now = systemClock();
+  const duration = parseDuration(text);
+  const time = duration === null ? parseTime(text) : now + duration;
+  if (time === null) {
+    throw new InvalidArgumentError('it must be like 90m, 12h, 30d or 2027-01-31T00:00:00Z');
+  }
+  if (time <= now) throw new InvalidArgumentError('it is in the past');
+  // The file holds whole seconds.
+  return Math.floor(time / 1000) * 1000;
+}
+
+function parseRoutes(text: string): string[] {
+  const routes = parsePatterns(text);
+  if (routes !== null) return routes;
+  throw new InvalidArgumentError('it must be paths such as /backend-api/codex/*, by commas');
+}

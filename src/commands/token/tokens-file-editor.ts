@@ -1,0 +1,103 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { open, readFile, stat } from 'node:fs/promises';
+import { type ClientToken, parseClientTokens } from '../../access/client-tokens.ts';
+import { replaceFile } from '../../auth-store/file-store.ts';
+import { wholeSeconds } from '../../base/clock.ts';
+import { ConfigError } from '../../config/resolve.ts';
+import { withLockIfPossible } from '../../files/lock.ts';
+
+/** So that people and secret scanners know one when they see it. */
+const PREFIX = 'sidecar_';
+const TOKEN_BYTES = 32;
+const LOCK_WAIT_SECONDS = 30;
+
+/** A file of client tokens, to be edited. */
+export interface TokensFileOptions {
+  path: string;
+  /** Told one line when the file cannot be locked. */
+  warn: (line: string) => void;
+}
+
+/**
+ * Makes a client token and appends its digest.
+ * @returns the token, which is nowhere else
+ */
+export function addToken(file: TokensFileOptions, token: ClientToken): Promise<string> {
+  return locked(file, async () => {
+    const text = await readText(file.path, '');
+    if (parseClientTokens(text).list.some(({ name }) => name === token.name)) {
+      throw new Error(`${file.path} has a token named ${token.name} already; remove it first`);
+    }
+    const value = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
+    const line = `${formatLine(token, createHash('sha256').update(value).digest('hex'))}\n`;
+    await append(file.path, text === '' || text.endsWith('\n') ? line : `\n${line}`);
+    return value;
+  });
+}
+
+/** One line for each token, without anything of its digest. @param now milliseconds since 1970 */
+export async function listTokens(path: string, now: number): Promise<string[]> {
+  const { list } = parseClientTokens(await readText(path, null));
+  const width = Math.max(...list.map(({ name }) => name.length));
+  return list.map(({ name, expiresAt, routes }) => {
+    const paths = routes === null ? 'all routes' : routes.join(',');
+    return `${name.padEnd(width)}  ${describeExpiry(expiresAt, now)}  ${paths}`;
+  });
+}
+
+/** Takes a token out of the file; the other lines stay as they are, and so do mode and owner. */
+export function removeToken(file: TokensFileOptions, name: string): Promise<void> {
+  return locked(file, async () => {
+    const text = await readText(file.path, null);
+    parseClientTokens(text);
+    const lines = text.split('\n');
+    const kept = lines.filter((line) => line.trim().split(':')[0] !== name);
+    if (kept.length === lines.length) throw new Error(`${file.path} has no token named ${name}`);
+    await replaceFile(file.path, kept.join('\n'), await stat(file.path));
+  });
+}
+
+function formatLine({ name, expiresAt, routes }: ClientToken, digest: string): string {
+  const limits = [
+    expiresAt === null ? null : `expires=${wholeSeconds(expiresAt)}`,
+    routes === null ? null : `routes=${routes.join(',')}`,
+  ];
+  return [`${name}:${digest}`, ...limits].filter((part) => part !== null).join(' ');
+}
+
+function describeExpiry(expiresAt: number | null, now: number): string {
+  if (expiresAt === null) return 'never expires'.padEnd(28);
+  return `${expiresAt <= now ? 'expired' : 'expires'} ${wholeSeconds(expiresAt)}`.padEnd(28);
+}
+
+function locked<T>({ path, warn }: TokensFileOptions, work: () => Promise<T>): Promise<T> {
+  return withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, work, (reason) => {
+    warn(`${reason}; ${path} is changed without a lock`);
+  });
+}
+
+async function readText(path: string, absent: string | null): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    if (code === 'ENOENT' && absent !== null) return absent;
+    throw new ConfigError(`cannot read the tokens file ${path} (${code})`);
+  }
+}
+
+/** In one write at the end, so that no line is lost to somebody who appends without the lock. */
+async function append(path: string, text: string): Promise<void> {
+  try {
+    const handle = await open(path, 'a', 0o600);
+    try {
+      await handle.write(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new Error(`cannot write the tokens file ${path} (${code})`);
+  }
+}

@@ -1,0 +1,119 @@
+import type { ValidateFunction } from 'ajv';
+import { isLoopbackHost, parseHost } from '../base/host.ts';
+import { describeProblems } from './problems.ts';
+import type { Config } from './schema.ts';
+import { validate as generated } from './validator.generated.ts';
+
+export type { Config, RouteAuth, RouteRule } from './schema.ts';
+
+/** A value somewhere in the configuration that is wrong; leads to exit code 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Part of a configuration as a file, the environment or flags give it; not checked yet. */
+export type PartialConfig = { [key: string]: unknown };
+
+// What Ajv writes has no types, and those that the compiler finds in it are not its own.
+const validate = generated as unknown as ValidateFunction;
+
+/**
+ * Merges the layers (later ones win), fills in the defaults and checks everything.
+ * @throws ConfigError with one line that names the key and the remedy
+ */
+export function resolveConfig(...layers: PartialConfig[]): Config {
+  const merged = layers.reduce((base, layer) => merge(base, layer), {});
+  if (!validate(merged)) throw new ConfigError(describeProblems(validate.errors ?? []));
+  const config = merged as Config;
+  for (const [key, value] of Object.entries(config.upstream)) {
+    if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
+  }
+  config.clients.allowedHosts.forEach(checkHost);
+  config.clients.allowedOrigins.forEach(checkOrigin);
+  const { proxy } = config.upstream;
+  if (proxy !== null && proxy !== 'env') checkProxy(proxy);
+  trimBaseUrls(config.upstream);
+  return deepFreeze(config);
+}
+
+/** So that a path can be put behind each of them. */
+function trimBaseUrls(upstream: { [key: string]: unknown }): void {
+  for (const [key, value] of Object.entries(upstream)) {
+    if (key.endsWith('BaseUrl') && typeof value === 'string') {
+      upstream[key] = value.replace(/\/+$/, '');
+    }
+  }
+}
+
+export function dropUndefined(values: PartialConfig): PartialConfig {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+// A Map, because assigning a key named `__proto__` would set defaults that no check sees.
+function merge(base: PartialConfig, layer: PartialConfig): PartialConfig {
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(layer)) {
+    const current = merged.get(key);
+    merged.set(key, isRecord(current) && isRecord(value) ? merge(current, value) : clone(value));
+  }
+  return Object.fromEntries(merged);
+}
+
+function checkUrl(key: string, value: string): void {
+  const parsed = URL.canParse(value) ? new URL(value) : null;
+  if (!parsed || !/^https?:$/.test(parsed.protocol)) {
+    throw new ConfigError(`${key} must be an https URL`);
+  }
+  if (parsed.protocol === 'http:' && !isLoopbackHost(parsed.hostname)) {
+    throw new ConfigError(`${key} must use https; plain http is for loopback hosts only`);
+  }
+  if (parsed.username || parsed.password || parsed.search || parsed.hash) {
+    throw new ConfigError(`${key} must not hold a user, a password, a query or a fragment`);
+  }
+}
+
+function checkProxy(value: string): void {
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
+    throw new ConfigError('upstream.proxy must be "env", null, or an http or https URL');
+  }
+  const { username, password } = new URL(value);
+  if (username || password) {
+    throw new ConfigError(
+      'upstream.proxy must not hold a user or a password; leave it at "env" and set HTTPS_PROXY',
+    );
+  }
+}
+
+function checkHost(entry: string, index: number): void {
+  if (parseHost(entry) !== null) return;
+  throw new ConfigError(
+    `clients.allowedHosts.${index} must be a host name or an address, with or without a port; no scheme, path or wildcard`,
+  );
+}
+
+// What a browser sends: lower case, no default port, no path (RFC 6454, section 6.2).
+function checkOrigin(entry: string, index: number): void {
+  const isWeb = /^https?:/i.test(entry);
+  const exact = isWeb
+    ? URL.canParse(entry) && new URL(entry).origin === entry
+    : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d+)?$/.test(entry);
+  if (exact && !entry.includes('*')) return;
+  throw new ConfigError(
+    `clients.allowedOrigins.${index} must be an exact origin such as https://ui.example, as a browser sends it: lower case, no default port, path or wildcard`,
+  );
+}
+
+function isRecord(value: unknown): value is PartialConfig {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function clone<T>(value: T): T {
+  return typeof value === 'object' && value !== null ? structuredClone(value) : value;
+}
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,129 @@
+import { type Static, Type } from 'typebox';
+
+// Only types come from here at run time: what the definitions make is written down in
+// `validator.generated.ts` by `npm run schema`, because TypeBox takes 18 MB (measured).
+
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()], { default: null });
+const section = <T extends Parameters<typeof Type.Object>[0]>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false, default: {} });
+const text = (description: string) => nullable(Type.String({ minLength: 1, description }));
+const count = (value: number, description: string) =>
+  Type.Integer({ minimum: 0, default: value, description });
+const url = (value: string) => Type.String({ default: value });
+const words = <T extends string>(values: readonly [T, ...T[]], description: string) =>
+  Type.Enum([...values], { default: values[0], description });
+
+/** What a route does with credentials. */
+export const ROUTE_AUTH = ['assertion', 'bearer', 'none', 'deny'] as const;
+
+const Route = Type.Object(
+  {
+    methods: Type.Array(
+      Type.String({
+        pattern: '^([A-Z]+|GET\\+upgrade|\\*)$',
+        description: 'Upper case; "GET+upgrade" is the WebSocket upgrade alone, "*" is any',
+      }),
+      { minItems: 1 },
+    ),
+    path: Type.String({
+      description: 'Exact path below /backend-api/, or a prefix that ends in /*; no dot segments',
+      pattern:
+        "^(?!.*/\\.{1,2}(/|$))/backend-api/([A-Za-z0-9._~!$&'()+,=:@-]+/)*([A-Za-z0-9._~!$&'()+,=:@-]+|\\*)$",
+    }),
+    auth: Type.Enum([...ROUTE_AUTH]),
+  },
+  { additionalProperties: false },
+);
+
+/** The one source of the configuration: its type, defaults, checks and JSON Schema. */
+export const ConfigSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String({ description: 'For editors; ignored' })),
+    listen: section({
+      host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Listening address' }),
+      port: Type.Integer({
+        minimum: 0,
+        maximum: 65535,
+        default: 8787,
+        description: 'TCP port; 0 picks a free one',
+      }),
+      socket: text('Path of a Unix socket; replaces host and port'),
+      socketMode: Type.String({
+        pattern: '^0?[0-7]{3}$',
+        default: '0600',
+        description: 'File mode of the socket, three octal digits',
+      }),
+    }),
+    codexHome: text('Folder of auth.json; null means $CODEX_HOME, then ~/.codex'),
+    agentIdentity: section({
+      policy: words(
+        ['jwtOnly', 'chatgptAuth'],
+        'jwtOnly: an identity only where the credential is one; chatgptAuth: a ChatGPT login registers one',
+      ),
+      onUnavailable: words(
+        ['error', 'bearer'],
+        'What an assertion route does without an identity: answer 503, or visibly send the bearer',
+      ),
+      onTaskRejected: words(['reregister'], 'What a rejected run task leads to'),
+      minRegistrationIntervalSeconds: count(60, 'Shortest time between two registrations'),
+    }),
+    upstream: section({
+      chatgptBaseUrl: url('https://chatgpt.com/backend-api'),
+      openaiBaseUrl: url('https://api.openai.com/v1'),
+      authApiBaseUrl: url('https://auth.openai.com/api/accounts'),
+      jwksBaseUrl: text('Base of the JWKS; null means chatgptBaseUrl'),
+      oauthTokenUrl: url('https://auth.openai.com/oauth/token'),
+      oauthRevokeUrl: url('https://auth.openai.com/oauth/revoke'),
+      caFile: text('PEM file with further certificate authorities'),
+      proxy: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+        default: 'env',
+        description: 'For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL',
+      }),
+      maxConnections: nullable(
+        Type.Integer({ minimum: 1, description: 'Requests at once per origin; over it 503' }),
+      ),
+    }),
+    routes: nullable(Type.Array(Route, { description: 'null means the built-in table' })),
+    clients: section({
+      tokensFile: text('File of client tokens, as the command "token" writes it'),
+      allowedHosts: Type.Array(Type.String(), {
+        default: [],
+        description: 'Names or addresses that a Host header may hold; with a port only on that one',
+      }),
+      allowedOrigins: Type.Array(Type.String(), {
+        default: [],
+        description: 'Exact web origins that may call, such as https://ui.example',
+      }),
+    }),
+    limits: section({
+      bodyBytes: count(268435456, 'Largest request body'),
+      replayBytes: count(16777216, 'Bytes of one body kept for a replay'),
+      replayTotalBytes: count(134217728, 'Bytes of all kept bodies'),
+      drainSeconds: Type.Integer({
+        minimum: 0,
+        maximum: 86400,
+        default: 20,
+        description: 'Longest wait for running streams at shutdown',
+      }),
+    }),
+    metrics: section({
+      enabled: Type.Boolean({
+        default: true,
+        description: 'Whether GET /metrics exists',
+      }),
+    }),
+    log: section({
+      level: words(
+        ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
+        'Least severe level that is logged',
+      ),
+      audit: text('Audit log: a file, "stdout" or "-"; null writes none'),
+    }),
+  },
+  { additionalProperties: false, title: 'codex-auth-sidecar configuration' },
+);
+
+export type Config = Readonly<Static<typeof ConfigSchema>>;
+export type RouteRule = Static<typeof Route>;
+export type RouteAuth = RouteRule['auth'];

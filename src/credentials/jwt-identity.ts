@@ -1,0 +1,129 @@
+import {
+  decodeIdentityToken,
+  type IdentityTokenClaims,
+  jwksUrl,
+  parseJwks,
+  verifyIdentityToken,
+} from '../agent-identity/identity-token.ts';
+import type { AgentKey } from '../agent-identity/keys.ts';
+import { type AuthApi, registerTask } from '../agent-identity/registration.ts';
+import type { Clock } from '../base/clock.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
+import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
+import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
+
+/** An identity with its one run task: all that an assertion needs. */
+export interface RunIdentity {
+  readonly agentRuntimeId: string;
+  readonly key: AgentKey;
+  readonly accountId: string;
+  readonly fedramp: boolean;
+  readonly taskId: string;
+  /** Milliseconds since the epoch; null when the task was taken over from the store. */
+  readonly taskRegisteredAt: number | null;
+}
+
+/** Where an identity and its run task come from. */
+export interface IdentitySource {
+  readonly source: 'jwt' | 'registered';
+  /** What is known before {@link establish}; null when there is no identity yet. */
+  known(): { agentRuntimeId: string; publicKeySsh: string } | null;
+  /**
+   * The identity, if it takes no network and no lock; null otherwise.
+   * @throws SidecarError AUTH_CREDENTIAL_INVALID
+   */
+  establishNow(): RunIdentity | null;
+  /** Verifies or registers what is missing. The caller sees to it that only one runs at a time. */
+  establish(): Promise<RunIdentity>;
+  /** A run task other than the rejected one: one that the store holds by now, or a new one. */
+  renew(rejectedTaskId: string): Promise<RunIdentity>;
+}
+
+const JWKS_TIMEOUT_MS = 10_000;
+const JWKS_MAX_BYTES = 256 * 1024;
+
+export interface IdentityTokenDeps {
+  http: HttpClient;
+  authApi: AuthApi;
+  jwksBaseUrl: string;
+  now: Clock;
+  /** Who counts what happens; nobody when absent. */
+  observe?: CredentialObserver | undefined;
+}
+
+/**
+ * An Agent Identity JWT: verified against the JWKS, its run task held in memory only.
+ * The constructor checks everything that needs no network and throws AUTH_CREDENTIAL_INVALID.
+ */
+export class JwtIdentity implements IdentitySource {
+  readonly source = 'jwt';
+  readonly claims: IdentityTokenClaims;
+  readonly #token: Secret;
+  readonly #deps: IdentityTokenDeps;
+  #verified = false;
+
+  constructor(token: Secret, deps: IdentityTokenDeps) {
+    this.claims = decodeIdentityToken(token, deps.now());
+    this.#token = token;
+    this.#deps = deps;
+  }
+
+  known(): { agentRuntimeId: string; publicKeySsh: string } {
+    const { agentRuntimeId, key } = this.claims;
+    return { agentRuntimeId, publicKeySsh: key.publicKeySsh };
+  }
+
+  establishNow(): null {
+    return null;
+  }
+
+  async establish(): Promise<RunIdentity> {
+    await this.#verify();
+    return this.renew();
+  }
+
+  async renew(): Promise<RunIdentity> {
+    const { agentRuntimeId, key, accountId, fedramp } = this.claims;
+    const { authApi, observe, now } = this.#deps;
+    const registration = registerTask(authApi, { agentRuntimeId, key });
+    const taskId = await observeRegistration(observe, 'task', registration);
+    const taskRegisteredAt = now();
+    return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+  }
+
+  async #verify(): Promise<void> {
+    if (this.#verified) return;
+    const { http, jwksBaseUrl, now } = this.#deps;
+    await verifyIdentityToken(this.#token, await fetchJwks(http, jwksBaseUrl), now());
+    this.#verified = true;
+  }
+}
+
+async function fetchJwks(http: HttpClient, baseUrl: string): Promise<ReturnType<typeof parseJwks>> {
+  let response: TextResponse;
+  try {
+    response = await http({
+      method: 'GET',
+      url: jwksUrl(baseUrl),
+      timeoutMs: JWKS_TIMEOUT_MS,
+      maxBytes: JWKS_MAX_BYTES,
+    });
+  } catch (cause) {
+    throw unavailable('no answer', cause);
+  }
+  if (response.status !== 200) throw unavailable(`it answered ${response.status}`);
+  try {
+    return parseJwks(response.text);
+  } catch (cause) {
+    throw unavailable('its answer is not a JWKS', cause);
+  }
+}
+
+function unavailable(problem: string, cause?: unknown): SidecarError {
+  return new SidecarError(
+    'AUTH_IDENTITY_UNAVAILABLE',
+    `the JWKS that verifies the Agent Identity JWT cannot be had: ${problem}`,
+    cause === undefined ? {} : { cause },
+  );
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import type { IdentityRecord, StoredTokens } from '../auth-store/auth-document.ts';
+import { Secret } from '../base/secret.ts';
+import type { Selection } from './selection.ts';
+
+/**
+ * Digest of all that a credential is made of. Two equal ones mean that a change of the file brought
+ * nothing new, e.g. because the change was our own.
+ * @param withRecord whether a record beside a ChatGPT login plays a part (policy `chatgptAuth`)
+ */
+export function fingerprintOf(selection: Selection, withRecord: boolean): string {
+  switch (selection.kind) {
+    case 'apikey':
+      return digest([selection.kind, selection.key]);
+    case 'personalAccessToken':
+    case 'identityToken':
+      return digest([selection.kind, selection.token]);
+    case 'identityRecord':
+      return digest([selection.kind, ...recordParts(selection.record)]);
+    case 'chatgpt':
+      return chatGptFingerprint(
+        selection.mode,
+        selection.tokens,
+        withRecord ? selection.record : null,
+      );
+  }
+}
+
+export function chatGptFingerprint(
+  mode: string,
+  tokens: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
+  record: IdentityRecord | null,
+): string {
+  return digest([
+    'chatgpt',
+    mode,
+    tokens.accessToken,
+    tokens.refreshToken,
+    ...(record ? recordParts(record) : []),
+  ]);
+}
+
+export function recordFingerprint(record: IdentityRecord | null): string {
+  return digest(['identityRecord', ...(record ? recordParts(record) : [])]);
+}
+
+function recordParts(record: IdentityRecord): (string | Secret | null)[] {
+  return [record.agentRuntimeId, record.privateKey, record.accountId, record.taskId];
+}
+
+function digest(parts: (string | Secret | null)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    hash.update(part instanceof Secret ? part.reveal() : (part ?? ''));
+    hash.update('\0');
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,110 @@
+import {
+  type AuthDocument,
+  type IdentityRecord,
+  isHeaderText,
+  NO_HEADER_TEXT,
+  type StoredTokens,
+} from '../auth-store/auth-document.ts';
+import { invalidCredential, SidecarError } from '../base/errors.ts';
+import type { Secret } from '../base/secret.ts';
+
+/** Credentials that the environment gives; trimmed, absent when blank. */
+export interface EnvironmentCredentials {
+  apiKey: Secret | null;
+  accessToken: Secret | null;
+  agentIdentity: Secret | null;
+}
+
+/** The credential that wins, with the place that it comes from. */
+export type Selection =
+  | { kind: 'apikey'; from: string; key: Secret }
+  | { kind: 'personalAccessToken'; from: string; token: Secret }
+  | { kind: 'identityToken'; from: string; token: Secret }
+  | { kind: 'identityRecord'; from: string; record: IdentityRecord }
+  | {
+      kind: 'chatgpt';
+      from: string;
+      mode: 'chatgpt' | 'chatgptAuthTokens';
+      tokens: StoredTokens;
+      record: IdentityRecord | null;
+      /** Why a stored record cannot be read. */
+      recordProblem: SidecarError | null;
+      lastRefresh: string | null;
+    };
+
+/**
+ * Order of the sources, highest first: `CODEX_API_KEY`, `CODEX_ACCESS_TOKEN`,
+ * `CODEX_AGENT_IDENTITY`, `auth.json` (as in Codex).
+ * @param loadDocument asked only when the environment gives nothing
+ * @throws SidecarError AUTH_NOT_CONFIGURED or AUTH_CREDENTIAL_INVALID
+ */
+export async function selectCredential(
+  environment: EnvironmentCredentials,
+  loadDocument: () => Promise<AuthDocument | null>,
+): Promise<Selection> {
+  const { apiKey, accessToken, agentIdentity } = environment;
+  if (apiKey) {
+    requireHeaderText(apiKey, 'CODEX_API_KEY');
+    return { kind: 'apikey', from: 'CODEX_API_KEY', key: apiKey };
+  }
+  if (accessToken) {
+    requireHeaderText(accessToken, 'CODEX_ACCESS_TOKEN');
+    const kind = accessToken.reveal().startsWith('at-') ? 'personalAccessToken' : 'identityToken';
+    return { kind, from: 'CODEX_ACCESS_TOKEN', token: accessToken };
+  }
+  if (agentIdentity) {
+    requireHeaderText(agentIdentity, 'CODEX_AGENT_IDENTITY');
+    return { kind: 'identityToken', from: 'CODEX_AGENT_IDENTITY', token: agentIdentity };
+  }
+  const document = await loadDocument();
+  if (document && !document.isEmpty) return fromDocument(document);
+  throw new SidecarError(
+    'AUTH_NOT_CONFIGURED',
+    'no credential: run "codex login" for the CODEX_HOME of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it',
+  );
+}
+
+function fromDocument(document: AuthDocument): Selection {
+  const from = 'auth.json';
+  switch (document.mode) {
+    case 'apikey':
+      if (document.apiKey) return { kind: 'apikey', from, key: document.apiKey };
+      throw missing('OPENAI_API_KEY', document.mode);
+    case 'personalAccessToken':
+      if (document.personalAccessToken) {
+        return { kind: 'personalAccessToken', from, token: document.personalAccessToken };
+      }
+      throw missing('personal_access_token', document.mode);
+    case 'agentIdentity':
+      if (document.identityToken) {
+        return { kind: 'identityToken', from, token: document.identityToken };
+      }
+      if (document.identityRecord) {
+        return { kind: 'identityRecord', from, record: document.identityRecord };
+      }
+      throw missing('agent_identity', document.mode);
+    case 'chatgpt':
+    case 'chatgptAuthTokens':
+      if (!document.tokens) throw missing('tokens', document.mode);
+      return {
+        kind: 'chatgpt',
+        from,
+        mode: document.mode,
+        tokens: document.tokens,
+        record: document.identityRecord,
+        recordProblem: document.recordProblem,
+        lastRefresh: document.lastRefresh,
+      };
+  }
+}
+
+function requireHeaderText(secret: Secret, from: string): void {
+  if (!isHeaderText(secret.reveal())) throw invalidCredential(from, NO_HEADER_TEXT);
+}
+
+function missing(field: string, mode: string): SidecarError {
+  return invalidCredential(
+    `auth.json ${field}`,
+    `is missing, but auth_mode is ${mode}; sign in again`,
+  );
+}

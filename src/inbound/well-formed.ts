@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http';
+import { SidecarError } from '../base/errors.ts';
+
+/** Codex sends about twenty. Node silently drops what comes after its own limit of 1000. */
+const MAX_HEADER_LINES = 256;
+
+/**
+ * What Node's parser lets through although another server may read it differently. Asked before
+ * anything else looks at the request.
+ * @throws SidecarError AUTH_REQUEST_INVALID or AUTH_PATH_INVALID
+ */
+export function checkWellFormed(request: IncomingMessage): void {
+  const { url = '', rawHeaders, headers, httpVersion } = request;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw invalid(`this is HTTP/1.1, not HTTP/${httpVersion}`);
+  }
+  if (rawHeaders.length > 2 * MAX_HEADER_LINES) {
+    throw invalid(`the request has more than ${MAX_HEADER_LINES} header lines`);
+  }
+  // Node takes the first (RFC 9112, section 3.2, wants all such requests refused).
+  if (linesOf('host', rawHeaders) > 1) throw invalid('the request has more than one Host header');
+  // RFC 9112, section 6.1: its framing is faulty, for a proxy on the way may know no such encoding.
+  if (httpVersion === '1.0' && headers['transfer-encoding'] !== undefined) {
+    throw invalid('HTTP/1.0 knows no transfer-encoding');
+  }
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+    throw invalid('the only expectation that can be met is 100-continue');
+  }
+  // The host of an absolute target would stand above the Host header, which is what is checked.
+  if (!url.startsWith('/')) {
+    throw new SidecarError(
+      'AUTH_PATH_INVALID',
+      'the request target must be a path; this is no forward proxy',
+    );
+  }
+}
+
+export function isWellFormed(request: IncomingMessage): boolean {
+  try {
+    checkWellFormed(request);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function linesOf(name: string, rawHeaders: readonly string[]): number {
+  let lines = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i] as string;
+    if (candidate.length === name.length && candidate.toLowerCase() === name) lines++;
+  }
+  return lines;
+}
+
+function invalid(problem: string): SidecarError {
+  return new SidecarError('AUTH_REQUEST_INVALID', problem);
+}

@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../base/clock.ts';
+import { closeGently } from '../../inbound/lingering-close.ts';
+import { FrameTracker } from './frame-tracker.ts';
+
+export interface TunnelLimits {
+  /** Silence after the upstream's last message that ends a turn; milliseconds. */
+  quietMs: number;
+  /** How long the two sides may take to answer a close frame; milliseconds. */
+  closeMs: number;
+  /** Silence that is left to the other side when one has ended; milliseconds. */
+  halfClosedMs: number;
+}
+
+export const TUNNEL_LIMITS: TunnelLimits = {
+  // A turn looks idle only where the model pauses in the middle of it; cutting one costs its user
+  // more than a shutdown that takes some seconds longer.
+  quietMs: 5_000,
+  closeMs: 2_000,
+  halfClosedMs: 60_000,
+};
+
+/** Status code 1001, "going away" (RFC 6455, section 7.4.1). */
+const GOING_AWAY = Buffer.from([0x03, 0xe9]);
+
+/**
+ * Two connections joined as bytes until either side ends. The frames are followed in both
+ * directions from the first byte on, because a boundary cannot be found later in the middle of a
+ * stream; it costs a look at each head (see `docs/architecture.md`).
+ */
+export class Tunnel {
+  /** Resolves when both connections are closed. */
+  readonly ended: Promise<void>;
+  readonly #client: Duplex;
+  readonly #upstream: Duplex;
+  readonly #now: Clock;
+  readonly #limits: TunnelLimits;
+  readonly #up = new FrameTracker();
+  readonly #down = new FrameTracker();
+  #lastByteAt: number;
+  /** Control frames do not count. */
+  #lastMessageAt: number;
+  /** The client's message is the last one: the upstream is at work on it. */
+  #awaitsResponse = false;
+  #leaving: 'no' | 'at the next boundary' | 'yes' = 'no';
+  #halfClosed: NodeJS.Timeout | null = null;
+
+  /** @param early what the client sent before; not yet sent on */
+  constructor(
+    client: Duplex,
+    upstream: Duplex,
+    early: readonly Buffer[],
+    now: Clock,
+    limits = TUNNEL_LIMITS,
+  ) {
+    this.#client = client;
+    this.#upstream = upstream;
+    this.#now = now;
+    this.#limits = limits;
+    this.#lastByteAt = now();
+    this.#lastMessageAt = this.#lastByteAt;
+    this.ended = Promise.all([client, upstream].map(closeOf)).then(() => undefined);
+    void this.ended.then(() => clearTimeout(this.#halfClosed ?? undefined));
+    for (const chunk of early) {
+      upstream.write(chunk);
+      this.#onClient(chunk);
+    }
+    this.#join();
+  }
+
+  /** Whether nothing is under way: no message half sent, none unanswered, and silence for a while. */
+  get idle(): boolean {
+    return (
+      this.#up.betweenMessages &&
+      this.#down.betweenMessages &&
+      !this.#awaitsResponse &&
+      this.#now() - this.#lastMessageAt >= this.#limits.quietMs
+    );
+  }
+
+  /**
+   * Says 1001 to both sides and waits, bounded, for them to close. In the middle of a frame of the
+   * upstream it waits for the end of that; the upstream is just left when a frame of the client is
+   * half sent.
+   */
+  leave(): void {
+    if (this.#leaving === 'yes' || this.#up.closed) return;
+    if (this.#halfClosed) {
+      // Whoever has ended answers no more.
+      this.#cut();
+      return;
+    }
+    if (!this.#down.atBoundary) {
+      this.#leaving = 'at the next boundary';
+      return;
+    }
+    this.#leaving = 'yes';
+    const [client, upstream] = [this.#client, this.#upstream];
+    client.unpipe(upstream);
+    upstream.unpipe(client);
+    client.write(Buffer.concat([Buffer.from([0x88, 2]), GOING_AWAY]));
+    if (this.#up.atBoundary) upstream.write(maskedClose());
+    else upstream.end();
+    // What they still send is dropped; the trackers see their own close frames.
+    client.once('end', () => closeGently(client)).resume();
+    upstream.once('end', () => upstream.end()).resume();
+    const limit = setTimeout(() => this.#cut(), this.#limits.closeMs);
+    void this.ended.then(() => clearTimeout(limit));
+  }
+
+  #join(): void {
+    const [client, upstream] = [this.#client, this.#upstream];
+    upstream.on('error', () => upstream.destroy());
+    client.on('close', () => {
+      // Destroyed, a connection could lose the close frame that it was just given.
+      if (this.#leaving === 'yes') upstream.end();
+      else upstream.destroy();
+    });
+    upstream.on('close', () => closeGently(client));
+    client.pipe(upstream);
+    upstream.pipe(client);
+    // Behind those of pipe, so that a boundary is one of what has been written.
+    client.on('data', this.#onClient).once('end', this.#onHalfClose);
+    upstream.on('data', this.#onUpstream).once('end', this.#onHalfClose);
+  }
+
+  readonly #onClient = (chunk: Buffer): void => {
+    this.#lastByteAt = this.#now();
+    if (this.#up.push(chunk)) {
+      this.#lastMessageAt = this.#lastByteAt;
+      this.#awaitsResponse = true;
+    }
+    if (this.#leaving === 'yes' && this.#up.closed) closeGently(this.#client);
+  };
+
+  readonly #onUpstream = (chunk: Buffer): void => {
+    this.#lastByteAt = this.#now();
+    if (this.#down.push(chunk)) {
+      this.#lastMessageAt = this.#lastByteAt;
+      this.#awaitsResponse = false;
+    }
+    if (this.#leaving === 'at the next boundary') this.leave();
+    else if (this.#leaving === 'yes' && this.#down.closed) this.#upstream.end();
+  };
+
+  readonly #onHalfClose = (): void => {
+    this.#lastByteAt = this.#now();
+    if (!this.#halfClosed) this.#watchSilence(this.#limits.halfClosedMs);
+  };
+
+  #watchSilence(ms: number): void {
+    const look = () => {
+      const left = this.#lastByteAt + this.#limits.halfClosedMs - this.#now();
+      if (left > 0) {
+        this.#watchSilence(left);
+        return;
+      }
+      this.#client.destroy();
+      this.#upstream.destroy();
+    };
+    this.#halfClosed = setTimeout(look, ms).unref();
+  }
+
+  #cut(): void {
+    this.#upstream.destroy();
+    closeGently(this.#client);
+  }
+}
+
+/** A close frame as clients send it (RFC 6455, section 5.3). */
+function maskedClose(): Buffer {
+  const mask = randomBytes(4);
+  const masked = GOING_AWAY.map((byte, i) => byte ^ (mask[i] as number));
+  return Buffer.concat([Buffer.from([0x88, 0x82]), mask, masked]);
+}
+
+function closeOf(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once('close', resolve);
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * What comes in one turn of the event loop, mostly with one packet of the upstream. It may hold
+ * hundreds of events, and each write to the client costs as much as all of them, so they are written
+ * together at the end of the turn.
+ */
+export class WriteBatch {
+  readonly #over: (bytes: Buffer | null) => void;
+  #chunks: Buffer[] = [];
+  #isOpen = false;
+
+  /** @param over gets at the end of the turn what came in it and was not taken; null: nothing */
+  constructor(over: (bytes: Buffer | null) => void) {
+    this.#over = over;
+  }
+
+  /** Waits for the end of the turn, even if nothing comes. */
+  open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    process.nextTick(this.#close);
+  }
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.open();
+  }
+
+  /** All that has come and was not written; null when there is nothing. */
+  take(): Buffer | null {
+    const chunks = this.#chunks;
+    if (chunks.length === 0) return null;
+    this.#chunks = [];
+    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] as Buffer);
+  }
+
+  readonly #close = (): void => {
+    this.#isOpen = false;
+    this.#over(this.take());
+  };
+}

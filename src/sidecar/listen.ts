@@ -1,0 +1,115 @@
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { type AddressInfo, connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config/resolve.ts';
+import { LockError, withLockIfPossible } from '../files/lock.ts';
+
+/** Where a sidecar can be reached. */
+export interface ListenAddress {
+  port: number | null;
+  socket: string | null;
+  url: string | null;
+}
+
+const LOCK_WAIT_SECONDS = 30;
+
+/** The address cannot be had; the message says what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+/**
+ * Listens as configured. A socket file of a dead process is taken over, one of a live one is not.
+ * @param warn told one line when two sidecars that start at once could not see each other
+ */
+export async function listen(
+  app: FastifyInstance,
+  config: Config['listen'],
+  warn: (line: string) => void,
+): Promise<ListenAddress> {
+  try {
+    return config.socket === null
+      ? await listenTcp(app, config.host, config.port)
+      : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8), warn);
+  } catch (error) {
+    if (error instanceof ListenError || error instanceof LockError) throw error;
+    throw explain(error as NodeJS.ErrnoException, config);
+  }
+}
+
+async function listenTcp(app: FastifyInstance, host: string, port: number): Promise<ListenAddress> {
+  await app.listen({ host, port });
+  const address = app.server.address() as AddressInfo;
+  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return { port: address.port, socket: null, url: `http://${name}:${address.port}` };
+}
+
+/**
+ * Between the look at a stale socket and its removal another sidecar could put its own there, and
+ * between bind and listen a live one looks dead. So all that happens under a lock, which a process
+ * holds for its start only.
+ */
+async function listenSocket(
+  app: FastifyInstance,
+  path: string,
+  mode: number,
+  warn: (line: string) => void,
+): Promise<ListenAddress> {
+  await app.ready();
+  let unlocked: string | null = null;
+  const bind = async () => {
+    await removeStaleSocket(path);
+    await bindSocket(app, path, mode);
+  };
+  await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, (reason) => {
+    unlocked = reason;
+  });
+  // Not before: a bind that fails says more.
+  if (unlocked !== null) {
+    warn(`${unlocked}; start no other sidecar on ${path} at the same moment`);
+  }
+  return { port: null, socket: path, url: null };
+}
+
+async function bindSocket(app: FastifyInstance, path: string, mode: number): Promise<void> {
+  // Between creation and chmod nobody else may connect. The umask holds for the whole process, so
+  // nothing but the bind happens under it.
+  const previous = process.umask(0o177);
+  try {
+    await app.listen({ path });
+  } finally {
+    process.umask(previous);
+  }
+  await chmod(path, mode);
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  const info = await lstat(path).catch(() => null);
+  if (!info) return;
+  if (!info.isSocket()) throw new ListenError(`${path} exists and is not a socket; remove it`);
+  if (await isAlive(path)) {
+    throw new ListenError(`${path} belongs to a running process; choose another with --socket`);
+  }
+  await unlink(path);
+}
+
+function isAlive(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    // Only a refusal proves that nobody listens; a full queue or a missing permission does not.
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, config: Config['listen']): ListenError {
+  const place = config.socket ?? `${config.host}:${config.port}`;
+  if (error.code === 'EADDRINUSE') {
+    const option = config.socket === null ? '--port' : '--socket';
+    return new ListenError(`${place} is taken by another process; choose another with ${option}`);
+  }
+  return new ListenError(`cannot listen on ${place} (${error.code ?? error.message})`);
+}

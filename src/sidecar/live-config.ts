@@ -1,0 +1,60 @@
+import type { AccessRules } from '../access/caller.ts';
+import type { ClientTokens } from '../access/client-tokens.ts';
+import type { Config, RouteRule } from '../config/resolve.ts';
+import { DEFAULT_ROUTES } from '../proxy/routes.ts';
+
+/** Sections that a reload puts in force; the others are read once, at start. */
+const RELOADABLE = new Set(['routes', 'clients', 'agentIdentity']);
+
+/** The configuration in force, in the forms that every request needs. */
+export class LiveConfig {
+  #config: Config;
+  #rules: AccessRules;
+  #routes: readonly RouteRule[];
+
+  constructor(config: Config, tokens: ClientTokens | null) {
+    this.#config = config;
+    this.#rules = accessRules(config, tokens);
+    this.#routes = config.routes ?? DEFAULT_ROUTES;
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get rules(): AccessRules {
+    return this.#rules;
+  }
+
+  get routes(): readonly RouteRule[] {
+    return this.#routes;
+  }
+
+  /** What would be in force with `next`. */
+  with({ routes, clients, agentIdentity }: Config): Config {
+    return Object.freeze({ ...this.#config, routes, clients, agentIdentity });
+  }
+
+  /** @returns sections that differ but stay as they are until a restart */
+  apply(next: Config, tokens: ClientTokens | null): string[] {
+    const sections = Object.keys(next) as (keyof Config)[];
+    const waiting = sections.filter(
+      (name) =>
+        !RELOADABLE.has(name) && JSON.stringify(next[name]) !== JSON.stringify(this.#config[name]),
+    );
+    this.#config = this.with(next);
+    this.#rules = accessRules(this.#config, tokens);
+    this.#routes = next.routes ?? DEFAULT_ROUTES;
+    return waiting;
+  }
+}
+
+function accessRules({ listen, clients }: Config, tokens: ClientTokens | null): AccessRules {
+  return {
+    viaSocket: listen.socket !== null,
+    listenHost: listen.host,
+    allowedHosts: clients.allowedHosts,
+    allowedOrigins: clients.allowedOrigins,
+    tokens,
+  };
+}

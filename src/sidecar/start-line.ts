@@ -1,0 +1,31 @@
+import type { Logger } from '../base/logger.ts';
+import { VERSION } from '../base/version.ts';
+import type { Settings } from './settings.ts';
+import type { RunningSidecar } from './start.ts';
+
+/**
+ * Logs where a sidecar listens and with what, once its credential is loaded.
+ * @param clientTokens whether a client has to show a token
+ */
+export async function logStart(
+  log: Logger,
+  { address, manager }: RunningSidecar,
+  { config, codexHome }: Settings,
+  clientTokens: boolean,
+): Promise<void> {
+  await manager.load();
+  const { mode, from } = manager.snapshot();
+  log.info(
+    {
+      ...address,
+      pid: process.pid,
+      version: VERSION,
+      credential: mode,
+      credentialSource: from,
+      policy: config.agentIdentity.policy,
+      codexHome,
+      clientTokens,
+    },
+    'listening',
+  );
+}

@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import { destination } from 'pino';
+import type { Logger } from '../base/logger.ts';
+import { ConfigError } from '../config/resolve.ts';
+import type { ExchangeRecord } from './exchange-record.ts';
+
+type Destination = ReturnType<typeof destination>;
+
+/** Lines that wait while the file cannot be written; past that the newest ones are lost. */
+const WAITING_BYTES = 8 * 1024 * 1024;
+const STDOUT = 1;
+
+/**
+ * One JSON line for each finished exchange: who asked for what, and what came of it; no body, no
+ * query, no header. A line that cannot be written does not stop the service: the audit is a record
+ * and no barrier, and a full disk must not end every agent's work. It is logged as an error once,
+ * the lines wait for the next try, and those that are lost are counted.
+ */
+export class AuditLog {
+  readonly #log: Logger;
+  /** null: standard output. */
+  readonly #path: string | null;
+  #destination: Destination;
+  #reopening: Promise<boolean> | null = null;
+  #failing = false;
+  #closed = false;
+  #lost = 0;
+
+  private constructor(destination: Destination, path: string | null, log: Logger) {
+    this.#log = log;
+    this.#path = path;
+    this.#destination = this.#watch(destination);
+  }
+
+  /**
+   * @param target `stdout`, `-`, or the path of a file, which is made with mode 0600 and appended to
+   * @throws ConfigError when it cannot be opened
+   */
+  static async open(target: string, log: Logger): Promise<AuditLog> {
+    if (isStandardOutput(target)) {
+      // Written at once, like the log, so that no line comes apart in another one.
+      return new AuditLog(destination({ dest: STDOUT, sync: true }), null, log);
+    }
+    try {
+      return new AuditLog(await openFile(target), target, log);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new ConfigError(`log.audit: cannot write ${target} (${code ?? 'unknown error'})`);
+    }
+  }
+
+  /** Lines that will never be written. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  readonly finished = (record: ExchangeRecord): void => {
+    if (!this.#closed) this.#destination.write(auditLine(record));
+  };
+
+  /**
+   * Opens the file by its name again, after somebody has renamed it; until it is open, lines go to
+   * the old one. Not by `SonicBoom.reopen`, whose end never comes when a write was under way.
+   * @returns false when there is no file, or the old one stays in use
+   */
+  reopen(): Promise<boolean> {
+    this.#reopening ??= this.#reopenOnce().finally(() => {
+      this.#reopening = null;
+    });
+    return this.#reopening;
+  }
+
+  /** Writes what waits. Never rejects. */
+  async close(): Promise<void> {
+    await this.#reopening;
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#path !== null) await this.#end(this.#destination);
+  }
+
+  async #reopenOnce(): Promise<boolean> {
+    if (this.#path === null || this.#closed) return false;
+    const old = this.#destination;
+    try {
+      this.#destination = this.#watch(await openFile(this.#path));
+    } catch (error) {
+      this.#log.error({ err: error }, 'the audit log cannot be opened again; the old file stays');
+      return false;
+    }
+    await this.#end(old);
+    return true;
+  }
+
+  async #end(old: Destination): Promise<void> {
+    const closed = once(old, 'close');
+    old.end();
+    try {
+      await closed;
+    } catch (error) {
+      this.#log.error({ err: error }, 'the last lines of the audit log are lost');
+      old.destroy();
+    }
+  }
+
+  #watch(target: Destination): Destination {
+    const { flushSync } = target;
+    target.on('drop', () => {
+      this.#lost++;
+    });
+    target.on('error', (error) => {
+      // At the end of the process it would try again for ever.
+      target.flushSync = () => undefined;
+      if (this.#failing) return;
+      this.#failing = true;
+      this.#log.error({ err: error }, 'the audit log cannot be written; requests go on without it');
+    });
+    target.on('write', () => {
+      if (!this.#failing) return;
+      this.#failing = false;
+      target.flushSync = flushSync;
+      this.#log.warn({ lost: this.#lost }, 'the audit log is written again');
+    });
+    return target;
+  }
+}
+
+/** Whether a `log.audit` names standard output. */
+export function isStandardOutput(target: string | null): boolean {
+  return target === 'stdout' || target === '-';
+}
+
+async function openFile(path: string): Promise<Destination> {
+  const options = { append: true, mkdir: false, mode: 0o600, maxLength: WAITING_BYTES };
+  const file = destination({ dest: path, sync: false, ...options });
+  try {
+    await once(file, 'ready');
+  } catch (error) {
+    // Pino would flush it at the end of the process, which fails for what was never open.
+    file.flushSync = () => undefined;
+    throw error;
+  }
+  return file;
+}
+
+export function auditLine(record: ExchangeRecord): string {
+  const { client, method, path, kind, status, durationMs, code, outcome } = record;
+  const line = {
+    time: new Date(record.startedAt).toISOString(),
+    client,
+    method,
+    path,
+    kind,
+    status,
+    durationMs: Math.round(durationMs),
+    bytesIn: record.bytesUp,
+    bytesOut: record.bytesDown,
+    upstreamRequestId: record.upstreamRequestId,
+    code,
+    outcome,
+  };
+  return `${JSON.stringify(line)}\n`;
+}

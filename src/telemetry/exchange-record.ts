@@ -1,0 +1,152 @@
+import type { Clock } from '../base/clock.ts';
+import { type ErrorCode, errorBody, type SidecarError } from '../base/errors.ts';
+import type { RouteAuth } from '../config/resolve.ts';
+
+/**
+ * What a request was for: the auth kind of its route (`deny` also where no rule matches), `own` for
+ * the sidecar's endpoints, `unmatched` when it was refused before its route counted.
+ */
+export type RouteKind = RouteAuth | 'own' | 'unmatched';
+
+/** How an exchange ended: whole, left by the client, broken off upstream, or cut by our shutdown. */
+export type Outcome = 'complete' | 'clientGone' | 'upstreamCut' | 'shutdown';
+
+/** One finished exchange with a client, HTTP or upgrade, proxied or answered here. */
+export interface ExchangeRecord {
+  /** Name of the client token; null where none was asked for, or it was refused. */
+  readonly client: string | null;
+  /** As the client sent it; null when what came was not HTTP. */
+  readonly method: string | null;
+  /** Without the query; in normal form once the request has passed the access rules. */
+  readonly path: string | null;
+  readonly kind: RouteKind;
+  /** null when the client was gone before any answer. */
+  readonly status: number | null;
+  readonly upgrade: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** From the start to the first byte of the upstream's answer on its way to the client. */
+  readonly firstByteMs: number | null;
+  /** The part of it that the upstream took, all tries together; the rest was added here. */
+  readonly upstreamMs: number | null;
+  /** Bodies only; of an upgraded connection all that followed the handshake. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** The upstream's own name of the request. */
+  readonly upstreamRequestId: string | null;
+  /** The upstream asked for a browser challenge (Cloudflare) in place of an answer. */
+  readonly challenged: boolean;
+  /** The error that the sidecar itself answered with. */
+  readonly code: ErrorCode | null;
+  readonly outcome: Outcome;
+}
+
+export type ExchangeListener = (record: ExchangeRecord) => void;
+
+/** What is known of an exchange while it runs; becomes its record. */
+export class OpenExchange implements ExchangeRecord {
+  client: string | null = null;
+  path: string | null = null;
+  kind: RouteKind = 'unmatched';
+  status: number | null = null;
+  startedAt = 0;
+  durationMs = 0;
+  firstByteMs: number | null = null;
+  upstreamMs: number | null = null;
+  bytesDown = 0;
+  upstreamRequestId: string | null = null;
+  challenged = false;
+  code: ErrorCode | null = null;
+  /** Counts the request body as it passes. */
+  body: { readonly size: number } | null = null;
+  /** Bytes that have passed a joined upgrade so far, up and down; null until it is joined. */
+  passed: (() => { up: number; down: number }) | null = null;
+  /** null: judged at the end, by whether the whole answer went out. */
+  ending: Outcome | null = null;
+  outcome: Outcome = 'complete';
+  finished = false;
+  /** Ends the exchange; may be called more than once, the first call counts. */
+  end: () => void = () => undefined;
+  readonly method: string | null;
+  readonly upgrade: boolean;
+  readonly #elapsed: Clock;
+  readonly #start: number;
+  #sentAt: number | null = null;
+
+  constructor(method: string | null, upgrade: boolean, elapsed: Clock) {
+    this.method = method;
+    this.upgrade = upgrade;
+    this.#elapsed = elapsed;
+    this.#start = elapsed();
+  }
+
+  get bytesUp(): number {
+    return this.body?.size ?? 0;
+  }
+
+  /** One try goes upstream. */
+  sent(): void {
+    this.#sentAt = this.#elapsed();
+  }
+
+  /** The upstream has answered that try. */
+  answered(): void {
+    if (this.#sentAt === null) return;
+    this.upstreamMs = (this.upstreamMs ?? 0) + this.#elapsed() - this.#sentAt;
+    this.#sentAt = null;
+  }
+
+  /** The upstream's answer goes to the client. */
+  begun(): void {
+    this.answered();
+    this.firstByteMs = this.#elapsed() - this.#start;
+  }
+
+  stop(): void {
+    this.durationMs = this.#elapsed() - this.#start;
+  }
+}
+
+/** Makes one record of each exchange and hands it to everyone who counts or writes. */
+export class ExchangeLog {
+  readonly #now: Clock;
+  readonly #elapsed: Clock;
+  readonly #observers: ExchangeListener[] = [];
+  /** From now on, answers that break off do so because of us. */
+  shuttingDown = false;
+
+  /** @param elapsed a clock that nobody sets; milliseconds */
+  constructor(now: Clock, elapsed: Clock) {
+    this.#now = now;
+    this.#elapsed = elapsed;
+  }
+
+  add(observer: ExchangeListener): void {
+    this.#observers.push(observer);
+  }
+
+  begin(method: string | null, upgrade: boolean): OpenExchange {
+    return new OpenExchange(method, upgrade, this.#elapsed);
+  }
+
+  /** For what is refused without ever becoming a request of Fastify. */
+  refused(method: string | null, error: SidecarError): void {
+    const observation = this.begin(method, false);
+    observation.status = error.statusCode;
+    observation.code = error.code;
+    observation.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(error)));
+    this.finish(observation, true);
+  }
+
+  /** @param whole the whole answer went out */
+  finish(observation: OpenExchange, whole: boolean): void {
+    observation.finished = true;
+    observation.stop();
+    observation.startedAt = Math.round(this.#now() - observation.durationMs);
+    observation.outcome = observation.ending ?? (whole ? 'complete' : 'clientGone');
+    const isCut = observation.status === 101 || observation.outcome !== 'complete';
+    if (this.shuttingDown && isCut) observation.outcome = 'shutdown';
+    for (const observe of this.#observers) observe(observation);
+  }
+}

@@ -1,0 +1,81 @@
+import { type Clock, wholeSeconds } from '../base/clock.ts';
+import type { BackendClock } from '../upstream/backend-clock.ts';
+import type { ExchangeListener } from './exchange-record.ts';
+
+/** What status shows of the requests so far. */
+export interface TrafficSnapshot {
+  connections: { http: number; websocket: number };
+  /**
+   * `degraded` counts those of `bearer` that should have been an assertion; `denied` the ones that
+   * access rules, routes or the credential's policy refused (401 and 403 of our own).
+   */
+  requests: { assertion: number; bearer: number; degraded: number; denied: number };
+  lastStatus: number | null;
+  lastResponseAt: string | null;
+  /** Our clock minus the upstream's, in whole seconds; null before the first answer. */
+  clockSkewSeconds: number | null;
+}
+
+/** Counts what passes through, and remembers the last answer of the upstream. */
+export class Traffic {
+  readonly #now: Clock;
+  readonly #connections = { http: 0, websocket: 0 };
+  readonly #requests = { assertion: 0, bearer: 0, degraded: 0, denied: 0 };
+  #waiters: (() => void)[] = [];
+  readonly #backendClock: BackendClock;
+  #last: { status: number; at: number } | null = null;
+
+  constructor(now: Clock, backendClock: BackendClock) {
+    this.#now = now;
+    this.#backendClock = backendClock;
+  }
+
+  /** Exchanges and sockets that are open now. */
+  get open(): number {
+    return this.#connections.http + this.#connections.websocket;
+  }
+
+  /** @returns a function that counts the end; it may be called more than once */
+  opened(kind: 'http' | 'websocket'): () => void {
+    this.#connections[kind]++;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#connections[kind]--;
+      if (this.open === 0) for (const wake of this.#waiters.splice(0)) wake();
+    };
+  }
+
+  /** Resolves when nothing is open. */
+  idle(): Promise<void> {
+    if (this.open === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  request(kind: 'assertion' | 'bearer' | 'degraded'): void {
+    this.#requests[kind]++;
+  }
+
+  readonly finished: ExchangeListener = ({ code, status }) => {
+    if (code !== null && (status === 401 || status === 403)) this.#requests.denied++;
+  };
+
+  /** @param header its headers, by lower-case name */
+  answered(status: number, header: (name: string) => string | null): void {
+    this.#last = { status, at: this.#now() };
+    // An answer out of a cache was dated when it went in.
+    if (header('age') === null) this.#backendClock.observe(header('date'));
+  }
+
+  snapshot(): TrafficSnapshot {
+    const last = this.#last;
+    return {
+      connections: { ...this.#connections },
+      requests: { ...this.#requests },
+      lastStatus: last?.status ?? null,
+      lastResponseAt: last ? wholeSeconds(last.at) : null,
+      clockSkewSeconds: this.#backendClock.skewSeconds,
+    };
+  }
+}

@@ -1,0 +1,65 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+
+/** Past this many milliseconds a difference is logged and corrected. */
+const TOLERANCE_MS = 30_000;
+/** The header has whole seconds; the middle of its second is off by no more than this. */
+const HALF_SECOND_MS = 500;
+
+/**
+ * Time as the backend sees it, learnt from the `Date` header of its answers. Assertions and
+ * registrations carry a timestamp that the backend compares with its own clock.
+ */
+export class BackendClock {
+  readonly #local: Clock;
+  readonly #log: Pick<Logger, 'warn' | 'info'>;
+  #skewMs: number | null = null;
+  #lastDate: string | null = null;
+
+  constructor(local: Clock, log: Pick<Logger, 'warn' | 'info'>) {
+    this.#local = local;
+    this.#log = log;
+  }
+
+  /** Milliseconds since the epoch: our own clock, or the backend's where they differ too much. */
+  readonly now: Clock = () => {
+    const skew = this.#skewMs;
+    return skew !== null && isTooLarge(skew) ? this.#local() - skew : this.#local();
+  };
+
+  /** Our clock minus the backend's, in whole seconds; null before the first answer. */
+  get skewSeconds(): number | null {
+    if (this.#skewMs === null) return null;
+    // Zero has no sign for people.
+    return Math.round(this.#skewMs / 1000) || 0;
+  }
+
+  /** @param date value of a `Date` header; anything else is passed over */
+  observe(date: string | null): void {
+    // Within one second every answer says the same; the first of them is the closest.
+    if (date === null || date === this.#lastDate) return;
+    this.#lastDate = date;
+    const backend = Date.parse(date);
+    if (Number.isNaN(backend)) return;
+    const skew = this.#local() - (backend + HALF_SECOND_MS);
+    const was = this.#skewMs !== null && isTooLarge(this.#skewMs);
+    this.#skewMs = skew;
+    if (isTooLarge(skew) !== was) this.#report();
+  }
+
+  #report(): void {
+    const skewSeconds = this.skewSeconds;
+    if (isTooLarge(this.#skewMs ?? 0)) {
+      this.#log.warn(
+        { skewSeconds },
+        'the clock differs from the backend; signatures are corrected',
+      );
+    } else {
+      this.#log.info({ skewSeconds }, 'the clock agrees with the backend again');
+    }
+  }
+}
+
+function isTooLarge(skewMs: number): boolean {
+  return Math.abs(skewMs) > TOLERANCE_MS;
+}

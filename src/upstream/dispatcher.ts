@@ -1,0 +1,96 @@
+import type { LookupFunction } from 'node:net';
+import { rootCertificates } from 'node:tls';
+import { Agent, type Dispatcher } from 'undici';
+import { SidecarError } from '../base/errors.ts';
+import { type ProxyEnvironment, throughEnvironment, throughProxy } from './egress-proxy.ts';
+
+export interface DispatcherOptions {
+  /** PEM text of further certificate authorities, beside the built-in ones. */
+  ca: string | null;
+  /** "env", null, or the URL of a proxy; for upstreams with https alone. */
+  proxy: string | null;
+  proxyEnvironment: ProxyEnvironment;
+}
+
+export interface Patience {
+  /** For a connection, its TLS and a tunnel through a proxy each; milliseconds. */
+  connectMs: number;
+  /** Silence before the headers, and within the body; milliseconds, 0 is without end. */
+  silenceMs: number;
+}
+
+/** A model may think for many minutes; whether anyone waits for it is seen by the connections. */
+export const PATIENCE: Patience = { connectMs: 10_000, silenceMs: 0 };
+
+const MAX_HEADER_BYTES = 64 * 1024;
+/**
+ * How long one address is tried before the next. Node gives the earlier one up then, unlike RFC 8305,
+ * so its 250 ms would shut out whoever is further away than that.
+ */
+const ADDRESS_MS = 1_000;
+
+/**
+ * The one way out, for HTTP and upgrades, with every default that a proxy needs set differently:
+ * certificates are verified; no limit of connections per origin, so that nothing queues unseen; no
+ * time limit on headers or body; no pipelining; HTTP/1 only. It neither retries nor follows a
+ * redirect.
+ * @param patience other than {@link PATIENCE} in tests alone, as is `lookup`
+ * @throws ConfigError when a proxy's address cannot be used
+ */
+export function createDispatcher(
+  options: DispatcherOptions,
+  patience = PATIENCE,
+  lookup?: LookupFunction,
+): Dispatcher {
+  const { ca, proxy, proxyEnvironment } = options;
+  const settings = {
+    connections: null,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: patience.silenceMs,
+    bodyTimeout: patience.silenceMs,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    connect: {
+      rejectUnauthorized: true,
+      ...(ca === null ? {} : { ca: [...rootCertificates, ca] }),
+      timeout: patience.connectMs,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: ADDRESS_MS,
+      ...(lookup ? { lookup } : {}),
+    },
+  } satisfies Agent.Options;
+  if (proxy === 'env') return throughEnvironment(settings, proxyEnvironment);
+  if (proxy === null) return new Agent(settings);
+  return throughProxy(settings, 'upstream.proxy', proxy, '');
+}
+
+const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);
+const TLS_CODE =
+  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/;
+
+/** A failed exchange in the words of `docs/errors.md`. */
+export function upstreamError(error: unknown, origin: string): SidecarError {
+  // A body that grew over its limit aborts the exchange with its own error.
+  if (error instanceof SidecarError) return error;
+  const code = errorCode(error);
+  const options = { cause: error, retryAfterSeconds: 1 };
+  if (TIMEOUT_CODES.has(code)) {
+    return new SidecarError('UPSTREAM_TIMEOUT', `${origin} did not answer in time`, options);
+  }
+  if (TLS_CODE.test(code)) {
+    return new SidecarError(
+      'UPSTREAM_TLS',
+      `the certificate of ${origin} is not trusted (${code}); nothing was sent`,
+      { cause: error },
+    );
+  }
+  return new SidecarError('UPSTREAM_UNREACHABLE', `${origin} cannot be reached (${code})`, options);
+}
+
+// Happy Eyeballs and undici wrap the error that says what happened.
+function errorCode(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (typeof code === 'string') return code;
+  return cause === undefined ? 'unknown error' : errorCode(cause);
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { VERSION } from '../../src/base/version.ts';
+import { snippet } from '../../src/commands/codex/config-toml.ts';
+import { providerFields } from '../../src/commands/codex/provider.ts';
+import {
+  checkAgentLogin,
+  checkCodex,
+  checkCodexConfig,
+  checkListener,
+} from '../../src/commands/doctor/codex.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
+import { readStatus, untilStatus } from '../helpers/eventually.ts';
+import { startStack } from '../helpers/stack.ts';
+import { closedPort, startUpstream } from '../helpers/upstream.ts';
+
+const listening = (port: number) => resolveConfig({ listen: { port } });
+
+t.test('a sidecar that listens', async (t) => {
+  const { port, url } = await startStack(t);
+  await untilStatus(url, ({ status }) => status !== 'starting');
+  t.match(await checkListener(listening(port)), { outcome: 'ok', message: /ready$/ });
+});
+
+t.test('a sidecar that cannot serve', async (t) => {
+  const { port, url } = await startStack(t, { credential: () => ({ authJson: null }) });
+  await untilStatus(url, ({ status }) => status !== 'starting');
+  t.match(await checkListener(listening(port)), {
+    outcome: 'failure',
+    message: /unauthenticated: .*no credential/,
+  });
+});
+
+t.test('no sidecar', async (t) => {
+  t.match(await checkListener(listening(await closedPort())), {
+    outcome: 'warning',
+    remedy: /serve/,
+  });
+  t.match(await checkListener(listening(0)), { outcome: 'warning', remedy: 'set listen.port' });
+  const socket = join(t.testdir({}), 'none');
+  t.match(await checkListener(resolveConfig({ listen: { socket } })), { outcome: 'warning' });
+});
+
+const answers = async (t: Test, body: string) => {
+  const { port } = await startUpstream(t, (_request, response) => response.end(body));
+  return checkListener(listening(port));
+};
+
+t.test('something else at its address', async (t) => {
+  t.match(await answers(t, '<html>'), { outcome: 'failure', message: /is it a sidecar\?/ });
+});
+
+t.test('a sidecar that starts, and one of another version', async (t) => {
+  const { url } = await startStack(t);
+  const status = await readStatus(url);
+  const old = JSON.stringify({ ...status, status: 'ready', version: '0.0.1' });
+  t.match(await answers(t, JSON.stringify({ ...status, status: 'starting' })), {
+    outcome: 'warning',
+    remedy: 'ask again',
+  });
+  t.match(await answers(t, old), {
+    outcome: 'warning',
+    message: new RegExp(`^0\\.0\\.1 runs at .*, this is ${VERSION}$`),
+  });
+});
+
+async function codexIn(t: Test, script: string | null) {
+  const folder = t.testdir({});
+  if (script !== null)
+    writeFileSync(join(folder, 'codex'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return checkCodex({ PATH: `${folder}:/usr/bin:/bin`, HOME: folder, CODEX_API_KEY: 'secret-key' });
+}
+
+t.test('the Codex CLI', async (t) => {
+  t.match(await codexIn(t, 'echo "codex-cli 1.2.3 $CODEX_API_KEY"'), {
+    outcome: 'ok',
+    message: /^codex-cli 1\.2\.3 \(.*codex\)$/,
+  });
+  t.match(await codexIn(t, 'exit 3'), { outcome: 'failure', message: /--version failed/ });
+});
+
+t.test('no Codex CLI', async (t) => {
+  t.match(await codexIn(t, null), { outcome: 'warning', message: 'not in PATH' });
+});
+
+const URL_HERE = 'http://127.0.0.1:8787/backend-api/codex';
+const TOKEN = { experimental_bearer_token: 'the-token' };
+const toml = (fields: object = {}, url = URL_HERE) =>
+  snippet({ ...providerFields(url, TOKEN), ...fields }).join('\n');
+const without = (name: string) => toml().replace(new RegExp(`^${name}.*$`, 'm'), '');
+const DIGEST = createHash('sha256').update('the-token').digest('hex');
+const PROXY = { HTTPS_PROXY: 'http://p:1' };
+
+interface Given {
+  text: string | null;
+  listen?: PartialConfig;
+  tokens?: string;
+  env?: Record<string, string>;
+}
+const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] = [
+  ['what codex-config writes', { text: toml() }, 'ok', /points here \(provider "sidecar"\)$/],
+  [
+    'another name of loopback',
+    { text: toml({}, URL_HERE.replace('127.0.0.1', 'localhost')) },
+    'ok',
+    /./,
+  ],
+  ['a wildcard listener', { text: toml(), listen: { host: '0.0.0.0' } }, 'ok', /./],
+  ['a known token', { text: toml(), tokens: `agent:${DIGEST}\n` }, 'ok', /./],
+  [
+    'an unknown token',
+    { text: toml(), tokens: `a:${'0'.repeat(64)}\n` },
+    'failure',
+    /not in clients/,
+  ],
+  [
+    'a token in a variable',
+    { text: `${without('experimental')}\nenv_key = "X"`, tokens: 'a:b' },
+    'ok',
+    /./,
+  ],
+  ['no token', { text: without('experimental') }, 'failure', /sends its own/],
+  ['the chat protocol', { text: toml({ wire_api: 'chat' }) }, 'failure', /wire_api/],
+  ['another name', { text: toml({ name: 'Sidecar' }) }, 'warning', /no remote compaction/],
+  ['no WebSockets', { text: without('supports') }, 'warning', /HTTP only/],
+  [
+    'another port',
+    { text: toml(), listen: { port: 9 } },
+    'warning',
+    /use http:\/\/127\.0\.0\.1:8787, not/,
+  ],
+  ['another path', { text: toml({}, 'http://127.0.0.1:8787/v1') }, 'warning', /not the sidecar/],
+  ['a socket', { text: toml(), listen: { socket: '/s' } }, 'warning', /not the sidecar/],
+  ['no file', { text: null }, 'warning', /is not there/],
+  ['nothing about it', { text: 'model = "m"' }, 'warning', /provider "openai", not/],
+  [
+    'a provider that is not there',
+    { text: 'model_provider = "x"' },
+    'warning',
+    /provider "x", not/,
+  ],
+  ['no TOML', { text: 'token = "secret-token' }, 'failure', /line 1 is not valid TOML/],
+  [
+    'a profile with another provider',
+    { text: `profile = "p"\n${toml()}\n[profiles.p]\nmodel_provider = "openai"` },
+    'warning',
+    /provider "openai", not/,
+  ],
+  ['the built-in provider', { text: `openai_base_url = "${URL_HERE}"` }, 'ok', /provider "openai"/],
+  ['a proxy in between', { text: toml(), env: PROXY }, 'warning', /HTTP proxy stands between/],
+  [
+    'a proxy that is passed by',
+    { text: toml(), env: { ...PROXY, NO_PROXY: '127.0.0.1' } },
+    'ok',
+    /./,
+  ],
+];
+
+for (const [name, { text, listen = {}, tokens = null, env = {} }, outcome, message] of CONFIGS) {
+  t.test(`config.toml with ${name}`, async (t) => {
+    const config = resolveConfig({ listen });
+    const finding = checkCodexConfig({ text, path: '/c', listen: config.listen, tokens, env });
+    t.equal(finding.outcome, outcome, finding.message);
+    t.match(finding.message, message);
+    t.notMatch(JSON.stringify(finding), /the-token|secret-token/);
+  });
+}
+
+t.test('a login in the home of the agent', async (t) => {
+  const home = t.testdir({ 'auth.json': '{"OPENAI_API_KEY":"sk-secret"}' });
+  const other = await checkAgentLogin(home, '/elsewhere');
+  t.match(other, { outcome: 'warning', remedy: `run "codex logout" with CODEX_HOME=${home}` });
+  t.notMatch(JSON.stringify(other), 'sk-secret');
+  t.match(await checkAgentLogin(home, `${home}/`), {
+    outcome: 'warning',
+    message: /is the sidecar's/,
+  });
+  t.match(await checkAgentLogin('/nonexistent', home), { outcome: 'ok' });
+});

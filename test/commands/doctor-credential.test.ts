@@ -1,0 +1,169 @@
+import t, { type Test } from 'tap';
+import { encodeAgentKey, generateAgentKey } from '../../src/agent-identity/keys.ts';
+import { parseAuthDocument } from '../../src/auth-store/auth-document.ts';
+import { SidecarError } from '../../src/base/errors.ts';
+import { Secret } from '../../src/base/secret.ts';
+import { checkCredential } from '../../src/commands/doctor/credential.ts';
+import { selectCredential } from '../../src/credentials/selection.ts';
+import { startEmulator } from '../../src/emulator/index.ts';
+import { chatGptToken } from '../helpers/stored-login.ts';
+
+const NOW = Date.parse('2026-11-21T12:00:00Z');
+const HOUR = 3600;
+const NONE = { apiKey: null, accessToken: null, agentIdentity: null };
+
+const fromEnvironment = (name: keyof typeof NONE, value: string) =>
+  selectCredential({ ...NONE, [name]: new Secret(value) }, async () => null);
+const fromFile = (content: object) =>
+  selectCredential(NONE, async () => parseAuthDocument(JSON.stringify(content)));
+
+function login(expiresIn: number | null, refresh_token?: string): object {
+  const exp = expiresIn === null ? {} : { exp: NOW / 1000 + expiresIn };
+  return { tokens: { access_token: chatGptToken({ accountId: 'a', ...exp }), refresh_token } };
+}
+
+const RECORD = {
+  agent_runtime_id: 'r',
+  agent_private_key: encodeAgentKey(generateAgentKey()),
+  account_id: 'a',
+  chatgpt_user_id: 'u',
+};
+const BROKEN_RECORD = { ...RECORD, agent_private_key: 'AAAA' };
+
+type Expected = [outcome: string, message: RegExp][];
+const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expected: Expected][] = [
+  ['an API key', () => fromEnvironment('apiKey', 'sk-x'), [['ok', /^API key from CODEX_API_KEY$/]]],
+  [
+    'a personal access token',
+    () => fromEnvironment('accessToken', 'at-x'),
+    [['ok', /^personal access token from CODEX_ACCESS_TOKEN$/]],
+  ],
+  [
+    'a login that lives',
+    () => fromFile(login(HOUR, 'r')),
+    [
+      ['ok', /access token until 2026-11-21T13:00:00\.000Z$/],
+      ['ok', /^none yet/],
+    ],
+  ],
+  [
+    'a login without a date',
+    () => fromFile(login(null)),
+    [
+      ['ok', /auth\.json$/],
+      ['ok', /^none/],
+    ],
+  ],
+  [
+    'a login that cannot be refreshed',
+    () => fromFile(login(HOUR)),
+    [
+      ['warning', /no refresh token$/],
+      ['ok', /^none/],
+    ],
+  ],
+  [
+    'a login that is over',
+    () => fromFile(login(-HOUR, 'r')),
+    [
+      ['warning', /over since 2026-11-21T11:00/],
+      ['ok', /^none/],
+    ],
+  ],
+  [
+    'a login that is over for good',
+    () => fromFile(login(-HOUR)),
+    [
+      ['failure', /no refresh token$/],
+      ['ok', /^none/],
+    ],
+  ],
+  [
+    'a login with an identity',
+    () => fromFile({ ...login(HOUR, 'r'), agent_identity: RECORD }),
+    [
+      ['ok', /^ChatGPT login/],
+      ['ok', /^SHA256:/],
+    ],
+  ],
+  [
+    'a login with an identity that cannot be used',
+    () => fromFile({ ...login(HOUR, 'r'), agent_identity: BROKEN_RECORD }),
+    [
+      ['ok', /^ChatGPT login/],
+      ['warning', /agent_private_key/],
+    ],
+  ],
+  [
+    'a login with an identity that cannot be read',
+    () => fromFile({ ...login(HOUR, 'r'), agent_identity: {} }),
+    [
+      ['ok', /^ChatGPT login/],
+      ['warning', /agent_runtime_id/],
+    ],
+  ],
+  [
+    'an identity alone',
+    () => fromFile({ agent_identity: RECORD }),
+    [
+      ['ok', /^Agent Identity record/],
+      ['ok', /^SHA256:/],
+    ],
+  ],
+  [
+    'an identity alone that cannot be used',
+    () => fromFile({ agent_identity: BROKEN_RECORD }),
+    [
+      ['ok', /^Agent Identity record/],
+      ['failure', /agent_private_key/],
+    ],
+  ],
+  [
+    'a JWT that is none',
+    () => fromEnvironment('accessToken', 'a.b.c'),
+    [['failure', /is not a JWT/]],
+  ],
+];
+
+for (const [name, selection, expected] of CASES) {
+  t.test(name, async (t) => {
+    const findings = checkCredential(await selection(), true, NOW);
+    t.strictSame(
+      findings.map(({ outcome }) => outcome),
+      expected.map(([outcome]) => outcome),
+    );
+    for (const [index, [, message]] of expected.entries())
+      t.match(findings[index]?.message, message);
+  });
+}
+
+t.test('without the policy a stored identity does not matter', async (t) => {
+  const selection = await fromFile({ ...login(HOUR, 'r'), agent_identity: BROKEN_RECORD });
+  t.match(checkCredential(selection, false, NOW), { length: 1, 0: { outcome: 'ok' } });
+});
+
+t.test('no credential', async (t) => {
+  const missing = new SidecarError('AUTH_NOT_CONFIGURED', 'no credential: sign in');
+  t.match(checkCredential(missing, false, NOW), [
+    { outcome: 'failure', message: 'no credential: sign in' },
+  ]);
+});
+
+async function jwt(t: Test, expiresInSeconds: number) {
+  const emulator = await startEmulator({ now: () => NOW });
+  t.teardown(() => emulator.close());
+  return fromEnvironment('agentIdentity', emulator.issueIdentityToken({ expiresInSeconds }));
+}
+
+const ENDS: [seconds: number, outcome: string, findings: number][] = [
+  [48 * HOUR, 'ok', 2],
+  [HOUR, 'warning', 2],
+  [-HOUR, 'failure', 1],
+];
+
+for (const [seconds, outcome, length] of ENDS) {
+  t.test(`a JWT that ends in ${seconds} s`, async (t) => {
+    const findings = checkCredential(await jwt(t, seconds), false, NOW);
+    t.match(findings, { length, 0: { outcome } });
+  });
+}

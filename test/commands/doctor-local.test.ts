@@ -1,0 +1,168 @@
+import { chmodSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import {
+  type Check,
+  type Finding,
+  findingLine,
+  isUnicode,
+  ok,
+  runChecks,
+  warning,
+} from '../../src/commands/doctor/finding.ts';
+import {
+  checkAuthFile,
+  checkClients,
+  checkLock,
+  checkNode,
+  OLDEST_NODE,
+} from '../../src/commands/doctor/local.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
+
+const outcomes = (findings: Finding[]) => findings.map(({ outcome }) => outcome);
+
+t.test('the version of Node.js', async (t) => {
+  t.equal(`>=${OLDEST_NODE}`, JSON.parse(readFileSync('package.json', 'utf8')).engines.node);
+  t.equal(checkNode(OLDEST_NODE).outcome, 'ok');
+  t.equal(checkNode('100.0.0').outcome, 'ok');
+  t.match(checkNode('20.9.0'), { outcome: 'failure', remedy: /install Node\.js 20\.18\.1/ });
+});
+
+const TOKENS: [name: string, config: object, text: string | null, outcome: string][] = [
+  ['none on loopback', {}, null, 'warning'],
+  ['none on a socket', { listen: { socket: '/s' } }, null, 'ok'],
+  ['none beyond loopback', { listen: { host: '0.0.0.0' } }, null, 'failure'],
+  ['one', {}, `a:${'0'.repeat(64)}\n`, 'ok'],
+  ['an empty file', {}, '# none\n', 'failure'],
+  ['a wrong line', {}, 'a:b\n', 'failure'],
+];
+
+for (const [name, config, text, outcome] of TOKENS) {
+  t.test(`client tokens: ${name}`, async (t) => {
+    const folder = t.testdir(text === null ? {} : { tokens: text });
+    const tokensFile = text === null ? null : join(folder, 'tokens');
+    if (tokensFile !== null) chmodSync(tokensFile, 0o600);
+    const finding = await checkClients(resolveConfig({ ...config, clients: { tokensFile } }));
+    t.equal(finding.outcome, outcome, finding.message);
+  });
+}
+
+t.test('client tokens: a file that others can write', async (t) => {
+  const tokensFile = join(t.testdir({ tokens: `a:${'0'.repeat(64)}\n` }), 'tokens');
+  chmodSync(tokensFile, 0o620);
+  t.match(await checkClients(resolveConfig({ clients: { tokensFile } })), {
+    outcome: 'warning',
+    message: `${tokensFile} can be written by other users`,
+    remedy: `run: chmod go-w ${tokensFile}`,
+  });
+});
+
+t.test('client tokens: no such file', async (t) => {
+  const finding = await checkClients(resolveConfig({ clients: { tokensFile: '/nonexistent' } }));
+  t.match(finding, { outcome: 'failure', message: /cannot read \/nonexistent \(ENOENT\)/ });
+});
+
+function authHome(t: Test, mode: number): string {
+  const folder = t.testdir({ 'auth.json': '{}' });
+  chmodSync(join(folder, 'auth.json'), mode);
+  return folder;
+}
+
+t.test('auth.json that only its owner can read', async (t) => {
+  t.strictSame(outcomes(await checkAuthFile(authHome(t, 0o600))), ['ok']);
+  t.strictSame(outcomes(await checkAuthFile('/nonexistent')), ['ok'], 'none is no fault');
+});
+
+t.test('auth.json that others can read', async (t) => {
+  const folder = authHome(t, 0o640);
+  t.match(await checkAuthFile(folder), [
+    { outcome: 'warning', remedy: `run: chmod 600 ${join(folder, 'auth.json')}` },
+  ]);
+});
+
+t.test('auth.json with another name', async (t) => {
+  const folder = authHome(t, 0o600);
+  linkSync(join(folder, 'auth.json'), join(folder, 'other'));
+  t.match(await checkAuthFile(folder), [{ outcome: 'warning', message: /hard links/ }]);
+});
+
+t.test('the program that locks', async (t) => {
+  const folder = t.testdir({});
+  t.match(await checkLock(folder), { outcome: 'warning', remedy: /install util-linux/ });
+  mkdirSync(join(folder, 'a', 'flock'), { recursive: true });
+  t.equal((await checkLock(join(folder, 'a'))).outcome, 'warning', 'a folder is no program');
+  writeFileSync(join(folder, 'flock'), '', { mode: 0o644 });
+  t.equal((await checkLock(folder)).outcome, 'warning', 'nor is what cannot be run');
+  chmodSync(join(folder, 'flock'), 0o755);
+  t.match(await checkLock(`/nonexistent::${folder}`), { outcome: 'ok', message: /flock$/ });
+});
+
+t.test('findings come in order, and a check that fails or hangs is a finding', async (t) => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const checks: Check[] = [
+    {
+      name: 'slow',
+      run: async () => {
+        await gate;
+        return [ok('slow', '')];
+      },
+    },
+    { name: 'broken', run: () => Promise.reject(new Error('why')) },
+    {
+      name: 'thrown',
+      run: () => {
+        throw new Error('so');
+      },
+    },
+    {
+      name: 'last',
+      run: () => {
+        release();
+        return [ok('last', '1'), ok('last', '2')];
+      },
+    },
+  ];
+  const reported: Finding[] = [];
+  const all = await runChecks(checks, 60_000, (finding) => reported.push(finding));
+  t.strictSame(all, reported);
+  t.match(all, [
+    { check: 'slow', outcome: 'ok' },
+    { check: 'broken', outcome: 'failure', message: 'why' },
+    { check: 'thrown', outcome: 'failure', message: 'so' },
+    { message: '1' },
+    { message: '2' },
+  ]);
+  const hanging = { name: 'hanging', run: () => new Promise<Finding[]>(() => undefined) };
+  t.match(await runChecks([hanging], 1, () => undefined), [
+    { check: 'hanging', outcome: 'failure', message: /no result in/ },
+  ]);
+});
+
+t.test('no more than four checks at once', async (t) => {
+  let running = 0;
+  let most = 0;
+  const check = {
+    name: 'x',
+    run: async () => {
+      most = Math.max(most, ++running);
+      await new Promise(setImmediate);
+      running--;
+      return [];
+    },
+  };
+  await runChecks(Array(12).fill(check), 60_000, () => undefined);
+  t.equal(most, 4);
+});
+
+t.test('a line for people', async (t) => {
+  const finding = warning('lock', 'no lock', 'install one');
+  t.equal(findingLine(finding, true), `! ${'lock'.padEnd(24)} no lock; install one`);
+  t.match(findingLine(ok('a', 'b'), true), /^✓ a +b$/);
+  t.match(findingLine(ok('a', 'b'), false), /^\+ a +b$/);
+  t.ok(isUnicode({}));
+  t.ok(isUnicode({ LANG: 'de_DE.utf8' }));
+  t.notOk(isUnicode({ LANG: 'de_DE.UTF-8', LC_ALL: 'C' }));
+});

@@ -1,0 +1,88 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { withIsolatedHome } from '../../src/commands/run/isolated-home.ts';
+import { defaultLogFile, openRunLog } from '../../src/commands/run/log.ts';
+import { ChildStartError, runProcess } from '../../src/commands/run/process.ts';
+import { ConfigError } from '../../src/config/resolve.ts';
+
+const never = new AbortController().signal;
+
+async function startFailure(program: string): Promise<unknown> {
+  return runProcess([program], { PATH: process.env.PATH }, never).catch((error: unknown) => error);
+}
+
+t.test('a program that is not there, and one that cannot be run', async (t) => {
+  t.match(await startFailure('/nonexistent/x'), { exitCode: 127 });
+  const file = join(t.testdir({ file: '' }), 'file');
+  const failure = await startFailure(file);
+  t.ok(failure instanceof ChildStartError);
+  t.match(failure, { exitCode: 126, message: `cannot start ${file} (EACCES)` });
+});
+
+t.test('a failure of the sidecar ends the child', async (t) => {
+  const abort = new AbortController();
+  const ended = runProcess(['sleep', '20'], { PATH: process.env.PATH }, abort.signal);
+  setImmediate(() => abort.abort());
+  t.equal(await ended, 128 + 15);
+});
+
+t.test('no handler of a signal is left behind', async (t) => {
+  const before = process.listenerCount('SIGTERM');
+  await runProcess(['true'], { PATH: process.env.PATH }, never);
+  t.equal(process.listenerCount('SIGTERM'), before);
+});
+
+const OPTIONS = { level: 'info', verbose: false, env: {}, warn: () => undefined };
+
+t.test('--log-file is appended to, for its owner alone', async (t) => {
+  const file = join(t.testdir({}), 'new', 'x.log');
+  for (const text of ['one', 'two']) (await openRunLog({ ...OPTIONS, file })).info(text);
+  t.match(readFileSync(file, 'utf8'), /"one"\}\n.*"two"\}\n$/);
+  t.equal(statSync(file).mode & 0o777, 0o600);
+});
+
+t.test('a log that has grown large is put aside', async (t) => {
+  const file = join(t.testdir({}), 'x.log');
+  writeFileSync(file, Buffer.alloc(1024 * 1024 + 1));
+  (await openRunLog({ ...OPTIONS, file })).info('new');
+  t.match(readFileSync(file, 'utf8'), /^\{.*"new"\}\n$/);
+  t.equal(statSync(`${file}.1`).size, 1024 * 1024 + 1);
+});
+
+t.test('a --log-file that cannot be written is refused', async (t) => {
+  const file = join(t.testdir({ file: '' }), 'file', 'x');
+  const problem = { message: /^--log-file: cannot write the log .* \((EEXIST|ENOTDIR)\)$/ };
+  await t.rejects(openRunLog({ ...OPTIONS, file }), ConfigError);
+  await t.rejects(openRunLog({ ...OPTIONS, file }), problem);
+});
+
+t.test('without a place for state it says that nothing is logged', async (t) => {
+  const warnings: string[] = [];
+  const env = { XDG_STATE_HOME: join(t.testdir({ file: '' }), 'file') };
+  const warn = (line: string) => warnings.push(line);
+  const log = await openRunLog({ ...OPTIONS, env, warn, file: null });
+  t.equal(log.level, 'silent');
+  t.match(warnings, [/so nothing is logged; choose another with --log-file, or use --verbose$/]);
+});
+
+t.test('the file for state', async (t) => {
+  t.equal(defaultLogFile({ XDG_STATE_HOME: '/s' }), '/s/codex-auth-sidecar/run.log');
+  t.match(defaultLogFile({}), /\/\.local\/state\/codex-auth-sidecar\/run\.log$/);
+});
+
+t.test('without a place for state the home is a temporary folder, and that is said', async (t) => {
+  const warnings: string[] = [];
+  const state = join(t.testdir({ file: '' }), 'file', 'x');
+  const home = await withIsolatedHome(
+    '/nonexistent',
+    state,
+    (line) => warnings.push(line),
+    async (folder) => {
+      t.ok(existsSync(folder));
+      return folder;
+    },
+  );
+  t.notOk(existsSync(home));
+  t.match(warnings, [/^cannot write in .* \((EEXIST|ENOTDIR)\), so CODEX_HOME is /]);
+});

@@ -1,0 +1,108 @@
+import t from 'tap';
+import type { StatusDocument } from '../../src/admin/status.ts';
+import { painter, wantsColour } from '../../src/commands/colour.ts';
+import { statusColour, statusTable } from '../../src/commands/status/client.ts';
+import { run, start } from '../helpers/program.ts';
+import { startStack } from '../helpers/stack.ts';
+import { startUpstream } from '../helpers/upstream.ts';
+
+t.jobs = 2;
+
+const RULES: [isTerminal: boolean, env: Record<string, string>, expected: boolean][] = [
+  [true, {}, true],
+  [false, {}, false],
+  [true, { NO_COLOR: '1' }, false],
+  [true, { NO_COLOR: '' }, true],
+  [true, { TERM: 'dumb' }, false],
+  [false, { FORCE_COLOR: '1' }, true],
+  [false, { FORCE_COLOR: '' }, true],
+  [true, { FORCE_COLOR: '0' }, false],
+  [false, { FORCE_COLOR: '1', NO_COLOR: '1' }, true],
+];
+
+for (const [isTerminal, env, expected] of RULES) {
+  const where = isTerminal ? 'a terminal' : 'a pipe';
+  t.test(`colours in ${where} with ${JSON.stringify(env)}: ${expected}`, async (t) => {
+    t.equal(wantsColour(isTerminal, env), expected);
+  });
+}
+
+t.test('each status has its colour, and errors stand out', async (t) => {
+  const { url } = await startStack(t);
+  const status = (await (await fetch(`${url}/auth/status`)).json()) as StatusDocument;
+  const colours: Record<StatusDocument['status'], string> = {
+    ready: 'green',
+    degraded: 'yellow',
+    starting: 'yellow',
+    draining: 'yellow',
+    failed: 'red',
+    unauthenticated: 'red',
+  };
+  for (const [name, colour] of Object.entries(colours)) {
+    t.equal(statusColour(name as StatusDocument['status']), colour);
+  }
+  const bearer = { ...status.bearer, lastError: 'why' };
+  const rows = statusTable({ ...status, status: 'degraded', bearer }, painter(true));
+  t.ok(rows.includes('\u001b[2mstatus         \u001b[22m \u001b[33mdegraded\u001b[39m'));
+  t.ok(rows.includes('\u001b[2mbearer error   \u001b[22m \u001b[31mwhy\u001b[39m'));
+});
+
+const ESCAPE = '\u001b[';
+
+t.test('status: colours on a terminal only', async (t) => {
+  const { url } = await startStack(t);
+  const args = ['status', '--url', url];
+  t.ok((await run(t, args, {}, { terminal: true })).stdout.includes(ESCAPE));
+  t.notOk((await run(t, args, { NO_COLOR: '1' }, { terminal: true })).stdout.includes(ESCAPE));
+  t.notOk((await run(t, args)).stdout.includes(ESCAPE));
+  t.ok((await run(t, args, { FORCE_COLOR: '1' })).stdout.includes(ESCAPE));
+});
+
+t.test('--watch appends a line each time, and an interrupt ends it with 0', async (t) => {
+  const { url } = await startStack(t);
+  const program = start(t, ['status', '--url', url, '--watch', '0.1']);
+  await program.line((line) => /^\S+Z ready, \d+ http, 0 websocket, 0 assertion, /.test(line));
+  const lines = () => program.stdout.split('\n').length - 1;
+  const first = lines();
+  while (lines() <= first) await program.output();
+  program.kill('SIGINT');
+  t.match(await program.ended, { code: 0, signal: null, stderr: '' });
+  t.notMatch(program.stdout, ESCAPE);
+});
+
+t.test('--watch --json appends documents', async (t) => {
+  const { url } = await startStack(t);
+  const program = start(t, ['status', '--url', url, '--watch', '0.1', '--json']);
+  t.match(JSON.parse(await program.line((line) => line.includes('"ready"'))), { status: 'ready' });
+  program.kill('SIGTERM');
+  t.match(await program.ended, { code: 0 });
+});
+
+t.test('--watch goes on when nobody answers', async (t) => {
+  let answer = '<html>';
+  const { url } = await startStack(t);
+  const status = await (await fetch(`${url}/auth/status`)).text();
+  const server = await startUpstream(t, (_request, response) => response.end(answer));
+  const program = start(t, ['status', '--url', server.origin, '--watch', '0.1']);
+  await program.line((line) => line.includes('did not answer with a status'));
+  answer = status.replace('"starting"', '"ready"');
+  await program.line((line) => line.includes('Z ready, '));
+  program.kill('SIGINT');
+  t.match(await program.ended, { code: 0 });
+});
+
+t.test('--watch draws the table in place on a terminal', async (t) => {
+  const { url } = await startStack(t);
+  const program = start(t, ['status', '--url', url, '--watch', '0.1'], {}, { terminal: true });
+  const draws = () => program.stdout.split(`${ESCAPE}H`).length - 1;
+  while (draws() < 2) await program.output();
+  program.type('\u0003');
+  t.match(await program.ended, { code: 0 });
+  t.equal(program.stdout.split(`${ESCAPE}2J`).length, 2, 'cleared once');
+});
+
+t.test('--watch with a wrong number', async (t) => {
+  const { code, stderr } = await run(t, ['status', '--watch', '0']);
+  t.equal(code, 2);
+  t.match(stderr, /a number of seconds from 0\.1 to 86400/);
+});

@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { ERROR_STATUS } from '../../src/base/errors.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
+import { ConfigSchema } from '../../src/config/schema.ts';
+import { NEVER_UPSTREAM } from '../../src/proxy/headers.ts';
+import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
+import { PERMITTED } from '../helpers/permitted.ts';
+
+const read = (path: string) => readFileSync(path, 'utf8');
+
+t.test('docs/errors.md lists every code with its status, and no other', async (t) => {
+  const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)];
+  const documented = Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]));
+  t.strictSame(documented, { ...ERROR_STATUS });
+});
+
+t.test('config.example.json shows every key with its default', async (t) => {
+  t.strictSame(JSON.parse(read('config.example.json')), resolveConfig({}));
+});
+
+t.test('docs/config.schema.json is the schema that the program checks with', async (t) => {
+  const { $schema, ...schema } = JSON.parse(read('docs/config.schema.json'));
+  t.equal($schema, 'http://json-schema.org/draft-07/schema#');
+  t.strictSame(schema, JSON.parse(JSON.stringify(ConfigSchema)));
+});
+
+t.test('the README lists every configuration key with its default', async (t) => {
+  const rows = [...read('README.md').matchAll(/^\| `([a-zA-Z.]+)` \| `([^`]*)` \|/gm)];
+  const documented = Object.fromEntries(rows.map(([, key, value]) => [key, value]));
+  t.strictSame(documented, flatten(resolveConfig({})));
+});
+
+t.test('the README lists the default routes', async (t) => {
+  const rows = [
+    ...read('README.md').matchAll(/^\| ([^|`]+) \| `(\/backend-api[^`]*)` \| (\w+) \|/gm),
+  ];
+  const documented = rows.map(([, methods = '', path, auth]) => ({
+    methods: methods
+      .trim()
+      .split(', ')
+      .map((method) => (method === 'any' ? '*' : method)),
+    path,
+    auth,
+  }));
+  t.strictSame(documented, DEFAULT_ROUTES);
+});
+
+t.test('docs/security.md points to tests that are there', async (t) => {
+  const paths = [...read('docs/security.md').matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => path);
+  t.ok(paths.length > 10);
+  for (const path of paths) t.ok(existsSync(path ?? ''), `${path}`);
+});
+
+function flatten(value: object, prefix = ''): Record<string, string> {
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([key, inner]) =>
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+        ? flatten(inner, `${prefix}${key}.`)
+        : { [prefix + key]: JSON.stringify(inner) },
+    ),
+  );
+}
+
+t.test('the operations name every header that does not pass', async (t) => {
+  const text = readFileSync('docs/operations.md', 'utf8');
+  for (const name of NEVER_UPSTREAM) t.match(text, `\`${name}\``);
+  for (const name of PERMITTED.answer.removed) t.match(text, `\`${name}\``);
+});

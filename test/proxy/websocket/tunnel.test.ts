@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { TUNNEL_LIMITS } from '../../../src/proxy/websocket/tunnel.ts';
+import { closeOf } from '../../helpers/exchange.ts';
+import { GOING_AWAY, masked, openTunnel, text } from '../../helpers/tunnel.ts';
+
+const { quietMs } = TUNNEL_LIMITS;
+const PING = 0x89;
+
+/** Status code of a close frame with a mask. */
+function codeOf(frame: Buffer): number {
+  if (frame.length !== 8 || frame.readUInt16BE(0) !== 0x8882)
+    throw new Error(frame.toString('hex'));
+  return frame.readUInt16BE(6) ^ frame.readUInt16BE(2);
+}
+
+t.test('idle: every message answered, nothing half sent, and silence for a while', async (t) => {
+  const { tunnel, up, down, time } = await openTunnel(t);
+  t.notOk(tunnel.idle, 'just opened');
+  time.now = quietMs;
+  t.ok(tunnel.idle);
+  await up(masked(9));
+  time.now += quietMs * 100;
+  t.notOk(tunnel.idle, 'a model may think for long');
+  await down(text(9));
+  t.notOk(tunnel.idle, 'the answer may go on');
+  time.now += quietMs - 1;
+  await up(masked(4, PING));
+  await down(text(4, PING + 1));
+  t.notOk(tunnel.idle);
+  time.now += 1;
+  t.ok(tunnel.idle, 'a ping is no message');
+  await down(text(9, 0x01));
+  time.now += quietMs;
+  t.notOk(tunnel.idle, 'half a message');
+  await down(text(9, 0x80).subarray(0, 4));
+  time.now += quietMs;
+  t.notOk(tunnel.idle, 'half a frame');
+  await down(text(9).subarray(4));
+  time.now += quietMs;
+  t.ok(tunnel.idle);
+  await up(masked(9).subarray(0, 4));
+  await down(text(9));
+  time.now += quietMs;
+  t.notOk(tunnel.idle, 'half a frame of the client');
+});
+
+t.test('leaving says 1001 to both sides, and ends when they have answered', async (t) => {
+  const { tunnel, up, down, client, upstream, atClient, atUpstream } = await openTunnel(t);
+  await up(masked(9));
+  await down(text(9));
+  tunnel.leave();
+  await Promise.all([once(client, 'data'), once(upstream, 'data')]);
+  t.same(atClient().subarray(11), GOING_AWAY);
+  t.equal(codeOf(atUpstream().subarray(15)), 1001);
+  const closed = [closeOf(client), closeOf(upstream)];
+  client.write(masked(2, 0x88));
+  upstream.write(GOING_AWAY);
+  await Promise.all([...closed, tunnel.ended]);
+  t.equal(atClient().length + atUpstream().length, 11 + 15 + 4 + 8, 'and nothing else was said');
+});
+
+t.test('what either side still sends goes nowhere', async (t) => {
+  const { tunnel, client, upstream, atClient, atUpstream } = await openTunnel(t);
+  tunnel.leave();
+  tunnel.leave();
+  await Promise.all([once(client, 'data'), once(upstream, 'data')]);
+  const [ended, closed] = [once(upstream, 'end'), [closeOf(client), closeOf(upstream)]];
+  client.write(masked(100));
+  upstream.write(text(100));
+  upstream.write(GOING_AWAY);
+  await ended;
+  client.write(masked(2, 0x88));
+  await Promise.all([...closed, tunnel.ended]);
+  t.same(atClient(), GOING_AWAY);
+  t.equal(codeOf(atUpstream()), 1001);
+});
+
+t.test('in the middle of a frame of the upstream it waits for the end of that', async (t) => {
+  const { tunnel, down, client, atClient } = await openTunnel(t);
+  const frame = text(50);
+  await down(frame.subarray(0, 20));
+  tunnel.leave();
+  await down(frame.subarray(20, 40));
+  t.same(atClient(), frame.subarray(0, 40));
+  await down(frame.subarray(40));
+  while (atClient().length < 54) await once(client, 'data');
+  t.same(atClient(), Buffer.concat([frame, GOING_AWAY]));
+});
+
+t.test('in the middle of a frame of the client the upstream is left without one', async (t) => {
+  const { tunnel, up, client, upstream, atClient, atUpstream } = await openTunnel(t);
+  const half = masked(50).subarray(0, 20);
+  await up(half);
+  const ended = once(upstream, 'end');
+  tunnel.leave();
+  await Promise.all([once(client, 'data'), ended]);
+  t.same(atClient(), GOING_AWAY);
+  t.same(atUpstream(), half);
+});
+
+t.test('sides that do not answer are closed after a while', async (t) => {
+  const { tunnel, client, upstream } = await openTunnel(t, { closeMs: 1 });
+  const closed = [closeOf(client), closeOf(upstream)];
+  tunnel.leave();
+  await Promise.all([...closed, tunnel.ended]);
+  t.ok(client.destroyed && upstream.destroyed);
+});
+
+t.test('a tunnel that is closing already is left to itself', async (t) => {
+  const close = masked(2, 0x88);
+  const normal = Buffer.from([0x88, 2, 0x03, 0xe8]);
+  for (const first of ['up', 'down'] as const) {
+    const { tunnel, up, down, atClient, atUpstream } = await openTunnel(t);
+    if (first === 'up') await up(close);
+    else await down(normal);
+    tunnel.leave();
+    if (first === 'up') await down(normal);
+    else await up(close);
+    t.same(atClient(), normal);
+    t.same(atUpstream(), close);
+  }
+});
+
+t.test('half closed and silent, a tunnel ends; while something flows it does not', async (t) => {
+  const { tunnel, down, client, upstream, time } = await openTunnel(t, { halfClosedMs: 10 });
+  upstream.allowHalfOpen = true;
+  const ended = once(upstream, 'end');
+  client.end();
+  await ended;
+  time.now = 9;
+  await down(text(5));
+  // Long enough for the timer, whose clock stands still.
+  await sleep(50);
+  time.now = 18;
+  await sleep(50);
+  t.notOk(client.destroyed);
+  const closed = closeOf(client);
+  time.now = 19;
+  await Promise.all([closed, tunnel.ended]);
+});
+
+t.test('leaving cuts one that is half closed', async (t) => {
+  const { tunnel, client, upstream, atClient } = await openTunnel(t);
+  upstream.allowHalfOpen = true;
+  const ended = once(upstream, 'end');
+  client.end();
+  await ended;
+  tunnel.leave();
+  await Promise.all([closeOf(client), tunnel.ended]);
+  t.equal(atClient().length, 0);
+  t.notOk(upstream.destroyed, 'it did not have to answer');
+});

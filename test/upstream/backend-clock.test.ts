@@ -1,0 +1,75 @@
+import t from 'tap';
+import { BackendClock } from '../../src/upstream/backend-clock.ts';
+
+const START = Date.parse('2026-11-20T21:30:36.250Z');
+
+function clock() {
+  let local = START;
+  const lines: string[] = [];
+  const say = (level: string) => (_fields: unknown, text: string) =>
+    void lines.push(`${level}: ${text}`);
+  const log = { warn: say('warn'), info: say('info') } as ConstructorParameters<
+    typeof BackendClock
+  >[1];
+  return {
+    backend: new BackendClock(() => local, log),
+    lines,
+    advance: (ms: number) => {
+      local += ms;
+    },
+  };
+}
+
+const at = (ms: number) => new Date(START + ms).toUTCString();
+
+t.test('before the first answer it is the local clock', async (t) => {
+  const { backend } = clock();
+  t.equal(backend.now(), START);
+  t.equal(backend.skewSeconds, null);
+});
+
+t.test('the fraction that the header does not say is no difference', async (t) => {
+  const { backend } = clock();
+  backend.observe(at(0));
+  t.equal(backend.skewSeconds, 0);
+  t.equal(backend.now(), START);
+});
+
+for (const [skew, seconds, corrected] of [
+  [-30_000, 30, false],
+  [-31_000, 31, true],
+  [29_000, -29, false],
+  [31_000, -31, true],
+] as const) {
+  t.test(`a backend that is ${skew} ms ahead`, async (t) => {
+    const { backend, lines } = clock();
+    backend.observe(at(skew));
+    t.equal(backend.skewSeconds, seconds);
+    t.equal(backend.now() === START, !corrected);
+    if (corrected) t.equal(backend.now(), Date.parse(at(skew)) + 500);
+    t.equal(lines.length, corrected ? 1 : 0);
+  });
+}
+
+t.test('a difference is said once, and its end too', async (t) => {
+  const { backend, lines, advance } = clock();
+  backend.observe(at(3_600_000));
+  advance(1000);
+  backend.observe(at(3_601_000));
+  t.strictSame(lines, ['warn: the clock differs from the backend; signatures are corrected']);
+  advance(1000);
+  backend.observe(at(2000));
+  t.equal(lines.at(-1), 'info: the clock agrees with the backend again');
+  t.equal(backend.now(), START + 2000, 'without a correction');
+});
+
+t.test('what is no date is passed over, and so is the same one again', async (t) => {
+  const { backend, advance } = clock();
+  backend.observe(null);
+  backend.observe('yesterday');
+  t.equal(backend.skewSeconds, null);
+  backend.observe(at(0));
+  advance(120_000);
+  backend.observe(at(0));
+  t.equal(backend.skewSeconds, 0, 'a late answer does not make a difference');
+});
