@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Argument, Command, CommanderError } from 'commander';
+import { ConfigError } from './base/errors.ts';
 import { VERSION } from './base/version.ts';
 import { completionScript, SHELLS, type Shell } from './commands/completion.ts';
 import { addInspectCommands } from './commands/doctor/command.ts';
@@ -15,7 +16,6 @@ import { hardenProcess, letHeapGrow, readAllText, takeEnvironment } from './comm
 import { addAgentCommands } from './commands/run/command.ts';
 import { ChildStartError } from './commands/run/process.ts';
 import { addTokenCommand } from './commands/token/index.ts';
-import { ConfigError } from './config/resolve.ts';
 
 /** Exit codes of the command line. */
 const FAILURE = 1;

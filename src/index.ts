@@ -3,7 +3,7 @@ import type { Config, PartialConfig } from './config/resolve.ts';
 import { readSettings } from './sidecar/settings.ts';
 import { startSidecar as start } from './sidecar/start.ts';
 
-export { ConfigError } from './config/resolve.ts';
+export { ConfigError } from './base/errors.ts';
 
 /** The configuration as a file may hold it: every key can be left out and then has its default. */
 export type SidecarConfig = Settable<Config>;

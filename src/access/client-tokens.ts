@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { ConfigError } from '../base/errors.ts';
 import { matchesPattern, PATH_PATTERN } from '../base/path-pattern.ts';
-import { ConfigError } from '../config/resolve.ts';
 
 /** What a client token may do; the token itself is known by its SHA-256 alone. */
 export interface ClientToken {

@@ -1,4 +1,5 @@
 import { wholeSeconds } from '../base/clock.ts';
+import { isObject, parseJsonObject } from '../base/json.ts';
 import { type AgentKey, signMessage, verifyMessage } from './keys.ts';
 
 /** The header scheme of an assertion (openai/codex pull request 18871). */
@@ -37,12 +38,8 @@ export function parseAssertion(authorization: string): AssertionClaims | null {
   if (scheme !== ASSERTION_SCHEME || !token || rest.length > 0) return null;
   const json = Buffer.from(token, 'base64url');
   if (json.toString('base64url') !== token) return null;
-  try {
-    const claims: unknown = JSON.parse(json.toString('utf8'));
-    return isAssertionClaims(claims) ? claims : null;
-  } catch {
-    return null;
-  }
+  const claims = parseJsonObject(json.toString('utf8'));
+  return isAssertionClaims(claims) ? claims : null;
 }
 
 /** Whether the signature of `claims` was made with the private half of `publicKeySsh`. */
@@ -52,10 +49,10 @@ export function verifyAssertion(claims: AssertionClaims, publicKeySsh: string): 
 }
 
 function isAssertionClaims(value: unknown): value is AssertionClaims {
-  if (typeof value !== 'object' || value === null) return false;
+  if (!isObject(value)) return false;
   const names = ['agent_runtime_id', 'signature', 'task_id', 'timestamp'];
   return (
     Object.keys(value).length === names.length &&
-    names.every((name) => typeof (value as Record<string, unknown>)[name] === 'string')
+    names.every((name) => typeof value[name] === 'string')
   );
 }

@@ -5,6 +5,8 @@ import { createLocalJWKSet } from 'jose/jwks/local';
 import { decodeJwt } from 'jose/jwt/decode';
 import { jwtVerify } from 'jose/jwt/verify';
 import { invalidCredential, type SidecarError } from '../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
+import { parseJsonObject } from '../base/json.ts';
 import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import { type AgentKey, parseAgentKey } from './keys.ts';
@@ -77,14 +79,17 @@ export function jwksUrl(baseUrl: string): string {
     : `${baseUrl}/agent-identities/jwks`;
 }
 
-/** Reads the answer of the JWKS endpoint; throws a plain error when it is not a key set. */
+/** Reads the response of the JWKS endpoint; throws a plain error when it is not a key set. */
 export function parseJwks(text: string): JSONWebKeySet {
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || !('keys' in value)) {
-    throw new Error('the answer has no "keys"');
-  }
-  createLocalJWKSet(value as JSONWebKeySet);
-  return value as JSONWebKeySet;
+  const jwks = parseJsonObject(text);
+  if (!hasKeys(jwks)) throw new Error('the response has no "keys"');
+  // Checks the shape of the keys.
+  createLocalJWKSet(jwks);
+  return jwks;
+}
+
+function hasKeys(jwks: object | null): jwks is JSONWebKeySet {
+  return jwks !== null && 'keys' in jwks;
 }
 
 /** Verifies the signature by `kid`, and issuer, audience and expiry once more. */
@@ -132,8 +137,8 @@ function requiredString(payload: JWTPayload, name: string): string {
 /** For a value that goes into a header. */
 function headerString(payload: JWTPayload, name: string): string {
   const value = requiredString(payload, name);
-  if (/^[\x21-\x7e]+$/.test(value)) return value;
-  throw invalid(name, 'holds a character that a header cannot carry');
+  if (isHeaderText(value)) return value;
+  throw invalid(`claim ${name}`, NOT_HEADER_TEXT);
 }
 
 function optionalString(payload: JWTPayload, name: string): string | null {

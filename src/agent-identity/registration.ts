@@ -1,4 +1,5 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
+import { type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
 import {
   type HttpClient,
@@ -74,7 +75,7 @@ export async function registerAgent(
       ttl: null,
     },
   }));
-  return stringField(answer, 'agent_runtime_id') ?? fail(answer, 'lacks agent_runtime_id');
+  return textAt(answer.fields, 'agent_runtime_id') ?? fail(answer, 'lacks agent_runtime_id');
 }
 
 /**
@@ -96,9 +97,10 @@ export async function registerTask(
       body: { timestamp, signature: signMessage(key, `${agentRuntimeId}:${timestamp}`) },
     };
   });
-  const plain = stringField(answer, 'task_id') ?? stringField(answer, 'taskId');
+  const plain = textAt(answer.fields, 'task_id') ?? textAt(answer.fields, 'taskId');
   if (plain !== null) return plain;
-  const sealed = stringField(answer, 'encrypted_task_id') ?? stringField(answer, 'encryptedTaskId');
+  const sealed =
+    textAt(answer.fields, 'encrypted_task_id') ?? textAt(answer.fields, 'encryptedTaskId');
   if (sealed === null) return fail(answer, 'lacks task_id and encrypted_task_id');
   const opened = await openSealedTaskId(key, sealed).catch((cause: unknown) =>
     fail(answer, `is of no use: ${messageOf(cause)}`, cause),
@@ -114,7 +116,7 @@ export function isRetryableRegistration(status: number | null): boolean {
 interface Answer {
   what: string;
   status: number;
-  fields: Record<string, unknown>;
+  fields: JsonObject;
 }
 
 interface Attempt {
@@ -173,22 +175,11 @@ function withoutCredentials(text: string, { headers }: Attempt): string {
 }
 
 function parseResponse(what: string, response: TextResponse): Answer {
-  const answer: Answer = { what, status: response.status, fields: {} };
-  try {
-    const value: unknown = JSON.parse(response.text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return { ...answer, fields: value as Record<string, unknown> };
-    }
-  } catch {
-    // Said below, in the same words as for JSON that is no object.
-  }
-  return fail(answer, 'is not a JSON object');
-}
-
-/** Null when the field is absent, no string or blank: a blank id could not be told from none. */
-function stringField(answer: Answer, name: string): string | null {
-  const value = answer.fields[name];
-  return typeof value === 'string' && value.trim() !== '' ? value : null;
+  const { status, text } = response;
+  const fields = parseJsonObject(text);
+  return fields
+    ? { what, status, fields }
+    : fail({ what, status, fields: {} }, 'is not a JSON object');
 }
 
 function fail(answer: Answer, problem: string, cause?: unknown): never {

@@ -1,16 +1,19 @@
 import { inspect } from 'node:util';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
+import { isObject, type JsonObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 
-export type JsonObject = { [key: string]: unknown };
+const MODES = [
+  'apikey',
+  'chatgpt',
+  'chatgptAuthTokens',
+  'agentIdentity',
+  'personalAccessToken',
+] as const;
 
-/** Values of `auth_mode` that Codex writes; others are refused in words. */
-export type StoredAuthMode =
-  | 'apikey'
-  | 'chatgpt'
-  | 'chatgptAuthTokens'
-  | 'agentIdentity'
-  | 'personalAccessToken';
+/** The values of Codex's `auth_mode` that can be used here; others are refused with a message. */
+export type AuthMode = (typeof MODES)[number];
 
 export interface StoredTokens {
   idToken: Secret | null;
@@ -33,14 +36,6 @@ export interface IdentityRecord {
   taskId: string | null;
 }
 
-const MODES: readonly StoredAuthMode[] = [
-  'apikey',
-  'chatgpt',
-  'chatgptAuthTokens',
-  'agentIdentity',
-  'personalAccessToken',
-];
-
 /** The change that takes every credential out; a new one replaces all that could win over it. */
 export const NO_CREDENTIAL: JsonObject = {
   auth_mode: undefined,
@@ -51,16 +46,13 @@ export const NO_CREDENTIAL: JsonObject = {
   personal_access_token: undefined,
 };
 
-/** What is wrong with a value for which {@link isHeaderText} says no. */
-export const NO_HEADER_TEXT = 'holds a space, a line break or a character that is not ASCII';
-
 /**
  * The content of `auth.json`. Fields that are not known here are kept and written back. Nothing of
  * it can be printed by accident.
  */
 export class AuthDocument {
   readonly #raw: JsonObject;
-  readonly mode: StoredAuthMode;
+  readonly mode: AuthMode;
   readonly apiKey: Secret | null;
   readonly tokens: StoredTokens | null;
   readonly identityToken: Secret | null;
@@ -72,12 +64,12 @@ export class AuthDocument {
 
   constructor(raw: JsonObject) {
     this.#raw = raw;
-    this.apiKey = secretAt(raw, 'OPENAI_API_KEY');
-    this.personalAccessToken = secretAt(raw, 'personal_access_token');
+    this.apiKey = storedSecret(raw, 'OPENAI_API_KEY');
+    this.personalAccessToken = storedSecret(raw, 'personal_access_token');
     this.tokens = readTokens(raw.tokens);
-    this.lastRefresh = textAt(raw, 'last_refresh');
+    this.lastRefresh = storedText(raw, 'last_refresh');
     const identity = raw.agent_identity;
-    this.identityToken = typeof identity === 'string' ? secretAt(raw, 'agent_identity') : null;
+    this.identityToken = typeof identity === 'string' ? storedSecret(raw, 'agent_identity') : null;
     const record = isObject(identity) ? tryRecord(identity) : null;
     this.identityRecord = record instanceof SidecarError ? null : record;
     this.recordProblem = record instanceof SidecarError ? record : null;
@@ -136,7 +128,7 @@ export class AuthDocument {
 
   // Codex's own order, and after it the case that Codex leaves out: a JWT and nothing else
   // (review of openai/codex pull request 18904).
-  #inferMode(): StoredAuthMode {
+  #inferMode(): AuthMode {
     if (this.personalAccessToken) return 'personalAccessToken';
     if (this.apiKey) return 'apikey';
     if (!this.tokens && (this.identityToken || this.identityRecord)) return 'agentIdentity';
@@ -146,16 +138,13 @@ export class AuthDocument {
 
 /** @throws SidecarError AUTH_CREDENTIAL_INVALID naming the field */
 export function parseAuthDocument(text: string): AuthDocument {
-  return new AuthDocument(parseJsonObject(text));
+  return new AuthDocument(parseAuthJson(text));
 }
 
 /** @throws SidecarError AUTH_CREDENTIAL_INVALID */
-export function parseJsonObject(text: string): JsonObject {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    // The parser's message quotes the text, so it is dropped.
+export function parseAuthJson(text: string): JsonObject {
+  const raw = parseJson(text);
+  if (raw === undefined) {
     throw invalidCredential(
       'auth.json',
       'is not valid JSON; repair it, or move it away and sign in',
@@ -179,7 +168,7 @@ function encodeIdentityRecord(record: IdentityRecord): JsonObject {
   };
 }
 
-function modeOf(value: unknown): StoredAuthMode | null {
+function modeOf(value: unknown): AuthMode | null {
   if (isAbsent(value)) return null;
   const mode = MODES.find((known) => known === value);
   if (mode) return mode;
@@ -195,13 +184,13 @@ function modeOf(value: unknown): StoredAuthMode | null {
 function readTokens(value: unknown): StoredTokens | null {
   if (isAbsent(value)) return null;
   if (!isObject(value)) throw invalid('tokens', 'must be an object');
-  const accessToken = secretAt(value, 'access_token', 'tokens.');
+  const accessToken = storedSecret(value, 'access_token', 'tokens.');
   if (!accessToken) throw invalid('tokens.access_token', 'is missing');
   return {
     accessToken,
-    idToken: secretAt(value, 'id_token', 'tokens.'),
-    refreshToken: secretAt(value, 'refresh_token', 'tokens.'),
-    accountId: headerTextAt(value, 'account_id', 'tokens.'),
+    idToken: storedSecret(value, 'id_token', 'tokens.'),
+    refreshToken: storedSecret(value, 'refresh_token', 'tokens.'),
+    accountId: storedHeaderText(value, 'account_id', 'tokens.'),
   };
 }
 
@@ -216,7 +205,7 @@ function tryRecord(value: JsonObject): IdentityRecord | SidecarError {
 
 function readRecord(value: JsonObject): IdentityRecord {
   const prefix = 'agent_identity.';
-  const required = (name: string, read = textAt): string => {
+  const required = (name: string, read = storedText): string => {
     const found = read(value, name, prefix);
     if (found === null) throw invalid(prefix + name, 'is missing');
     return found;
@@ -224,33 +213,28 @@ function readRecord(value: JsonObject): IdentityRecord {
   return {
     agentRuntimeId: required('agent_runtime_id'),
     privateKey: new Secret(required('agent_private_key')),
-    accountId: required('account_id', headerTextAt),
+    accountId: required('account_id', storedHeaderText),
     userId: required('chatgpt_user_id'),
-    email: textAt(value, 'email', prefix),
-    planType: textAt(value, 'plan_type', prefix),
-    fedramp: flagAt(value, 'chatgpt_account_is_fedramp', prefix),
-    taskId: textAt(value, 'task_id', prefix),
+    email: storedText(value, 'email', prefix),
+    planType: storedText(value, 'plan_type', prefix),
+    fedramp: storedFlag(value, 'chatgpt_account_is_fedramp', prefix),
+    taskId: storedText(value, 'task_id', prefix),
   };
 }
 
-function secretAt(object: JsonObject, name: string, prefix = ''): Secret | null {
-  const value = headerTextAt(object, name, prefix);
+function storedSecret(object: JsonObject, name: string, prefix = ''): Secret | null {
+  const value = storedHeaderText(object, name, prefix);
   return value === null ? null : new Secret(value);
 }
 
-/** Whether a header can carry `value`; a token that was wrapped when it was pasted cannot be sent. */
-export function isHeaderText(value: string): boolean {
-  return /^[\x21-\x7e]+$/.test(value);
-}
-
 /** Trimmed. */
-function headerTextAt(object: JsonObject, name: string, prefix = ''): string | null {
-  const value = textAt(object, name, prefix)?.trim() ?? null;
+function storedHeaderText(object: JsonObject, name: string, prefix = ''): string | null {
+  const value = storedText(object, name, prefix)?.trim() ?? null;
   if (value === null || isHeaderText(value)) return value;
-  throw invalid(prefix + name, NO_HEADER_TEXT);
+  throw invalid(prefix + name, NOT_HEADER_TEXT);
 }
 
-function flagAt(object: JsonObject, name: string, prefix: string): boolean {
+function storedFlag(object: JsonObject, name: string, prefix: string): boolean {
   const value = object[name];
   if (isAbsent(value)) return false;
   if (typeof value !== 'boolean') throw invalid(prefix + name, 'must be true or false');
@@ -258,7 +242,7 @@ function flagAt(object: JsonObject, name: string, prefix: string): boolean {
 }
 
 /** null when absent or blank. */
-function textAt(object: JsonObject, name: string, prefix = ''): string | null {
+function storedText(object: JsonObject, name: string, prefix = ''): string | null {
   const value = object[name];
   if (isAbsent(value)) return null;
   if (typeof value !== 'string') throw invalid(prefix + name, 'must be a string');
@@ -271,8 +255,4 @@ function invalid(field: string, problem: string) {
 
 function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -12,15 +12,11 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { invalidCredential } from '../base/errors.ts';
+import { errnoOf, invalidCredential } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
 import { withFileLock } from '../files/lock.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
-import {
-  type AuthDocument,
-  type JsonObject,
-  parseAuthDocument,
-  parseJsonObject,
-} from './auth-document.ts';
+import { type AuthDocument, parseAuthDocument, parseAuthJson } from './auth-document.ts';
 
 /** Text of a change: top-level fields to replace in the stored document. */
 export type Change = JsonObject;
@@ -84,7 +80,7 @@ export class FileAuthStore implements AuthStore {
   async mend(change: Change): Promise<void> {
     await this.#locked(async () => {
       const text = await this.#read();
-      const raw = text === null ? {} : parseJsonObject(text);
+      const raw = text === null ? {} : parseAuthJson(text);
       await replaceFile(this.location, `${JSON.stringify({ ...raw, ...change }, null, 2)}\n`);
     });
   }
@@ -154,9 +150,9 @@ export class FileAuthStore implements AuthStore {
     try {
       return await readFile(this.location, 'utf8');
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
+      const code = errnoOf(error);
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-      throw invalidCredential('auth.json', `cannot be read (${code ?? 'unknown error'})`);
+      throw invalidCredential('auth.json', `cannot be read (${code})`);
     }
   }
 }

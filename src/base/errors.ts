@@ -78,3 +78,14 @@ export function invalidCredential(field: string, problem: string, cause?: unknow
     cause === undefined ? {} : { cause },
   );
 }
+
+/** A wrong value somewhere in the configuration; commands exit with code 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** The system's code of a failed call, such as `ENOENT`, for a message or a comparison. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : 'unknown error';
+}

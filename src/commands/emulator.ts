@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
+import { errnoOf } from '../base/errors.ts';
 import { type Emulator, startEmulator } from '../emulator/index.ts';
 
 export interface EmulatorCommandOptions {
@@ -38,9 +39,9 @@ async function writeLogin(codexHome: string, backend: Emulator): Promise<string>
     await writeFile(path, text, { mode: 0o600, flag: 'wx' });
     return path;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errnoOf(error);
     if (code === 'EEXIST')
       throw new Error(`${path} exists and is left alone; choose another folder`);
-    throw new Error(`cannot write ${path} (${code ?? 'unknown error'})`);
+    throw new Error(`cannot write ${path} (${code})`);
   }
 }

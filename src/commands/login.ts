@@ -4,13 +4,12 @@ import {
   type AuthDocument,
   NO_CREDENTIAL,
   parseAuthDocument,
-  parseJsonObject,
+  parseAuthJson,
 } from '../auth-store/auth-document.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../base/clock.ts';
-import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { ConfigError, errnoOf, invalidCredential, SidecarError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
-import { ConfigError } from '../config/resolve.ts';
 import { selectCredential } from '../credentials/selection.ts';
 
 /** What `login` stores: one token of a kind, or a whole Codex auth.json. */
@@ -74,8 +73,7 @@ async function importedChange(path: string): Promise<Record<string, unknown>> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ConfigError(`--import: cannot read ${path} (${code ?? 'unknown error'})`);
+    throw new ConfigError(`--import: cannot read ${path} (${errnoOf(error)})`);
   }
-  return { ...NO_CREDENTIAL, ...parseJsonObject(text) };
+  return { ...NO_CREDENTIAL, ...parseAuthJson(text) };
 }

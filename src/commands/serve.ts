@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
+import { errnoOf } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/logger.ts';
 import type { OwnEnvironment } from '../config/environment.ts';
 import type { PartialConfig } from '../config/resolve.ts';
@@ -45,8 +46,7 @@ async function writeServerInfo(
   try {
     await writeFile(path, `${line}\n`);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`--server-info: cannot write ${path} (${code ?? 'unknown error'})`);
+    throw new Error(`--server-info: cannot write ${path} (${errnoOf(error)})`);
   }
 }
 

@@ -1,18 +1,15 @@
 import type { ValidateFunction } from 'ajv';
+import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost, parseHost } from '../base/host.ts';
+import { isObject, type JsonObject } from '../base/json.ts';
 import { describeProblems } from './problems.ts';
 import type { Config } from './schema.ts';
 import { validate as generated } from './validator.generated.ts';
 
 export type { Config, RouteAuth, RouteRule } from './schema.ts';
 
-/** A value somewhere in the configuration that is wrong; leads to exit code 2. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
-export type PartialConfig = { [key: string]: unknown };
+export type PartialConfig = JsonObject;
 
 // What Ajv writes has no types, and those that the compiler finds in it are not its own.
 const validate = generated as unknown as ValidateFunction;
@@ -54,7 +51,7 @@ function merge(base: PartialConfig, layer: PartialConfig): PartialConfig {
   const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(layer)) {
     const current = merged.get(key);
-    merged.set(key, isRecord(current) && isRecord(value) ? merge(current, value) : clone(value));
+    merged.set(key, isObject(current) && isObject(value) ? merge(current, value) : clone(value));
   }
   return Object.fromEntries(merged);
 }
@@ -101,10 +98,6 @@ function checkOrigin(entry: string, index: number): void {
   throw new ConfigError(
     `clients.allowedOrigins.${index} must be an exact origin such as https://ui.example, as a browser sends it: lower case, no default port, path or wildcard`,
   );
-}
-
-function isRecord(value: unknown): value is PartialConfig {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function clone<T>(value: T): T {

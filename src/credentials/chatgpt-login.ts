@@ -1,5 +1,6 @@
-import { isHeaderText, NO_HEADER_TEXT, type StoredTokens } from '../auth-store/auth-document.ts';
+import type { StoredTokens } from '../auth-store/auth-document.ts';
 import { invalidCredential } from '../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import type { Secret } from '../base/secret.ts';
 import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Account } from './provider.ts';
@@ -34,7 +35,7 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
   if (tokens.idToken && !id) throw invalidCredential('auth.json tokens.id_token', 'is not a JWT');
   const accountId = tokens.accountId ?? id?.accountId ?? access.accountId;
   if (accountId && !isHeaderText(accountId)) {
-    throw invalidCredential('auth.json tokens.account_id', NO_HEADER_TEXT);
+    throw invalidCredential('auth.json tokens.account_id', NOT_HEADER_TEXT);
   }
   if (!accountId) {
     throw invalidCredential('auth.json tokens.account_id', 'is missing, and no token names one');

@@ -1,5 +1,5 @@
-import { SidecarError } from '../base/errors.ts';
-import { type Config, ConfigError, type RouteAuth } from '../config/resolve.ts';
+import { ConfigError, SidecarError } from '../base/errors.ts';
+import type { Config, RouteAuth } from '../config/resolve.ts';
 import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
 import { type Decision, decide } from './policy.ts';
 import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './provider.ts';

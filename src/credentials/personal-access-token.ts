@@ -1,5 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
+import { parseJsonObject, textAt } from '../base/json.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
@@ -108,21 +110,18 @@ export class PersonalAccessToken implements BearerProvider {
 }
 
 function parseWhoami(response: TextResponse) {
-  let answer: Record<string, unknown>;
-  try {
-    answer = JSON.parse(response.text) as Record<string, unknown>;
-  } catch {
-    throw unavailable('AuthAPI did not answer with JSON');
-  }
-  const accountId = answer?.chatgpt_account_id;
-  if (typeof accountId !== 'string' || accountId === '') {
-    throw unavailable('the answer of AuthAPI lacks chatgpt_account_id');
+  const fields = parseJsonObject(response.text);
+  if (!fields) throw unavailable('AuthAPI did not answer with a JSON object');
+  const accountId = textAt(fields, 'chatgpt_account_id');
+  if (accountId === null) throw unavailable('the response of AuthAPI lacks chatgpt_account_id');
+  if (!isHeaderText(accountId)) {
+    throw unavailable(`chatgpt_account_id in the response of AuthAPI ${NOT_HEADER_TEXT}`);
   }
   return {
     accountId,
-    email: typeof answer.email === 'string' ? answer.email : null,
-    planType: answer.chatgpt_plan_type,
-    fedramp: answer.chatgpt_account_is_fedramp === true,
+    email: textAt(fields, 'email'),
+    planType: fields.chatgpt_plan_type,
+    fedramp: fields.chatgpt_account_is_fedramp === true,
   };
 }
 

@@ -1,6 +1,6 @@
+import type { AuthMode } from '../auth-store/auth-document.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { RouteAuth } from '../config/resolve.ts';
-import type { AuthMode } from './provider.ts';
 
 /** What a credential can do, as far as the policy needs to know. */
 export interface Abilities {

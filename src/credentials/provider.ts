@@ -1,14 +1,7 @@
+import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { PlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Rejection } from './rejection.ts';
-
-/** Values of Codex's `AuthMode`. */
-export type AuthMode =
-  | 'apikey'
-  | 'chatgpt'
-  | 'chatgptAuthTokens'
-  | 'agentIdentity'
-  | 'personalAccessToken';
 
 /**
  * What goes on one upstream request. A provider recognises a set that it handed out by identity,

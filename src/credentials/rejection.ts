@@ -1,3 +1,5 @@
+import { isObject, parseJsonObject, textAt } from '../base/json.ts';
+
 /** What an upstream answer says about the credential that the request carried. */
 export type Rejection =
   /** The run task is gone, or the assertion was refused without a cause: a new task may help. */
@@ -64,15 +66,9 @@ function readError(answer: UpstreamResponse): { code: string; message: string } 
 }
 
 function parseError(text: string): { code: string | null; message: string } | null {
-  try {
-    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } };
-    return {
-      code: typeof error?.code === 'string' ? error.code : null,
-      message: typeof error?.message === 'string' ? error.message : '',
-    };
-  } catch {
-    return null;
-  }
+  const error = parseJsonObject(text)?.error;
+  if (!isObject(error)) return null;
+  return { code: textAt(error, 'code'), message: textAt(error, 'message') ?? '' };
 }
 
 /** Codes end up in status and log, so only what looks like one is taken. */

@@ -1,11 +1,6 @@
-import {
-  type AuthDocument,
-  type IdentityRecord,
-  isHeaderText,
-  NO_HEADER_TEXT,
-  type StoredTokens,
-} from '../auth-store/auth-document.ts';
+import type { AuthDocument, IdentityRecord, StoredTokens } from '../auth-store/auth-document.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import type { Secret } from '../base/secret.ts';
 
 /** Credentials that the environment gives; trimmed, absent when blank. */
@@ -99,7 +94,7 @@ function fromDocument(document: AuthDocument): Selection {
 }
 
 function requireHeaderText(secret: Secret, from: string): void {
-  if (!isHeaderText(secret.reveal())) throw invalidCredential(from, NO_HEADER_TEXT);
+  if (!isHeaderText(secret.reveal())) throw invalidCredential(from, NOT_HEADER_TEXT);
 }
 
 function missing(field: string, mode: string): SidecarError {

@@ -1,5 +1,6 @@
+import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { SidecarError } from '../base/errors.ts';
-import type { Account, AuthMode, BearerStatus, Credential, IdentityStatus } from './provider.ts';
+import type { Account, BearerStatus, Credential, IdentityStatus } from './provider.ts';
 
 /** What status and health show of the credential; holds no secret. */
 export interface CredentialSnapshot {

@@ -1,5 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { decodeJwt } from 'jose/jwt/decode';
+import { isObject, type JsonObject, textAt } from '../base/json.ts';
 import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 
 /** What an id or access token of a ChatGPT login says about the account; each may be absent. */
@@ -28,12 +29,12 @@ export function readChatGptClaims(token: string): ChatGptClaims | null {
   } catch {
     return null;
   }
-  const auth = asRecord(payload[AUTH_CLAIM]);
-  const profile = asRecord(payload[PROFILE_CLAIM]);
+  const auth = objectAt(payload, AUTH_CLAIM);
+  const profile = objectAt(payload, PROFILE_CLAIM);
   return {
-    accountId: asText(auth.chatgpt_account_id),
-    userId: asText(auth.chatgpt_user_id) ?? asText(auth.user_id),
-    email: asText(payload.email) ?? asText(profile.email),
+    accountId: textAt(auth, 'chatgpt_account_id'),
+    userId: textAt(auth, 'chatgpt_user_id') ?? textAt(auth, 'user_id'),
+    email: textAt(payload, 'email') ?? textAt(profile, 'email'),
     planType:
       auth.chatgpt_plan_type === undefined ? null : normalizePlanType(auth.chatgpt_plan_type),
     fedramp: auth.chatgpt_account_is_fedramp === true,
@@ -41,8 +42,9 @@ export function readChatGptClaims(token: string): ChatGptClaims | null {
   };
 }
 
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+function objectAt(payload: JWTPayload, claim: string): JsonObject {
+  const value = payload[claim];
+  return isObject(value) ? value : {};
 }
 
 /** null also for a time that JavaScript cannot represent: JSON numbers may be as large as 1e400. */
@@ -50,8 +52,4 @@ function asTime(seconds: unknown): number | null {
   if (typeof seconds !== 'number') return null;
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? null : date.getTime();
-}
-
-function asText(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
 }

@@ -1,3 +1,4 @@
+import { isObject, type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
 
@@ -64,12 +65,12 @@ export async function refreshTokens(
 ): Promise<RefreshedTokens> {
   const response = await postToken(endpoints, refreshToken);
   if (response.status < 200 || response.status >= 300) throw refusal(response);
-  const answer = parseObject(response.text);
-  if (!answer) throw new RefreshError('the token endpoint did not answer with JSON', 'unknown');
+  const fields = parseJsonObject(response.text);
+  if (!fields) throw new RefreshError('the token endpoint did not answer with JSON', 'unknown');
   return {
-    idToken: secretAt(answer, 'id_token'),
-    accessToken: secretAt(answer, 'access_token'),
-    refreshToken: secretAt(answer, 'refresh_token'),
+    idToken: secretAt(fields, 'id_token'),
+    accessToken: secretAt(fields, 'access_token'),
+    refreshToken: secretAt(fields, 'refresh_token'),
   };
 }
 
@@ -132,8 +133,7 @@ function isGatewayFailure(status: number): boolean {
 
 /** `error.code`, `error` as a string, or `code`; only in the form of an identifier. */
 function errorCode(text: string): string | null {
-  const answer = parseObject(text);
-  const { error, code } = answer ?? {};
+  const { error, code } = parseJsonObject(text) ?? {};
   const nested = isObject(error) ? error.code : error;
   const found = nested ?? code;
   return typeof found === 'string' && /^[a-z0-9_.-]{1,80}$/i.test(found) ? found : null;
@@ -145,20 +145,7 @@ function wasNeverSent(error: unknown): boolean {
   return typeof code === 'string' && (NEVER_SENT.has(code) || TLS_CODE.test(code));
 }
 
-function parseObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function secretAt(answer: Record<string, unknown>, name: string): Secret | null {
-  const value = answer[name];
-  return typeof value === 'string' && value !== '' ? new Secret(value) : null;
+function secretAt(object: JsonObject, name: string): Secret | null {
+  const value = textAt(object, name);
+  return value === null ? null : new Secret(value);
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { SidecarError } from '../base/errors.ts';
+import { errnoOf, SidecarError } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 import { upstreamError } from '../upstream/dispatcher.ts';
@@ -264,7 +264,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
    * what came of it, so whatever fails then is left to the client.
    */
   #neverSent(error: Error): boolean {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errnoOf(error);
     return !this.#controller && !this.#clientGone && (code === 'ECONNRESET' || code === 'EPIPE');
   }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { ConfigError } from '../config/resolve.ts';
+import { ConfigError } from '../base/errors.ts';
 import { readNamedFile } from './settings.ts';
 
 const BEGIN = /(?=-----BEGIN (?:X509 )?CERTIFICATE-----)/;

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigError, errnoOf } from '../base/errors.ts';
+import { isObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import {
   environmentLayer,
@@ -8,7 +10,7 @@ import {
   type OwnEnvironment,
   unknownVariables,
 } from '../config/environment.ts';
-import { type Config, ConfigError, type PartialConfig, resolveConfig } from '../config/resolve.ts';
+import { type Config, type PartialConfig, resolveConfig } from '../config/resolve.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import type { ProxyEnvironment } from '../upstream/egress-proxy.ts';
 
@@ -65,25 +67,17 @@ export async function readNamedFile(key: string, path: string): Promise<string> 
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new ConfigError(`${key}: cannot read ${path} (${code})`);
+    throw new ConfigError(`${key}: cannot read ${path} (${errnoOf(error)})`);
   }
 }
 
 async function readConfigFile(path: string | null): Promise<PartialConfig> {
   if (path === null) return {};
   const text = await readNamedFile('config file', path);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text, which may be a secret that was put here by mistake.
-    throw new ConfigError(`config file ${path} is not valid JSON`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ConfigError(`config file ${path} does not hold a JSON object`);
-  }
-  return value as PartialConfig;
+  const value = parseJson(text);
+  if (value === undefined) throw new ConfigError(`config file ${path} is not valid JSON`);
+  if (!isObject(value)) throw new ConfigError(`config file ${path} does not hold a JSON object`);
+  return value;
 }
 
 function textOf(env: OwnEnvironment, name: string): string | null {

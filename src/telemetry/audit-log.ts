@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { destination } from 'pino';
+import { ConfigError, errnoOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { ConfigError } from '../config/resolve.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
 
 type Destination = ReturnType<typeof destination>;
@@ -44,8 +44,7 @@ export class AuditLog {
     try {
       return new AuditLog(await openFile(target), target, log);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError(`log.audit: cannot write ${target} (${code ?? 'unknown error'})`);
+      throw new ConfigError(`log.audit: cannot write ${target} (${errnoOf(error)})`);
     }
   }
 

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
-import { ConfigError } from '../config/resolve.ts';
+import { ConfigError, errnoOf } from '../base/errors.ts';
 
 /** Proxy settings as the environment names them; HTTP_PROXY is for nothing that we dial. */
 export interface ProxyEnvironment {
@@ -65,8 +65,7 @@ function withFinalFailures(pool: Pool): Pool {
     try {
       return await tunnel(options);
     } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code !== 'UND_ERR_SOCKET') throw cause;
+      if (errnoOf(cause) !== 'UND_ERR_SOCKET') throw cause;
       throw Object.assign(new Error('the proxy hung up', { cause }), { code: 'PROXY_HUNG_UP' });
     }
   };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { parseClientTokens } from '../../src/access/client-tokens.ts';
-import { ConfigError } from '../../src/config/resolve.ts';
+import { ConfigError } from '../../src/base/errors.ts';
 
 const sha256 = (token: string) => createHash('sha256').update(token).digest('hex');
 

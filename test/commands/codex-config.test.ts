@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { ConfigError } from '../../src/base/errors.ts';
 import { type CodexConfigOptions, codexConfig } from '../../src/commands/codex/configure.ts';
-import { ConfigError } from '../../src/config/resolve.ts';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
 
 t.jobs = 2;

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { ConfigError } from '../../src/base/errors.ts';
 import { withIsolatedHome } from '../../src/commands/run/isolated-home.ts';
 import { defaultLogFile, openRunLog } from '../../src/commands/run/log.ts';
 import { ChildStartError, runProcess } from '../../src/commands/run/process.ts';
-import { ConfigError } from '../../src/config/resolve.ts';
 
 const never = new AbortController().signal;
 

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { ConfigError, type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
+import { ConfigError } from '../../src/base/errors.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 
 function refuses(config: string | PartialConfig, message: string): void {
   const layer = typeof config === 'string' ? (JSON.parse(config) as PartialConfig) : config;

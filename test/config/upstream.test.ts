@@ -1,5 +1,6 @@
 import t from 'tap';
-import { ConfigError, resolveConfig } from '../../src/config/resolve.ts';
+import { ConfigError } from '../../src/base/errors.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 
 const URL_KEYS = [
   'chatgptBaseUrl',

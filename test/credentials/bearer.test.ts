@@ -2,6 +2,7 @@ import t from 'tap';
 import { Secret } from '../../src/base/secret.ts';
 import { ChatGptBearer } from '../../src/credentials/chatgpt-bearer.ts';
 import { ChatGptSession } from '../../src/credentials/chatgpt-session.ts';
+import { PersonalAccessToken } from '../../src/credentials/personal-access-token.ts';
 import { StaticBearer } from '../../src/credentials/static-bearer.ts';
 import { makeAuthHome } from '../helpers/auth-home.ts';
 import { captureLog } from '../helpers/captured-log.ts';
@@ -87,4 +88,17 @@ t.test('an expired token is never sent', async (t) => {
   t.equal(error.code, 'AUTH_REFRESH_FAILED');
   t.match(error.message, /no login any more; sign in again/);
   t.equal(bearer.status().lastError, error.message);
+});
+
+t.test('an account id that no header can carry is refused where it comes in', async (t) => {
+  const fields = { chatgpt_account_id: 'account\n1', chatgpt_plan_type: 'pro' };
+  const token = new PersonalAccessToken(new Secret('at-1'), {
+    authApiBaseUrl: 'https://auth.example',
+    http: async () => ({ status: 200, text: JSON.stringify(fields), headers: {} }),
+    now: () => 0,
+    from: 'auth.json',
+  });
+  const error = await failureOf(() => token.headers());
+  t.equal(error.code, 'AUTH_IDENTITY_UNAVAILABLE');
+  t.match(error.message, /chatgpt_account_id in the response of AuthAPI holds a space/);
 });

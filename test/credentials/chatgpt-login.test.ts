@@ -1,5 +1,6 @@
 import t from 'tap';
-import { NO_HEADER_TEXT, type StoredTokens } from '../../src/auth-store/auth-document.ts';
+import type { StoredTokens } from '../../src/auth-store/auth-document.ts';
+import { NOT_HEADER_TEXT } from '../../src/base/header-text.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { refuses } from '../helpers/refusal.ts';
@@ -83,7 +84,7 @@ t.test('tokens that are no JWT are refused by name', async (t) => {
 });
 
 t.test('an account id that a header cannot carry is refused by name', async (t) => {
-  const message = `auth.json tokens.account_id: ${NO_HEADER_TEXT}`;
+  const message = `auth.json tokens.account_id: ${NOT_HEADER_TEXT}`;
   await refuses(t, () => read({ access: { ...access, accountId: 'acc\nount' } }), message, [
     'acc\nount',
   ]);

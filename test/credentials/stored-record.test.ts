@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { JsonObject } from '../../src/auth-store/auth-document.ts';
+import type { JsonObject } from '../../src/base/json.ts';
 import { failureOf } from '../helpers/failure.ts';
 import {
   type RegisteredIdentityStage,

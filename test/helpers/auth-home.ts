@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import type { JsonObject } from '../../src/base/json.ts';
 
 /** A Codex home folder of its own, gone with the test. */
 export interface AuthHome {

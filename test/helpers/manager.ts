@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import type { JsonObject } from '../../src/auth-store/auth-document.ts';
+import type { JsonObject } from '../../src/base/json.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { CredentialManager } from '../../src/credentials/manager.ts';

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
-import type { JsonObject } from '../../src/auth-store/auth-document.ts';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import type { JsonObject } from '../../src/base/json.ts';
 import { AgentIdentityProvider } from '../../src/credentials/assertion-provider.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { RegisteredIdentity } from '../../src/credentials/registered-identity.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { JsonObject } from '../../src/auth-store/auth-document.ts';
+import type { JsonObject } from '../../src/base/json.ts';
 import type { Emulator } from '../../src/emulator/index.ts';
 import { fixture } from '../helpers/fixture.ts';
 import {

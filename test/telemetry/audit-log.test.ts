@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ConfigError } from '../../src/config/resolve.ts';
+import { ConfigError } from '../../src/base/errors.ts';
 import { AuditLog, auditLine } from '../../src/telemetry/audit-log.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { exchangeRecord } from '../helpers/exchange-record.ts';

@@ -1,5 +1,6 @@
-import { isHeaderText, NO_HEADER_TEXT } from '../../auth-store/auth-document.ts';
-import { type Config, ConfigError, type PartialConfig } from '../../config/resolve.ts';
+import { ConfigError } from '../../base/errors.ts';
+import { isHeaderText, NOT_HEADER_TEXT } from '../../base/header-text.ts';
+import type { Config, PartialConfig } from '../../config/resolve.ts';
 import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
 import { bypassesProxy, usesProxy } from '../run/child-environment.ts';
 import { statusTarget } from '../status/client.ts';
@@ -114,7 +115,7 @@ async function readToken({ tokenFile, readInput }: CodexConfigOptions): Promise<
   if (/:[0-9a-f]{64}$/.test(token)) {
     throw new ConfigError('--token-file: this is a file of digests; it must hold the token itself');
   }
-  if (!isHeaderText(token)) throw new ConfigError(`--token-file: the token ${NO_HEADER_TEXT}`);
+  if (!isHeaderText(token)) throw new ConfigError(`--token-file: the token ${NOT_HEADER_TEXT}`);
   return token;
 }
 

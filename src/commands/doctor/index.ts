@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { systemClock } from '../../base/clock.ts';
-import { SidecarError } from '../../base/errors.ts';
+import { ConfigError, SidecarError } from '../../base/errors.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
-import { ConfigError, type PartialConfig } from '../../config/resolve.ts';
+import type { PartialConfig } from '../../config/resolve.ts';
 import { type Selection, selectCredential } from '../../credentials/selection.ts';
 import {
   type Environment,

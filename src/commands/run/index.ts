@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseClientTokens } from '../../access/client-tokens.ts';
+import { ConfigError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
-import { ConfigError } from '../../config/resolve.ts';
 import { type Environment, plainVariables, readSettings } from '../../sidecar/settings.ts';
 import { type RunningSidecar, startSidecar, type TokenSource } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';

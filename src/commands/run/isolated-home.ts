@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errnoOf } from '../../base/errors.ts';
 
 /**
  * Runs `work` with a new Codex home that holds the configuration of `home` and no login, and removes
@@ -30,15 +31,15 @@ async function makeHome(state: string, warn: (line: string) => void): Promise<st
     await mkdir(state, { recursive: true, mode: 0o700 });
     return await mkdtemp(join(state, 'home-'));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
     const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));
     warn(
-      `cannot write in ${state} (${code}), so CODEX_HOME is ${folder}, where Codex lacks helpers`,
+      `cannot write in ${state} (${errnoOf(error)}), so CODEX_HOME is ${folder}, where Codex lacks helpers`,
     );
     return folder;
   }
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw new Error(`cannot copy config.toml (${error.code})`);
+function ignoreMissing(error: unknown): void {
+  const code = errnoOf(error);
+  if (code !== 'ENOENT') throw new Error(`cannot copy config.toml (${code})`);
 }

@@ -1,8 +1,8 @@
 import { mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { createLogger, type Logger } from '../../base/logger.ts';
-import { ConfigError } from '../../config/resolve.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 
 /** A log that has grown past this is put aside at the next start. */
@@ -36,8 +36,7 @@ export async function openRunLog(options: RunLogOptions): Promise<Logger> {
   try {
     return createLogger({ level, destination: fileStream(path) });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const problem = `cannot write the log ${path} (${code ?? 'unknown error'})`;
+    const problem = `cannot write the log ${path} (${errnoOf(error)})`;
     if (file !== null) throw new ConfigError(`--log-file: ${problem}`);
     warn(`${problem}, so nothing is logged; choose another with --log-file, or use --verbose`);
     return createLogger({ level: 'silent' });

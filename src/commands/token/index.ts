@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { isTokenName, parsePatterns, parseTime } from '../../access/client-tokens.ts';
 import { systemClock } from '../../base/clock.ts';
-import { ConfigError } from '../../config/resolve.ts';
+import { ConfigError } from '../../base/errors.ts';
 import { readSettings } from '../../sidecar/settings.ts';
 import type { CommandIo } from '../options.ts';
 import type { TokensFileOptions } from './tokens-file-editor.ts';

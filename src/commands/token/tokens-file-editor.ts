@@ -3,7 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { type ClientToken, parseClientTokens } from '../../access/client-tokens.ts';
 import { replaceFile } from '../../auth-store/file-store.ts';
 import { wholeSeconds } from '../../base/clock.ts';
-import { ConfigError } from '../../config/resolve.ts';
+import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
 
 /** So that people and secret scanners know one when they see it. */
@@ -80,7 +80,7 @@ async function readText(path: string, absent: string | null): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const code = errnoOf(error);
     if (code === 'ENOENT' && absent !== null) return absent;
     throw new ConfigError(`cannot read the tokens file ${path} (${code})`);
   }
@@ -97,7 +97,6 @@ async function append(path: string, text: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new Error(`cannot write the tokens file ${path} (${code})`);
+    throw new Error(`cannot write the tokens file ${path} (${errnoOf(error)})`);
   }
 }

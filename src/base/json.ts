@@ -1,0 +1,31 @@
+/** A JSON object whose fields have not been checked yet. */
+export type JsonObject = { [key: string]: unknown };
+
+/** Whether a parsed JSON value is an object; an array is not. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * @returns undefined when `text` is not JSON. The parser's own message quotes the text, which may
+ * hold a secret, so it is dropped here.
+ */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** null when `text` is not a JSON object. */
+export function parseJsonObject(text: string): JsonObject | null {
+  const value = parseJson(text);
+  return isObject(value) ? value : null;
+}
+
+/** null when the field is absent, blank or not a string. */
+export function textAt(object: JsonObject, name: string): string | null {
+  const value = object[name];
+  return typeof value === 'string' && value.trim() !== '' ? value : null;
+}
