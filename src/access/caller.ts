@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { SidecarError } from '../base/errors.ts';
 import { isHost, isLoopbackHost, parseHost } from '../base/host.ts';
+import type { AccessLevel } from '../inbound/request-context.ts';
 import { type ClientToken, type ClientTokens, reachesPath } from './client-tokens.ts';
 
 /** What is known of a caller before anything of the request is trusted. */
@@ -26,12 +27,6 @@ export interface AccessRules {
   /** null: no token is asked for. */
   tokens: ClientTokens | null;
 }
-
-/**
- * Who needs a client token: `client` always, `local` only from elsewhere, `open` never.
- * Host and origin are checked for all of them.
- */
-export type AccessLevel = 'client' | 'local' | 'open';
 
 /** Who may call a route. */
 export interface RouteAccess {

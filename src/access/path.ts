@@ -1,9 +1,4 @@
-/** A request target after normalisation. `path + query` is what is matched and what is sent. */
-export interface NormalizedTarget {
-  path: string;
-  /** Empty, or `?` and the query, byte for byte as it came. */
-  query: string;
-}
+import type { NormalizedTarget } from '../inbound/request-context.ts';
 
 // Segments of characters that mean the same to every server: no dot segment, nothing encoded.
 const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+$/;

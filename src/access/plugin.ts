@@ -1,30 +1,10 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
-import {
-  type AccessLevel,
-  type AccessRules,
-  type Caller,
-  checkAccess,
-  checkLimits,
-} from './caller.ts';
-import { type NormalizedTarget, normalizeTarget } from './path.ts';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Who may call the route; a route without it does not start. */
-    access?: AccessLevel;
-    /** Lets the sidecar's own page read the route; only for reads that no token guards. */
-    fromOwnPage?: true;
-  }
-  interface FastifyRequest {
-    /** Normalised path and query; set before any handler of a `client` route. */
-    target: NormalizedTarget | null;
-    /** Name of the client token that was asked for and found; null where none was. */
-    clientName: string | null;
-  }
-}
+import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
+import { type AccessRules, type Caller, checkAccess, checkLimits } from './caller.ts';
+import { normalizeTarget } from './path.ts';
 
 /**
  * Checks every request and upgrade, also those for which there is no route. Call it on the root
@@ -45,16 +25,24 @@ export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now:
   });
 }
 
-function admit(request: FastifyRequest, rules: AccessRules, now: Clock): void {
+/**
+ * @throws SidecarError when the request is refused, or there is no route for it. That is said here
+ *   and not in Fastify's handler for it, which is called only after the body has been read.
+ */
+function admit(request: InboundRequest, rules: AccessRules, now: Clock): void {
   const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
   const caller = describeCaller(request, rules.viaSocket);
   const token = checkAccess(caller, { level, fromOwnPage }, rules);
-  // Before its limits: a refusal has a name too.
+  // Set before the limits, so a refused request is logged with its client.
   request.clientName = token?.name ?? null;
   if (level === 'client' || token) {
     const target = requireTarget(request.raw.url ?? '');
     if (level === 'client') request.target = target;
     if (token) checkLimits(token, target.path, now());
+  }
+  if (request.is404) {
+    const what = request.method === 'TRACE' ? 'TRACE is not served' : 'no such path is served';
+    throw new SidecarError('AUTH_ROUTE_DENIED', what);
   }
 }
 
@@ -62,7 +50,7 @@ function checkRoute({ url, method, config }: RouteOptions): void {
   if (!config?.access) throw new Error(`route ${url} has no access level`);
   const reads = [method].flat().every((name) => name === 'GET' || name === 'HEAD');
   if (config.fromOwnPage && (config.access === 'client' || !reads)) {
-    throw new Error(`route ${url} is not for pages: it changes something, or wants a token`);
+    throw new Error(`route ${url} is not for pages: it changes something, or needs a token`);
   }
 }
 
@@ -75,10 +63,10 @@ function requireTarget(url: string): NormalizedTarget {
   );
 }
 
-function describeCaller(request: FastifyRequest, viaSocket: boolean): Caller {
+function describeCaller(request: InboundRequest, viaSocket: boolean): Caller {
   const { headers, socket } = request.raw;
   return {
-    // Empty once a TCP client is gone: such a one counts as coming from elsewhere.
+    // Empty once a TCP client is gone, which then counts as coming from another machine.
     local: viaSocket || isLoopbackHost(socket.remoteAddress ?? ''),
     host: headers.host,
     localAddress: socket.localAddress,

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import type { EventHub } from './events.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { prefersHtml } from './prefers-html.ts';
@@ -23,8 +24,8 @@ export interface AdminOptions {
 }
 
 /** Open to this machine, and to the page that comes from here. */
-const READABLE = { access: 'local', own: true, fromOwnPage: true } as const;
-const OPEN = { access: 'open', own: true, brief: true } as const;
+const READABLE = { access: 'local', own: true, fromOwnPage: true } as const satisfies RouteFlags;
+const OPEN = { access: 'open', own: true, brief: true } as const satisfies RouteFlags;
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
@@ -72,15 +73,19 @@ function addStatus(app: FastifyInstance, options: AdminOptions): void {
 
 function addEvents(app: FastifyInstance, events: EventHub): void {
   // A HEAD would never end.
-  app.get('/auth/events', { config: READABLE, exposeHeadRoute: false }, (request, reply) => {
-    events.checkRoom();
-    request.observation.ending = 'complete';
-    reply.hijack();
-    startEventStream(reply);
-    events.add(reply.raw, (bytes) => {
-      request.observation.bytesDown += bytes;
-    });
-  });
+  app.get(
+    '/auth/events',
+    { config: READABLE, exposeHeadRoute: false },
+    (request: InboundRequest, reply) => {
+      events.checkRoom();
+      request.exchange.ending = 'complete';
+      reply.hijack();
+      startEventStream(reply);
+      events.add(reply.raw, (bytes) => {
+        request.exchange.bytesDown += bytes;
+      });
+    },
+  );
 }
 
 function startEventStream(reply: FastifyReply): void {
@@ -95,7 +100,7 @@ function startEventStream(reply: FastifyReply): void {
 
 function addMetrics(app: FastifyInstance, load: () => Promise<Exposition>): void {
   let exposition: Promise<Exposition> | null = null;
-  const config = { access: 'local', own: true, brief: true } as const;
+  const config = { access: 'local', own: true, brief: true } as const satisfies RouteFlags;
   app.get('/metrics', { config }, async (_request, reply) => {
     exposition ??= load();
     const { contentType, text } = await exposition;

@@ -44,12 +44,14 @@ export interface StatusInput {
   routes: readonly RouteRule[];
   credential: CredentialSnapshot;
   traffic: TrafficSnapshot;
+  /** Our clock minus the upstream's, in whole seconds; null before the first response. */
+  clockSkewSeconds: number | null;
 }
 
 /** Pure; all that changes is passed in. */
 export function buildStatus(input: StatusInput): StatusDocument {
   const { credential, traffic } = input;
-  const { connections, requests, lastStatus, lastResponseAt, clockSkewSeconds } = traffic;
+  const { connections, requests, lastStatus, lastResponseAt } = traffic;
   const withKey = credential.mode === 'apikey';
   return {
     status: overallStatus(credential, input.draining),
@@ -71,7 +73,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
       origin: withKey ? input.upstreamOrigins.openai : input.upstreamOrigins.chatgpt,
       lastStatus,
       lastResponseAt,
-      clockSkewSeconds,
+      clockSkewSeconds: input.clockSkewSeconds,
     },
     routes: input.routes,
     connections,

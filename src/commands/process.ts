@@ -1,6 +1,4 @@
-import { url as inspectorUrl } from 'node:inspector';
 import { setFlagsFromString } from 'node:v8';
-import type { Logger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
 import type { OwnEnvironment } from '../config/environment.ts';
 
@@ -19,12 +17,6 @@ const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [
 export function hardenProcess(): void {
   process.title = 'codex-auth-sidecar';
   process.on('SIGUSR1', () => undefined);
-}
-
-/** An inspector that was asked for at start cannot be closed for good; so it is said. */
-export function warnOfInspector(log: Logger, url: string | undefined = inspectorUrl()): void {
-  if (url === undefined) return;
-  log.warn('the inspector is open: whoever reaches it can read every credential; start without it');
 }
 
 /**

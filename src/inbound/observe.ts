@@ -1,78 +1,66 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
 import type { ExchangeLog, OpenExchange } from '../telemetry/exchange-record.ts';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** One of the sidecar's own endpoints, as opposed to a proxied route. */
-    own?: boolean;
-    /**
-     * Asks for no token here and is answered at once. Its connection counts as one that waits, or
-     * answers that nobody reads would keep any number of them.
-     */
-    brief?: true;
-  }
-  interface FastifyRequest {
-    /** What is noted of the exchange; set before any check. */
-    observation: OpenExchange;
-  }
-}
+import type { InboundRequest } from './request-context.ts';
 
 /**
- * Observes every request and upgrade, also those that are refused or match nothing. Call it on the
- * root instance before any other hook is added.
+ * Opens and closes the record of every request and upgrade, also of those that are refused or match
+ * no route. @returns the hook that comes before every check
  */
-export function observeExchanges(app: FastifyInstance, observer: ExchangeLog): void {
+export function recordExchanges(
+  app: FastifyInstance,
+  exchangeLog: ExchangeLog,
+): onRequestHookHandler {
   // Typed as always there, because the hook below comes before every reader.
-  app.decorateRequest('observation', null as unknown as OpenExchange);
-  app.addHook('onRequest', (request, reply, done) => {
-    beginExchange(observer, request, reply);
-    done();
-  });
+  app.decorateRequest('exchange', null as unknown as OpenExchange);
   app.addHook('preClose', (done) => {
-    observer.shuttingDown = true;
+    exchangeLog.shuttingDown = true;
     done();
   });
+  return (request, reply, done) => {
+    beginExchange(exchangeLog, request, reply);
+    done();
+  };
 }
 
 /** For a request that Fastify refuses before its hooks, too. */
 export function beginExchange(
-  observer: ExchangeLog,
-  request: FastifyRequest,
+  exchangeLog: ExchangeLog,
+  request: InboundRequest,
   reply: FastifyReply,
 ): OpenExchange {
   const { raw } = request;
   // Node's own mark of an upgrade; its types do not know it.
   const isUpgrade = (raw as { upgrade?: boolean }).upgrade === true;
-  const observation = observer.begin(raw.method ?? null, isUpgrade);
-  request.observation = observation;
+  const exchange = exchangeLog.begin(raw.method ?? null, isUpgrade);
+  request.exchange = exchange;
   const response = reply.raw;
   const end = () => {
-    if (observation.finished) return;
-    complete(observation, request, reply);
-    observer.finish(observation, response.writableFinished);
+    if (exchange.finished) return;
+    complete(exchange, request, reply);
+    exchangeLog.finish(exchange, response.writableFinished);
   };
-  observation.end = end;
+  exchange.end = end;
   response.on('close', end);
-  // A refused upgrade has had its whole answer long before its connection is closed.
+  // The whole response to a refused upgrade is sent long before its connection is closed.
   if (isUpgrade) response.on('finish', end);
-  return observation;
+  return exchange;
 }
 
-/** Fills in what shows only at the end. */
-function complete(observation: OpenExchange, request: FastifyRequest, reply: FastifyReply): void {
-  // Fastify refuses some before the access rules name their client.
-  observation.client = request.clientName ?? null;
-  observation.path = request.target?.path ?? pathOf(request.raw.url);
-  if (observation.kind === 'unmatched' && request.routeOptions.config.own) observation.kind = 'own';
-  if (observation.passed) {
-    const { up, down } = observation.passed();
-    observation.body = { size: up };
-    observation.bytesDown = down;
+/** Fills in what is known only at the end. */
+function complete(exchange: OpenExchange, request: InboundRequest, reply: FastifyReply): void {
+  // Fastify refuses some requests before the access rules name their client.
+  exchange.client = request.clientName ?? null;
+  exchange.path = request.target?.path ?? pathOf(request.raw.url);
+  if (exchange.kind === 'unmatched' && request.routeOptions.config.own) exchange.kind = 'own';
+  if (exchange.passed) {
+    const { up, down } = exchange.passed();
+    exchange.body = { size: up };
+    exchange.bytesDown = down;
   }
-  observation.status ??= reply.raw.headersSent ? reply.raw.statusCode : null;
-  const answeredHere = observation.kind === 'own' || observation.code !== null;
-  if (answeredHere && observation.bytesDown === 0 && observation.method !== 'HEAD') {
-    observation.bytesDown = Number(reply.getHeader('content-length') ?? 0);
+  exchange.status ??= reply.raw.headersSent ? reply.raw.statusCode : null;
+  const answeredHere = exchange.kind === 'own' || exchange.code !== null;
+  if (answeredHere && exchange.bytesDown === 0 && exchange.method !== 'HEAD') {
+    exchange.bytesDown = Number(reply.getHeader('content-length') ?? 0);
   }
 }
 

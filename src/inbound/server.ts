@@ -5,15 +5,17 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   LogController,
+  type onRequestHookHandler,
 } from 'fastify';
 import { errorBody, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ExchangeLog } from '../telemetry/exchange-record.ts';
-import { boundRequests, describeBroken, HTTP_OPTIONS } from './limits.ts';
+import { describeBroken, HTTP_OPTIONS, limitRequests } from './limits.ts';
 import { closeGently } from './lingering-close.ts';
-import { beginExchange, observeExchanges } from './observe.ts';
+import { beginExchange, recordExchanges } from './observe.ts';
 import type { PendingResponses } from './pending-responses.ts';
 import { rawResponse } from './raw-response.ts';
+import type { InboundRequest } from './request-context.ts';
 
 /** No route has a schema, and Fastify would load its compilers for them at every start. */
 const NO_SCHEMAS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
@@ -22,42 +24,44 @@ function refuseSchema(): never {
   throw new Error('routes have no schemas here');
 }
 
-/** The server without routes: what every request meets first, and how errors are answered. */
+/**
+ * The server without routes: what every request meets before its caller is known, and how errors
+ * are answered.
+ */
 export function createHttpServer(
   log: Logger,
-  answers: PendingResponses,
-  observer: ExchangeLog,
+  pendingResponses: PendingResponses,
+  exchangeLog: ExchangeLog,
 ): FastifyInstance {
   const quiet = quietLogger(log);
   const app: FastifyInstance = Fastify({
-    // With a logger of its own Fastify listens to the end of each answer, for a line that is not
-    // wanted; what it has to say of a request comes through the factory all the same.
+    // With a logger of its own Fastify waits for the end of each response, to log a line that we do
+    // not want. What else it has to say about a request comes through the factory all the same.
     logger: false,
     childLoggerFactory: () => quiet,
     logController: new LogController({ disableRequestLogging: true }),
     schemaController: { compilersFactory: NO_SCHEMAS },
     forceCloseConnections: true,
     http: HTTP_OPTIONS,
-    clientErrorHandler: (error, socket) => respondToBrokenRequest(error, socket, answers, observer),
+    clientErrorHandler: (error, socket) =>
+      respondToBrokenRequest(error, socket, pendingResponses, exchangeLog),
     frameworkErrors: (error, request, reply) => {
       const known = toSidecarError(error);
-      beginExchange(observer, request, reply).code = known.code;
+      beginExchange(exchangeLog, request, reply).code = known.code;
       sendError(reply, known);
     },
   });
-  const failed = (error: Error) => quiet.warn({ err: error }, 'an answer could not be written');
-  app.addHook('onRequest', (_request, reply, done) => {
-    // One that nobody listens for would end the process.
-    reply.raw.on('error', failed);
-    done();
-  });
-  observeExchanges(app, observer);
-  boundRequests(app, answers);
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+  const hooks = [
+    catchWriteErrors(quiet),
+    recordExchanges(app, exchangeLog),
+    limitRequests(app, pendingResponses),
+  ];
+  for (const hook of hooks) app.addHook('onRequest', hook);
+  app.setErrorHandler((error: FastifyError, request: InboundRequest, reply) => {
     const known = toSidecarError(error);
-    // A method that Node knows and the router does not (those of RTSP) goes past the hooks.
-    const observation = request.observation ?? beginExchange(observer, request, reply);
-    observation.code = known.code;
+    // A method that Node knows and the router does not (those of RTSP) skips the hooks.
+    const exchange = request.exchange ?? beginExchange(exchangeLog, request, reply);
+    exchange.code = known.code;
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
     else log.debug({ code: known.code }, known.message);
     sendError(reply, known);
@@ -65,20 +69,29 @@ export function createHttpServer(
   return app;
 }
 
-/** What Fastify logs through: it would say nothing of use below a warning. */
+/** The log for Fastify, which has nothing useful to say below a warning. */
 function quietLogger(log: Logger): FastifyBaseLogger {
   return log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level });
+}
+
+/** An error event that nobody listens for would end the process. */
+function catchWriteErrors(log: FastifyBaseLogger): onRequestHookHandler {
+  const failed = (error: Error) => log.warn({ err: error }, 'a response could not be written');
+  return (_request, reply, done) => {
+    reply.raw.on('error', failed);
+    done();
+  };
 }
 
 function sendError(reply: Pick<FastifyReply, 'code'>, error: SidecarError): void {
   reply.code(error.statusCode).headers(error.headers).send(errorBody(error));
 }
 
-/** Texts of foreign errors stay here: they may hold anything. */
+/** The texts of foreign errors are not shown to clients: they may hold anything. */
 function toSidecarError(error: unknown): SidecarError {
   if (error instanceof SidecarError) return error;
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
-  // The router gives up on broken percent-encoding before any hook can.
+  // The router refuses broken percent-encoding before any hook runs.
   if (code === 'FST_ERR_BAD_URL') {
     return new SidecarError('AUTH_PATH_INVALID', 'the path is not valid percent-encoded UTF-8');
   }
@@ -90,22 +103,22 @@ function toSidecarError(error: unknown): SidecarError {
   });
 }
 
-// What the HTTP parser refuses never becomes a request.
+/** For what the HTTP parser refuses, which never becomes a request. */
 function respondToBrokenRequest(
   error: Error & { code: string },
   socket: Socket,
-  answers: PendingResponses,
-  observer: ExchangeLog,
+  pendingResponses: PendingResponses,
+  exchangeLog: ExchangeLog,
 ): void {
-  // An answer that is on its way must be cut, not have another one written into it.
-  if (error.code === 'ECONNRESET' || answers.first(socket)?.headersSent) {
+  // A response that is on its way must be cut, not have another one written into it.
+  if (error.code === 'ECONNRESET' || pendingResponses.first(socket)?.headersSent) {
     socket.destroy();
     return;
   }
   // The rest of a request that was answered already.
   if (!socket.writable) return;
-  const answer = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
-  socket.write(rawResponse(answer));
+  const refusal = new SidecarError('AUTH_REQUEST_INVALID', describeBroken(error.code));
+  socket.write(rawResponse(refusal));
   closeGently(socket);
-  observer.refused(null, answer);
+  exchangeLog.refused(null, refusal);
 }

@@ -4,29 +4,29 @@ import { hasBody } from './has-body.ts';
 /** How long a body may keep its connection; milliseconds. */
 export interface BodyPace {
   /**
-   * Time in which some of it must come while it is being read. One timer looks at all bodies twice
-   * in that time, so a stalled one ends after one to one and a half of it.
+   * Time in which some of a body must come while it is being read. One timer checks all bodies twice
+   * in that time, so a stalled body is cut after 1 to 1.5 times `stallMs`.
    */
   stallMs: number;
-  /** Longest time in which the rest may come once the answer has been sent. */
+  /** Longest time in which the rest may come once the response has been sent. */
   afterResponseMs: number;
 }
 
 interface Progress {
-  /** Octets that had come on the connection at the last look. */
+  /** Octets that had come on the connection at the last check. */
   octets: number;
-  /** That found nothing new, after the one from which on it counts; -1: that one is to come. */
-  looks: number;
+  /** Checks in a row that saw no new octet; -1 until the first check. */
+  idleChecks: number;
 }
 
 /**
- * Cuts off clients that do not get on with their bodies. There is no limit on the whole of one,
- * which may be large and the way slow; but a client that was refused must not be able to keep its
- * connection by sending an octet now and then.
+ * Cuts off clients that stop sending their bodies. The whole body may take as long as it needs,
+ * because it may be large and the network slow; but a client that was refused must not be able to
+ * keep its connection by sending an octet now and then.
  */
-export class BodyWatch {
+export class SlowBodies {
   readonly #pace: BodyPace;
-  readonly #seen = new Map<IncomingMessage, Progress>();
+  readonly #progress = new Map<IncomingMessage, Progress>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(pace: BodyPace) {
@@ -35,35 +35,35 @@ export class BodyWatch {
 
   add(request: IncomingMessage, response: ServerResponse): void {
     if (!hasBody(request)) return;
-    this.#timer ??= setInterval(this.#look, this.#pace.stallMs / 2).unref();
-    this.#seen.set(request, { octets: request.socket.bytesRead, looks: -1 });
+    this.#timer ??= setInterval(this.#check, this.#pace.stallMs / 2).unref();
+    this.#progress.set(request, { octets: request.socket.bytesRead, idleChecks: -1 });
     response.on('close', () => this.#answered(request));
   }
 
-  readonly #look = (): void => {
-    for (const [request, progress] of this.#seen) {
+  readonly #check = (): void => {
+    for (const [request, progress] of this.#progress) {
       const { bytesRead } = request.socket;
-      // Without a reader it is not the client that is slow.
-      if (request.readableFlowing !== true) progress.looks = -1;
-      else if (bytesRead === progress.octets) progress.looks++;
-      else progress.looks = 0;
+      // While nobody reads the body, it is not the client that is slow.
+      if (request.readableFlowing !== true) progress.idleChecks = -1;
+      else if (bytesRead === progress.octets) progress.idleChecks++;
+      else progress.idleChecks = 0;
       progress.octets = bytesRead;
-      if (progress.looks === 2 && !request.complete) request.socket.destroy();
+      if (progress.idleChecks === 2 && !request.complete) request.socket.destroy();
     }
   };
 
   #answered(request: IncomingMessage): void {
-    this.#seen.delete(request);
+    this.#progress.delete(request);
     const { socket } = request;
     if (request.complete || socket.destroyed) return;
     const late = setTimeout(() => socket.destroy(), this.#pace.afterResponseMs).unref();
-    const over = () => {
+    const ended = () => {
       clearTimeout(late);
-      request.off('close', over);
-      socket.off('close', over);
+      request.off('close', ended);
+      socket.off('close', ended);
     };
-    request.once('close', over);
-    // After the answer Node no longer tells the request of a client that hangs up.
-    socket.once('close', over);
+    request.once('close', ended);
+    // After the response Node no longer tells the request when its client hangs up.
+    socket.once('close', ended);
   }
 }

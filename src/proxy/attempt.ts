@@ -50,7 +50,7 @@ export class Attempt implements RelayEvents {
 
   #relay(body: Exchange['body'], cookie: string | null): Promise<RelayOutcome> {
     const { request, reply, options, query, held } = this.#passage;
-    const { observation } = request;
+    const { exchange: observation } = request;
     const { headers, degraded } = this.#authorization;
     if (headers) options.traffic.request(headers.kind);
     if (degraded) options.traffic.request('degraded');
@@ -81,8 +81,8 @@ export class Attempt implements RelayEvents {
   async drops(answer: UpstreamResponse): Promise<boolean> {
     const { request, options, body } = this.#passage;
     const { headers } = this.#authorization;
-    options.traffic.answered(answer.status, answer.header);
-    request.observation.answered();
+    this.#noteHead(answer.status, answer.header);
+    request.exchange.answered();
     const rejection = headers ? classifyRejection(headers.kind, answer) : null;
     if (!rejection) return false;
     const mended = options.manager.rejected(this.#authorization, rejection);
@@ -100,7 +100,7 @@ export class Attempt implements RelayEvents {
   onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void {
     this.#noteResponse(101, header);
     const { request, reply, options, held, closed } = this.#passage;
-    const { observation } = request;
+    const { exchange: observation } = request;
     reply.hijack();
     // Counted before the other ends, so that a drain sees no gap.
     const ended = options.traffic.opened('websocket');
@@ -118,10 +118,16 @@ export class Attempt implements RelayEvents {
     });
   }
 
+  #noteHead(status: number, header: HeaderLookup): void {
+    const { traffic, backendClock } = this.#passage.options;
+    traffic.answered(status);
+    backendClock.observeResponse(header);
+  }
+
   #noteResponse(status: number, header: HeaderLookup): void {
-    const { request, options } = this.#passage;
-    options.traffic.answered(status, header);
-    const { observation } = request;
+    this.#noteHead(status, header);
+    const { request } = this.#passage;
+    const { exchange: observation } = request;
     observation.begun();
     observation.upstreamRequestId = requestIdOf(header);
     observation.challenged = header('cf-mitigated') === 'challenge';

@@ -1,5 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
+import type { InboundRequest } from '../inbound/request-context.ts';
 import type { Traffic } from '../telemetry/traffic.ts';
 import { Attempt } from './attempt.ts';
 import { continuation } from './expect-continue.ts';
@@ -15,7 +16,7 @@ export function parseUpstream(baseUrl: string): UpstreamBase {
 
 /** Authorise, scrub, inject, relay: the way of every proxied request. */
 export async function forward(
-  request: FastifyRequest,
+  request: InboundRequest,
   reply: FastifyReply,
   options: ForwardOptions,
 ): Promise<void> {
@@ -26,7 +27,7 @@ export async function forward(
   const closed = countExchange(reply, options.traffic, upgrade);
   const { path, query } = target;
   const rule = matchRoute(options.routes(), request.method, path, upgrade);
-  request.observation.kind = rule?.auth ?? 'deny';
+  request.exchange.kind = rule?.auth ?? 'deny';
   if (upgrade) checkHandshake(raw);
   if (!rule || rule.auth === 'deny') {
     throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
@@ -36,7 +37,7 @@ export async function forward(
   const wanted = continuation(raw, reply.raw);
   const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
   const held = upgrade ? holdClient(raw) : null;
-  request.observation.body = body;
+  request.exchange.body = body;
   const passage: ProxiedRequest = {
     request,
     reply,

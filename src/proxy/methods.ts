@@ -27,12 +27,12 @@ export function allowMethods(app: FastifyInstance): void {
 /** Answers CONNECT, which Node would answer by hanging up. */
 export function refuseConnect(
   server: Server,
-  answers: PendingResponses,
-  observer: ExchangeLog,
+  pendingResponses: PendingResponses,
+  exchangeLog: ExchangeLog,
 ): void {
   server.on('connect', ({ method }: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
-    if (answers.first(socket)) {
+    if (pendingResponses.first(socket)) {
       // Sent ahead of an answer that is not finished.
       socket.destroy();
       return;
@@ -43,6 +43,6 @@ export function refuseConnect(
     );
     socket.write(rawResponse(refusal));
     closeGently(socket);
-    observer.refused(method ?? null, refusal);
+    exchangeLog.refused(method ?? null, refusal);
   });
 }

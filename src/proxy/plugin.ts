@@ -1,6 +1,7 @@
 import httpProxy from '@fastify/http-proxy';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { PendingResponses } from '../inbound/pending-responses.ts';
+import type { RouteFlags } from '../inbound/request-context.ts';
 import type { ExchangeLog } from '../telemetry/exchange-record.ts';
 import { routeExpectations } from './expect-continue.ts';
 import { forward } from './forward.ts';
@@ -10,8 +11,8 @@ import { PROXY_PREFIX } from './routes.ts';
 import { routeUpgrades } from './websocket/upgrade.ts';
 
 export interface ProxyOptions extends ForwardOptions {
-  answers: PendingResponses;
-  observer: ExchangeLog;
+  pendingResponses: PendingResponses;
+  exchangeLog: ExchangeLog;
 }
 
 /**
@@ -19,17 +20,17 @@ export interface ProxyOptions extends ForwardOptions {
  * is ours (see `relay.ts` and `upgrade.ts` for what reply-from gets wrong).
  */
 export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): Promise<void> {
-  routeUpgrades(app, options.answers);
+  routeUpgrades(app, options.pendingResponses);
   routeExpectations(app);
   allowMethods(app);
-  refuseConnect(app.server, options.answers, options.observer);
+  refuseConnect(app.server, options.pendingResponses, options.exchangeLog);
   await app.register(httpProxy, {
     upstream: options.upstreams.chatgpt.origin,
     prefix: PROXY_PREFIX,
     rewritePrefix: PROXY_PREFIX,
     httpMethods: PROXIED_METHODS,
     undici: options.dispatcher,
-    config: { access: 'client' },
+    config: { access: 'client' } satisfies RouteFlags,
     // Not as http-proxy's handler, which first parses three URLs a request for a destination of its
     // own. The request ends here: the hook calls no `done`.
     preHandler: (request: FastifyRequest, reply: FastifyReply, _done: () => void) => {

@@ -1,8 +1,10 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { RouteRule } from '../config/resolve.ts';
 import type { CredentialManager } from '../credentials/manager.ts';
+import type { InboundRequest } from '../inbound/request-context.ts';
 import type { Traffic } from '../telemetry/traffic.ts';
+import type { BackendClock } from '../upstream/backend-clock.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import type { KeptBody, ReplayBudget } from './request-body.ts';
 import type { OpenTunnels } from './websocket/open-tunnels.ts';
@@ -21,6 +23,7 @@ export interface ForwardOptions {
   /** Asked at every request, because a reload may change them. */
   routes: () => readonly RouteRule[];
   traffic: Traffic;
+  backendClock: Pick<BackendClock, 'observeResponse'>;
   /** Of the ChatGPT upstream; no other one gets any. */
   cookies: CloudflareCookies;
   tunnels: OpenTunnels;
@@ -32,7 +35,7 @@ export interface ForwardOptions {
 
 /** One proxied request on its way. */
 export interface ProxiedRequest {
-  request: FastifyRequest;
+  request: InboundRequest;
   reply: FastifyReply;
   options: ForwardOptions;
   rule: RouteRule;

@@ -1,13 +1,12 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from '../access/client-tokens.ts';
 import { guardAccess } from '../access/plugin.ts';
 import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
-import { buildStatus } from '../admin/status.ts';
+import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
 import type { Clock } from '../base/clock.ts';
-import { SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
@@ -15,12 +14,12 @@ import { USER_AGENT, VERSION } from '../base/version.ts';
 import type { Config } from '../config/resolve.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
-import { boundIdleConnections } from '../inbound/limits.ts';
+import { limitIdleConnections } from '../inbound/limits.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
 import { CloudflareCookies } from '../proxy/cookies.ts';
 import { parseUpstream } from '../proxy/forward.ts';
-import { proxyPlugin } from '../proxy/plugin.ts';
+import { type ProxyOptions, proxyPlugin } from '../proxy/plugin.ts';
 import { ReplayBudget } from '../proxy/request-body.ts';
 import { OpenTunnels } from '../proxy/websocket/open-tunnels.ts';
 import { Activity } from '../telemetry/activity.ts';
@@ -44,16 +43,16 @@ export interface ServerDeps {
   /** `process.platform`. */
   platform: string;
   oauthClientId: string | null;
-  /** Absent or null: none is written. */
+  /** Absent or null: no audit log is written. */
   audit?: AuditLog | null;
   /** Reads the configuration again. Throws SidecarError when it cannot be used. */
   readConfig: () => Promise<ConfigRead>;
 }
 
-/** A configuration that can be used, and is not in force yet. */
+/** A configuration that can be used and is not applied yet. */
 export interface ConfigRead {
   config: Config;
-  /** Called when it is. @returns the client tokens that are to be in force with it */
+  /** Called once the configuration is applied. @returns the client tokens to use with it */
   commit: () => ClientTokens | null;
 }
 
@@ -61,107 +60,163 @@ export interface Sidecar {
   app: FastifyInstance;
   manager: CredentialManager;
   /** Hands out one record for each finished exchange. */
-  observer: ExchangeLog;
+  exchangeLog: ExchangeLog;
+  /** The configuration that is in use. */
+  live: LiveConfig;
   /**
    * Reads configuration and credential again, as `POST /auth/reload` and SIGHUP do.
    * @returns sections of the configuration that differ and need a restart
-   * @throws SidecarError; then the old ones stay, but for a credential that is gone
+   * @throws SidecarError; then the old ones stay, except a credential that is gone
    */
   reload(): Promise<string[]>;
-  /** Puts other client tokens in force. */
+  /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
   /**
    * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
    * when it is idle; resolves when no exchange is open.
    */
   drain(): Promise<void>;
-  /** Closes the WebSockets that are left with 1001, idle or not; waits two seconds at most. */
-  leave(): Promise<void>;
+  /** Closes the remaining WebSockets with 1001, idle or not; waits two seconds at most. */
+  sayGoingAway(): Promise<void>;
 }
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
-  const { log, dispatcher, now } = deps;
-  const backendClock = new BackendClock(now, log);
-  const traffic = new Traffic(now, backendClock);
-  const observer = new ExchangeLog(now, () => performance.now());
-  const activity = new Activity(now);
-  const metrics = new Metrics();
-  let credentialChanges = 0;
-  observer.add(traffic.finished);
-  observer.add(activity.finished);
-  if (config.metrics.enabled) observer.add(metrics.finished);
-  if (deps.audit) observer.add(deps.audit.finished);
-  // Whether anyone reads it does not change while we run.
-  if (log.isLevelEnabled('debug')) observer.add((record) => logExchange(log, record));
-  const startedAt = now();
-  let draining = false;
-  const manager = new CredentialManager({
-    ...deps,
-    config,
-    backendNow: backendClock.now,
-    http: createHttpClient(dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
-    version: VERSION,
-    observe: (event) => {
-      metrics.credential(event);
-      if (event.type === 'changed') credentialChanges++;
-      if (event.type !== 'assertionBuilt') events.publishSoon();
-    },
-  });
   const live = new LiveConfig(config, deps.clientTokens);
-  // Of two at once the one that read first must not win.
-  const reload = serialized(async () => {
-    const next = await deps.readConfig();
-    let restartNeededFor: string[] = [];
-    const failure = await manager.reload(live.with(next.config), () => {
-      restartNeededFor = live.apply(next.config, next.commit());
-    });
-    if (failure) throw failure;
-    return restartNeededFor;
-  });
+  const telemetry = createTelemetry(config, deps);
+  const credentials = createCredentials(config, deps, telemetry, () => events.publishSoon());
+  const { manager } = credentials;
+  const tunnels = new OpenTunnels(deps.now);
+  const shutdown = { draining: false };
+  const startedAt = deps.now();
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
-
   const status = () =>
     buildStatus({
       version: VERSION,
-      uptimeMs: now() - startedAt,
+      uptimeMs: deps.now() - startedAt,
       policy: live.config.agentIdentity.policy,
-      draining,
+      draining: shutdown.draining,
       upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
       routes: live.routes,
       credential: manager.snapshot(),
-      traffic: traffic.snapshot(),
+      traffic: telemetry.traffic.snapshot(),
+      clockSkewSeconds: telemetry.backendClock.skewSeconds,
     });
-  const retryNow = () => manager.prepare();
   const events = new EventHub({
     status,
-    retryNow,
-    activity: () => activity.snapshot(),
-    credentialChanges: () => credentialChanges,
+    retryNow: () => manager.prepare(),
+    activity: () => telemetry.activity.snapshot(),
+    credentialChanges: credentials.changes,
   });
-  const exposition = async () => {
-    // Loading it takes 50 to 90 ms and 10 MB, which only those pay who ask for metrics.
-    const { createExposition } = await import('../admin/prometheus.ts');
-    const { audit } = deps;
-    const auditLost = audit ? () => audit.lost : null;
-    return createExposition({ metrics, status, listeners: () => events.listeners, auditLost });
+  // One after another: the later read must win.
+  const reload = serialized(() => readAgain(live, manager, deps.readConfig));
+  const parts = { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload };
+  return {
+    app: await createApp(parts, deps),
+    manager,
+    exchangeLog: telemetry.exchangeLog,
+    live,
+    reload,
+    useClientTokens: (tokens) => void live.apply(live.config, tokens),
+    drain: async () => {
+      shutdown.draining = true;
+      tunnels.drain();
+      events.close();
+      await telemetry.traffic.idle();
+    },
+    sayGoingAway: () => tunnels.leave(),
   };
+}
 
-  const answers = new PendingResponses();
-  const tunnels = new OpenTunnels(now);
-  const app = createHttpServer(log, answers, observer);
+type Telemetry = ReturnType<typeof createTelemetry>;
+
+/** Everything that counts or writes down what happens. */
+function createTelemetry(config: Config, { now, log, audit = null }: ServerDeps) {
+  const telemetry = {
+    backendClock: new BackendClock(now, log),
+    traffic: new Traffic(now),
+    exchangeLog: new ExchangeLog(now, () => performance.now()),
+    activity: new Activity(now),
+    metrics: new Metrics(),
+  };
+  const { exchangeLog, traffic, activity, metrics } = telemetry;
+  exchangeLog.add(traffic.finished);
+  exchangeLog.add(activity.finished);
+  if (config.metrics.enabled) exchangeLog.add(metrics.finished);
+  if (audit) exchangeLog.add(audit.finished);
+  // Whether anyone reads it does not change while we run.
+  if (log.isLevelEnabled('debug')) exchangeLog.add((record) => logExchange(log, record));
+  return telemetry;
+}
+
+/** @param changed called when the status may show something else of the credential */
+function createCredentials(
+  config: Config,
+  deps: ServerDeps,
+  { metrics, backendClock }: Telemetry,
+  changed: () => void,
+) {
+  let changes = 0;
+  const manager = new CredentialManager({
+    ...deps,
+    config,
+    backendNow: backendClock.now,
+    http: createHttpClient(deps.dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
+    version: VERSION,
+    observe: (event) => {
+      metrics.credential(event);
+      if (event.type === 'changed') changes++;
+      if (event.type !== 'assertionBuilt') changed();
+    },
+  });
+  return { manager, changes: () => changes };
+}
+
+async function readAgain(
+  live: LiveConfig,
+  manager: CredentialManager,
+  readConfig: ServerDeps['readConfig'],
+): Promise<string[]> {
+  const next = await readConfig();
+  let restartNeededFor: string[] = [];
+  const failure = await manager.reload(live.with(next.config), () => {
+    restartNeededFor = live.apply(next.config, next.commit());
+  });
+  if (failure) throw failure;
+  return restartNeededFor;
+}
+
+interface Parts {
+  live: LiveConfig;
+  telemetry: Telemetry;
+  manager: CredentialManager;
+  tunnels: OpenTunnels;
+  upstreams: ProxyOptions['upstreams'];
+  shutdown: { draining: boolean };
+  status: () => StatusDocument;
+  events: EventHub;
+  reload: () => Promise<string[]>;
+}
+
+/** The web application: what a request meets is listed from top to bottom. */
+async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
+  const { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload } = parts;
+  const { log, dispatcher, now } = deps;
+  const { limits, upstream, metrics } = live.config;
+  const { exchangeLog, traffic, backendClock } = telemetry;
+  const pendingResponses = new PendingResponses();
+  const app = createHttpServer(log, pendingResponses, exchangeLog);
   guardAccess(app, () => live.rules, now);
-  app.addHook('onRequest', boundIdleConnections(app));
-  app.addHook('onRequest', denyUnknownPath);
+  limitIdleConnections(app);
   await app.register(adminPlugin, {
-    retryNow,
+    retryNow: () => manager.prepare(),
     reload,
     status,
     events,
-    exposition: config.metrics.enabled ? exposition : null,
+    exposition: metrics.enabled ? () => loadExposition(parts, deps) : null,
   });
   await app.register(proxyPlugin, {
     manager,
@@ -169,48 +224,29 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     upstreams,
     routes: () => live.routes,
     traffic,
+    backendClock,
     cookies: new CloudflareCookies(upstreams.chatgpt.origin, log),
     tunnels,
-    bodyBytes: config.limits.bodyBytes,
-    replay: new ReplayBudget(config.limits.replayBytes, config.limits.replayTotalBytes),
-    maxConnections: config.upstream.maxConnections,
-    isDraining: () => draining,
-    answers,
-    observer,
+    bodyBytes: limits.bodyBytes,
+    replay: new ReplayBudget(limits.replayBytes, limits.replayTotalBytes),
+    maxConnections: upstream.maxConnections,
+    isDraining: () => shutdown.draining,
+    pendingResponses,
+    exchangeLog,
   });
+  return app;
+}
 
-  return {
-    app,
-    manager,
-    observer,
-    reload,
-    useClientTokens: (tokens) => void live.apply(live.config, tokens),
-    drain: async () => {
-      draining = true;
-      tunnels.drain();
-      events.close();
-      await traffic.idle();
-    },
-    leave: () => tunnels.leave(),
-  };
+async function loadExposition({ telemetry, status, events }: Parts, { audit }: ServerDeps) {
+  // Loading it takes 50 to 90 ms and 10 MB, which only those pay who ask for metrics.
+  const { createExposition } = await import('../admin/prometheus.ts');
+  const { metrics } = telemetry;
+  const auditLost = audit ? () => audit.lost : null;
+  return createExposition({ metrics, status, listeners: () => events.listeners, auditLost });
 }
 
 function logExchange(log: Logger, record: ExchangeRecord): void {
   const { client, method, path, kind, status, durationMs, code, outcome } = record;
   const ms = Math.round(durationMs);
   log.debug({ client, method, path, kind, status, ms, code, outcome }, 'request');
-}
-
-// In a hook and not in the handler for it, which Fastify calls only after it has read the body.
-function denyUnknownPath(
-  request: FastifyRequest,
-  _reply: FastifyReply,
-  done: (error?: Error) => void,
-): void {
-  if (request.is404) {
-    const what = request.method === 'TRACE' ? 'TRACE is not served' : 'no such path is served';
-    done(new SidecarError('AUTH_ROUTE_DENIED', what));
-  } else {
-    done();
-  }
 }

@@ -1,3 +1,4 @@
+import { url as inspectorUrl } from 'node:inspector';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientTokens } from '../access/client-tokens.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
@@ -6,7 +7,6 @@ import { ConfigError, SidecarError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
-import { warnOfInspector } from '../commands/process.ts';
 import type { Config } from '../config/resolve.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';
@@ -108,10 +108,16 @@ export async function startSidecar(
       }).catch(() => undefined);
       await Promise.race([sidecar.drain(), limit]);
       patience.abort();
-      await sidecar.leave();
+      await sidecar.sayGoingAway();
       await close();
     },
   };
+}
+
+/** An inspector that was asked for at start cannot be closed reliably, so we only warn. */
+export function warnOfInspector(log: Logger, url: string | undefined = inspectorUrl()): void {
+  if (url === undefined) return;
+  log.warn('the inspector is open: whoever reaches it can read every credential; start without it');
 }
 
 /** For a reload: what would end a start is said in the answer instead. */

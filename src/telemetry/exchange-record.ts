@@ -112,7 +112,7 @@ export class OpenExchange implements ExchangeRecord {
 export class ExchangeLog {
   readonly #now: Clock;
   readonly #elapsed: Clock;
-  readonly #observers: ExchangeListener[] = [];
+  readonly #listeners: ExchangeListener[] = [];
   /** From now on, answers that break off do so because of us. */
   shuttingDown = false;
 
@@ -122,8 +122,8 @@ export class ExchangeLog {
     this.#elapsed = elapsed;
   }
 
-  add(observer: ExchangeListener): void {
-    this.#observers.push(observer);
+  add(listener: ExchangeListener): void {
+    this.#listeners.push(listener);
   }
 
   begin(method: string | null, upgrade: boolean): OpenExchange {
@@ -132,21 +132,21 @@ export class ExchangeLog {
 
   /** For what is refused without ever becoming a request of Fastify. */
   refused(method: string | null, error: SidecarError): void {
-    const observation = this.begin(method, false);
-    observation.status = error.statusCode;
-    observation.code = error.code;
-    observation.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(error)));
-    this.finish(observation, true);
+    const exchange = this.begin(method, false);
+    exchange.status = error.statusCode;
+    exchange.code = error.code;
+    exchange.bytesDown = Buffer.byteLength(JSON.stringify(errorBody(error)));
+    this.finish(exchange, true);
   }
 
   /** @param whole the whole answer went out */
-  finish(observation: OpenExchange, whole: boolean): void {
-    observation.finished = true;
-    observation.stop();
-    observation.startedAt = Math.round(this.#now() - observation.durationMs);
-    observation.outcome = observation.ending ?? (whole ? 'complete' : 'clientGone');
-    const isCut = observation.status === 101 || observation.outcome !== 'complete';
-    if (this.shuttingDown && isCut) observation.outcome = 'shutdown';
-    for (const observe of this.#observers) observe(observation);
+  finish(exchange: OpenExchange, whole: boolean): void {
+    exchange.finished = true;
+    exchange.stop();
+    exchange.startedAt = Math.round(this.#now() - exchange.durationMs);
+    exchange.outcome = exchange.ending ?? (whole ? 'complete' : 'clientGone');
+    const isCut = exchange.status === 101 || exchange.outcome !== 'complete';
+    if (this.shuttingDown && isCut) exchange.outcome = 'shutdown';
+    for (const listen of this.#listeners) listen(exchange);
   }
 }

@@ -1,5 +1,4 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
-import type { BackendClock } from '../upstream/backend-clock.ts';
 import type { ExchangeListener } from './exchange-record.ts';
 
 /** What status shows of the requests so far. */
@@ -12,8 +11,6 @@ export interface TrafficSnapshot {
   requests: { assertion: number; bearer: number; degraded: number; denied: number };
   lastStatus: number | null;
   lastResponseAt: string | null;
-  /** Our clock minus the upstream's, in whole seconds; null before the first answer. */
-  clockSkewSeconds: number | null;
 }
 
 /** Counts what passes through, and remembers the last answer of the upstream. */
@@ -22,12 +19,10 @@ export class Traffic {
   readonly #connections = { http: 0, websocket: 0 };
   readonly #requests = { assertion: 0, bearer: 0, degraded: 0, denied: 0 };
   #waiters: (() => void)[] = [];
-  readonly #backendClock: BackendClock;
   #last: { status: number; at: number } | null = null;
 
-  constructor(now: Clock, backendClock: BackendClock) {
+  constructor(now: Clock) {
     this.#now = now;
-    this.#backendClock = backendClock;
   }
 
   /** Exchanges and sockets that are open now. */
@@ -61,11 +56,9 @@ export class Traffic {
     if (code !== null && (status === 401 || status === 403)) this.#requests.denied++;
   };
 
-  /** @param header its headers, by lower-case name */
-  answered(status: number, header: (name: string) => string | null): void {
+  /** The upstream has answered with this status. */
+  answered(status: number): void {
     this.#last = { status, at: this.#now() };
-    // An answer out of a cache was dated when it went in.
-    if (header('age') === null) this.#backendClock.observe(header('date'));
   }
 
   snapshot(): TrafficSnapshot {
@@ -75,7 +68,6 @@ export class Traffic {
       requests: { ...this.#requests },
       lastStatus: last?.status ?? null,
       lastResponseAt: last ? wholeSeconds(last.at) : null,
-      clockSkewSeconds: this.#backendClock.skewSeconds,
     };
   }
 }

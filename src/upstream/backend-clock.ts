@@ -34,6 +34,12 @@ export class BackendClock {
     return Math.round(this.#skewMs / 1000) || 0;
   }
 
+  /** @param header the headers of a response, by lower-case name */
+  observeResponse(header: (name: string) => string | null): void {
+    // A response out of a cache was dated when it went in.
+    if (header('age') === null) this.observe(header('date'));
+  }
+
   /** @param date value of a `Date` header; anything else is passed over */
   observe(date: string | null): void {
     // Within one second every answer says the same; the first of them is the closest.

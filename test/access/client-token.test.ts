@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { type AccessLevel, type Caller, checkAccess } from '../../src/access/caller.ts';
+import { type Caller, checkAccess } from '../../src/access/caller.ts';
 import { type ClientTokens, parseClientTokens } from '../../src/access/client-tokens.ts';
 import { SidecarError } from '../../src/base/errors.ts';
+import type { AccessLevel } from '../../src/inbound/request-context.ts';
 
 const digest = createHash('sha256').update('right').digest('hex');
 const TOKENS = parseClientTokens(`ci:${digest}`);

@@ -47,8 +47,8 @@ const INPUT: StatusInput = {
     requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
     lastStatus: 200,
     lastResponseAt: '2026-11-20T21:30:37.000Z',
-    clockSkewSeconds: -1,
   },
+  clockSkewSeconds: -1,
 };
 
 t.test('the whole document, and nothing whole that is private', async (t) => {

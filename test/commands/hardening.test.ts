@@ -6,8 +6,9 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { Secret } from '../../src/base/secret.ts';
-import { readAllText, takeEnvironment, warnOfInspector } from '../../src/commands/process.ts';
+import { readAllText, takeEnvironment } from '../../src/commands/process.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
+import { warnOfInspector } from '../../src/sidecar/start.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { makeFile, makeFolder, serve } from '../helpers/program.ts';
 

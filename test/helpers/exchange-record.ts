@@ -29,8 +29,8 @@ export class Records {
   readonly all: ExchangeRecord[] = [];
   #waiting: { count: number; resolve: () => void }[] = [];
 
-  constructor({ observer }: Pick<RunningSidecar, 'observer'>) {
-    observer.add((record) => {
+  constructor({ exchangeLog }: Pick<RunningSidecar, 'exchangeLog'>) {
+    exchangeLog.add((record) => {
       this.all.push(record);
       for (const { count, resolve } of this.#waiting) if (this.all.length >= count) resolve();
     });

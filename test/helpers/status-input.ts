@@ -33,8 +33,8 @@ export function statusInput(change: Partial<StatusInput> = {}): StatusInput {
       requests: { assertion: 0, bearer: 0, degraded: 0, denied: 0 },
       lastStatus: null,
       lastResponseAt: null,
-      clockSkewSeconds: null,
     },
+    clockSkewSeconds: null,
     ...change,
   };
 }

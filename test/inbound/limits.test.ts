@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import { IdleConnections } from '../../src/inbound/idle-connections.ts';
-import { boundIdleConnections } from '../../src/inbound/limits.ts';
+import { limitIdleConnections } from '../../src/inbound/limits.ts';
 import { closeOf, dialTcp, readUntil } from '../helpers/exchange.ts';
 
 /** Two connections may wait. What has `x-bad` is refused before it is admitted. */
@@ -14,7 +14,7 @@ async function start(t: Test) {
     if (request.headers['x-bad'] === undefined) done();
     else reply.code(401).send('refused;');
   });
-  app.addHook('onRequest', boundIdleConnections(app, idle));
+  limitIdleConnections(app, idle);
   const answers: (() => void)[] = [];
   for (const [url, config] of [
     ['/', {}],

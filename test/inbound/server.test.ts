@@ -43,5 +43,5 @@ t.test('an answer that cannot be written ends nothing but itself', async (t) => 
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
   t.equal(await (await fetch(`${url}/late`)).text(), 'done');
   await failed;
-  t.strictSame(captured.warnings(), Array(2).fill('an answer could not be written'));
+  t.strictSame(captured.warnings(), Array(2).fill('a response could not be written'));
 });

@@ -7,14 +7,14 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { type BodyPace, BodyWatch } from '../../src/inbound/slow-body.ts';
+import { type BodyPace, SlowBodies } from '../../src/inbound/slow-body.ts';
 import { closeOf, dialTcp, readUntil } from '../helpers/exchange.ts';
 
 const HEAD = 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n';
 const NEVER = 2 ** 30;
 
 async function start(t: Test, pace: BodyPace, listener: RequestListener): Promise<number> {
-  const bodies = new BodyWatch(pace);
+  const bodies = new SlowBodies(pace);
   const server = createServer((request, response) => {
     bodies.add(request, response);
     listener(request, response);
@@ -58,7 +58,7 @@ t.test(
     });
     const headers = { 'content-length': '4' };
     const request = { headers, socket, readableFlowing: true, complete: false };
-    const bodies = new BodyWatch({ stallMs: 120_000, afterResponseMs: NEVER });
+    const bodies = new SlowBodies({ stallMs: 120_000, afterResponseMs: NEVER });
     // All that a look at it reads; a real one could not be told when octets come.
     bodies.add(
       request as unknown as IncomingMessage,

@@ -5,69 +5,69 @@ import {
   type OpenExchange,
 } from '../../src/telemetry/exchange-record.ts';
 
-/** An observer whose monotonic clock stands where the test puts it. */
-function startObserver() {
+/** A log whose monotonic clock stands where the test puts it. */
+function startLog() {
   const time = { ms: 1_000 };
   const records: ExchangeRecord[] = [];
-  const observer = new ExchangeLog(
+  const exchangeLog = new ExchangeLog(
     () => 5_000_000,
     () => time.ms,
   );
-  observer.add((record) => records.push(record));
-  return { time, records, observer };
+  exchangeLog.add((record) => records.push(record));
+  return { time, records, exchangeLog };
 }
 
 t.test('tells the time of the upstream from what was added', async (t) => {
-  const { time, observer } = startObserver();
-  const observation = observer.begin('POST', false);
+  const { time, exchangeLog } = startLog();
+  const exchange = exchangeLog.begin('POST', false);
   time.ms += 3;
-  observation.sent();
+  exchange.sent();
   time.ms += 100;
-  observation.answered();
+  exchange.answered();
   // A refused credential is mended here, then the request goes up once more.
   time.ms += 20;
-  observation.sent();
+  exchange.sent();
   time.ms += 200;
-  observation.begun();
+  exchange.begun();
   time.ms += 1_000;
-  observer.finish(observation, true);
-  t.match(observation, { upstreamMs: 300, firstByteMs: 323, durationMs: 1_323 });
-  t.equal(observation.startedAt, 5_000_000 - 1_323);
+  exchangeLog.finish(exchange, true);
+  t.match(exchange, { upstreamMs: 300, firstByteMs: 323, durationMs: 1_323 });
+  t.equal(exchange.startedAt, 5_000_000 - 1_323);
 });
 
 t.test('counts bytes of the body up to the end', async (t) => {
-  const { observer } = startObserver();
-  const observation = observer.begin('POST', false);
-  t.equal(observation.bytesUp, 0);
+  const { exchangeLog } = startLog();
+  const exchange = exchangeLog.begin('POST', false);
+  t.equal(exchange.bytesUp, 0);
   const body = { size: 1 };
-  observation.body = body;
+  exchange.body = body;
   body.size = 7;
-  t.equal(observation.bytesUp, 7);
+  t.equal(exchange.bytesUp, 7);
 });
 
 t.test('says how an exchange ended', async (t) => {
-  const cases: [string, boolean, (observation: OpenExchange, observer: ExchangeLog) => void][] = [
+  const cases: [string, boolean, (exchange: OpenExchange, exchangeLog: ExchangeLog) => void][] = [
     ['complete', true, () => undefined],
     ['clientGone', false, () => undefined],
-    ['upstreamCut', false, (observation) => Object.assign(observation, { ending: 'upstreamCut' })],
-    ['shutdown', false, (_, observer) => Object.assign(observer, { shuttingDown: true })],
-    ['complete', true, (_, observer) => Object.assign(observer, { shuttingDown: true })],
+    ['upstreamCut', false, (exchange) => Object.assign(exchange, { ending: 'upstreamCut' })],
+    ['shutdown', false, (_, exchangeLog) => Object.assign(exchangeLog, { shuttingDown: true })],
+    ['complete', true, (_, exchangeLog) => Object.assign(exchangeLog, { shuttingDown: true })],
   ];
   for (const [outcome, whole, prepare] of cases) {
-    const { observer, records } = startObserver();
-    const observation = observer.begin('GET', false);
-    prepare(observation, observer);
-    observer.finish(observation, whole);
+    const { exchangeLog, records } = startLog();
+    const exchange = exchangeLog.begin('GET', false);
+    prepare(exchange, exchangeLog);
+    exchangeLog.finish(exchange, whole);
     t.equal(records[0]?.outcome, outcome);
   }
 });
 
 t.test('a joined socket that a shutdown cuts did not end by itself', async (t) => {
-  const { observer } = startObserver();
-  const observation = observer.begin('GET', true);
-  observation.status = 101;
-  observation.ending = 'complete';
-  observer.shuttingDown = true;
-  observer.finish(observation, false);
-  t.equal(observation.outcome, 'shutdown');
+  const { exchangeLog } = startLog();
+  const exchange = exchangeLog.begin('GET', true);
+  exchange.status = 101;
+  exchange.ending = 'complete';
+  exchangeLog.shuttingDown = true;
+  exchangeLog.finish(exchange, false);
+  t.equal(exchange.outcome, 'shutdown');
 });

@@ -73,3 +73,14 @@ t.test('what is no date is passed over, and so is the same one again', async (t)
   backend.observe(at(0));
   t.equal(backend.skewSeconds, 0, 'a late answer does not make a difference');
 });
+
+t.test('a response out of a cache tells nothing, for it was dated when it went in', async (t) => {
+  const { backend } = clock();
+  const dated = (date: string, age?: string) => (name: string) => ({ date, age })[name] ?? null;
+  backend.observeResponse(dated(at(-30_000)));
+  t.equal(backend.skewSeconds, 30);
+  backend.observeResponse(dated(at(-3_600_000), '3600'));
+  t.equal(backend.skewSeconds, 30);
+  backend.observeResponse(dated('nonsense'));
+  t.equal(backend.skewSeconds, 30);
+});

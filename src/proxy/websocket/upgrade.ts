@@ -29,11 +29,11 @@ const pending = new WeakMap<IncomingMessage, PendingUpgrade>();
 const EARLY_BYTES = 64 * 1024;
 
 /** Routes the `upgrade` events of the server through Fastify. */
-export function routeUpgrades(app: FastifyInstance, answers: PendingResponses): void {
+export function routeUpgrades(app: FastifyInstance, pendingResponses: PendingResponses): void {
   const server = app.server as Server;
   const open = new Set<Duplex>();
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (answers.first(socket)) {
+    if (pendingResponses.first(socket)) {
       // Sent ahead of an answer that is not finished, and no longer to be queued behind it.
       socket.destroy();
     } else if (isWebSocketHandshake(request) || !isWellFormed(request)) {
