@@ -14,7 +14,6 @@ import {
   refreshDueAt,
 } from './chatgpt-login.ts';
 import { checkPause, describeFailure, over, type RefreshFailure } from './refresh-failure.ts';
-import { transactIfPossible } from './transact.ts';
 
 export interface ChatGptSessionDeps {
   store: AuthStore;
@@ -133,7 +132,7 @@ export class ChatGptSession {
   }
 
   #transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    const running = this.#turn.then(() => transactIfPossible(this.#deps, work));
+    const running = this.#turn.then(() => this.#deps.store.transact(work));
     this.#turn = running.catch(() => undefined);
     return running;
   }

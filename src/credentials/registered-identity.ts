@@ -21,7 +21,6 @@ import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import type { ChatGptSession } from './chatgpt-session.ts';
 import type { IdentitySource, RunIdentity } from './jwt-identity.ts';
 import { recordFingerprint } from './selection-digest.ts';
-import { transactIfPossible } from './transact.ts';
 
 export interface RegisteredIdentityDeps {
   store: AuthStore;
@@ -110,7 +109,7 @@ export class RegisteredIdentity implements IdentitySource {
 
   async #transact(work: (transaction: Transaction) => Promise<RunIdentity>): Promise<RunIdentity> {
     try {
-      return await transactIfPossible(this.#deps, work);
+      return await this.#deps.store.transact(work);
     } catch (error) {
       if (!(error instanceof LockError)) throw error;
       // Its holder is registering, or refreshing: a second registration beside it helps nobody.

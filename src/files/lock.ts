@@ -51,7 +51,7 @@ export async function withLockIfPossible<T>(
   path: string,
   waitSeconds: number,
   work: () => Promise<T>,
-  unlocked: (reason: string) => void,
+  unlocked: (reason: LockError) => void,
 ): Promise<T> {
   let began = false;
   const begin = () => {
@@ -62,7 +62,7 @@ export async function withLockIfPossible<T>(
     return await withFileLock(path, waitSeconds, begin);
   } catch (error) {
     if (began || !(error instanceof LockError) || error.held) throw error;
-    unlocked(error.message);
+    unlocked(error);
     return work();
   }
 }

@@ -61,8 +61,8 @@ async function listenSocket(
     await removeStaleSocket(path);
     await bindSocket(app, path, mode);
   };
-  await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, (reason) => {
-    unlocked = reason;
+  await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, ({ message }) => {
+    unlocked = message;
   });
   // Not before: a bind that fails says more.
   if (unlocked !== null) {

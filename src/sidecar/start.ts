@@ -52,7 +52,7 @@ export async function startSidecar(
     proxy,
     proxyEnvironment: settings.proxyEnvironment,
   });
-  const store = new FileAuthStore(codexHome);
+  const store = new FileAuthStore(codexHome, (line, err) => log.warn({ err }, line));
   const sidecar = await buildServer(config, {
     log,
     dispatcher,

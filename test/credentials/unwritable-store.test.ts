@@ -34,7 +34,6 @@ t.test('a write that fails is a warning too', async (t) => {
     location: store.location,
     load: () => store.load(),
     watch: () => () => undefined,
-    transactUnlocked: (work) => store.transactUnlocked(work),
     transact: (work) =>
       store.transact(({ current }) =>
         work({ current, write: async () => Promise.reject(new Error('ENOSPC')) }),
@@ -53,7 +52,6 @@ t.test('a lock that another process holds is waited for, not passed by', async (
     location: store.location,
     load: () => store.load(),
     watch: () => () => undefined,
-    transactUnlocked: (work) => store.transactUnlocked(work),
     transact: async () => Promise.reject(new LockError('auth.lock is held', true)),
   };
   const provider = await subject.start(busy);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { replaceFile } from '../../src/auth-store/file-store.ts';
+import { replaceFile } from '../../src/files/replace-file.ts';
 
 t.test('puts a new file in place of the old one, for its owner alone', async (t) => {
   const folder = t.testdir({ 'auth.json': 'old' });

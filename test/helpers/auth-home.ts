@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import { FileAuthStore, type WarnUnlocked } from '../../src/auth-store/file-store.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 
 /** A Codex home folder of its own, gone with the test. */
@@ -16,7 +16,12 @@ export interface AuthHome {
   read(): JsonObject;
 }
 
-export function makeAuthHome(t: Test, content?: object | string): AuthHome {
+/** @param warnUnlocked see {@link FileAuthStore} */
+export function makeAuthHome(
+  t: Test,
+  content?: object | string,
+  warnUnlocked: WarnUnlocked | null = null,
+): AuthHome {
   const folder = t.testdir({});
   const path = join(folder, 'auth.json');
   const write = (value: object | string) =>
@@ -27,7 +32,7 @@ export function makeAuthHome(t: Test, content?: object | string): AuthHome {
     folder,
     path,
     lockPath: join(folder, 'auth.lock'),
-    store: new FileAuthStore(folder),
+    store: new FileAuthStore(folder, warnUnlocked),
     write,
     text,
     read: () => JSON.parse(text()) as JsonObject,

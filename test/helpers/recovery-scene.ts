@@ -112,10 +112,11 @@ export async function startBeside(
   noteEnvironment(env);
   home.noteSecrets();
   const settings = await readSettings(env, null, {});
-  const files = new FileAuthStore(home.folder);
+  const logger = createLogger({ level: 'debug', destination: { write: (line) => log.push(line) } });
+  const files = new FileAuthStore(home.folder, (line, err) => logger.warn({ err }, line));
   const store = options.store?.(files) ?? files;
   const sidecar = await buildServer(config, {
-    log: createLogger({ level: 'debug', destination: { write: (line) => log.push(line) } }),
+    log: logger,
     dispatcher,
     store,
     environment: settings.credentials,

@@ -27,8 +27,10 @@ export async function registeredIdentity(
 ): Promise<RegisteredIdentityStage> {
   const backend = await startBackend(t);
   const { authJson } = backend.emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
-  const home = makeAuthHome(t, { ...authJson, ...change });
   const captured = captureLog();
+  const home = makeAuthHome(t, { ...authJson, ...change }, (line, err) =>
+    captured.log.warn({ err }, line),
+  );
   return {
     ...backend,
     home,

@@ -20,7 +20,6 @@ function heldBy(held: () => boolean) {
     watch: (changed) => store.watch(changed),
     transact: (work) =>
       held() ? Promise.reject(new LockError('held', true)) : store.transact(work),
-    transactUnlocked: (work) => store.transactUnlocked(work),
   });
 }
 

@@ -1,8 +1,19 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
-import { getModels, Home, infer, startScene, WITH_IDENTITY } from '../helpers/recovery-scene.ts';
+import { watchPath } from '../../src/files/watch.ts';
+import { makeAuthHome } from '../helpers/auth-home.ts';
+import {
+  getModels,
+  Home,
+  infer,
+  lastTask,
+  startScene,
+  WITH_IDENTITY,
+} from '../helpers/recovery-scene.ts';
 
 /** Calls of a watcher, to be awaited. */
 function watched(t: Test, store: Pick<FileAuthStore, 'watch'>, act: () => void = () => undefined) {
@@ -68,21 +79,61 @@ t.test('a mounted secret of Kubernetes: the ..data link is swapped', async (t) =
   t.equal((await getModels(scene)).status, 200);
 });
 
-t.test('a write of our own makes no new credential', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
-  const reloads: Promise<unknown>[] = [];
-  const next = watched(t, scene.store, () => reloads.push(scene.sidecar.manager.reload()));
-  await infer(scene);
+t.test(
+  'a repaired 401 reads the file under the lock only, and its write wakes nobody',
+  async (t) => {
+    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const { home } = scene;
+    await infer(scene);
+    const reads = t.capture(fsPromises, 'readFile', fsPromises.readFile);
+    syncBuiltinESMExports();
+    t.teardown(syncBuiltinESMExports);
+    const parses = t.capture(JSON, 'parse', JSON.parse);
+    const found: string[] = [];
+    const reloads: Promise<unknown>[] = [];
+    const next = watched(t, scene.store, () => {
+      found.push(home.text());
+      reloads.push(scene.sidecar.manager.reload());
+    });
+    const anyEvent = watched(t, {
+      watch: (changed) => watchPath(home.path, home.folder, changed),
+    });
+    scene.emulator.revokeTask(lastTask(scene.emulator));
+    t.equal((await infer(scene)).status, 200);
+    await anyEvent();
+    t.equal(reads().filter(({ args }) => args[0] === home.path).length, 2, 'and before the write');
+    const isDocument = (text: unknown) => String(text).includes('"refresh_token"');
+    t.equal(parses().filter(({ args }) => isDocument(args[0])).length, 3);
+    const foreign = JSON.stringify({ ...home.read(), by_others: true });
+    writeFileSync(home.path, foreign);
+    await next();
+    await Promise.all(reloads);
+    t.strictSame(found, [foreign], 'the change of somebody else is the first that is told');
+    t.equal(scene.log.filter((line) => line.includes('credential loaded')).length, 1);
+    t.equal((await infer(scene)).status, 200);
+    t.equal(scene.count('/register'), 3);
+  },
+);
+
+t.test('a write of our own that holds a change of others is read again', async (t) => {
+  const home = makeAuthHome(t, { OPENAI_API_KEY: 'sk-1' });
+  await home.store.load();
+  const next = watched(t, home.store);
+  await home.store.transact(async ({ write }) => {
+    home.write({ OPENAI_API_KEY: 'sk-2' });
+    await write({ last_refresh: 'now' });
+  });
   await next();
-  await Promise.all(reloads);
-  scene.emulator.expireAccessTokens();
-  await getModels(scene);
+  t.strictSame(home.read(), { OPENAI_API_KEY: 'sk-2', last_refresh: 'now' });
+});
+
+t.test('a file that could not be read is looked at again at every event', async (t) => {
+  const home = makeAuthHome(t, 'not JSON');
+  await t.rejects(home.store.load());
+  const next = watched(t, home.store);
+  writeFileSync(join(home.folder, 'beside'), '');
   await next();
-  await Promise.all(reloads);
-  const loads = scene.log.filter((line) => line.includes('credential loaded'));
-  t.equal(loads.length, 1);
-  t.equal((await infer(scene)).status, 200);
-  t.equal(scene.count('/register'), 2);
+  t.pass('noticed');
 });
 
 t.test('a login that appears, and another that takes its place', async (t) => {

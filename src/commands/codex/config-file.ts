@@ -1,6 +1,6 @@
 import { lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../../auth-store/file-store.ts';
+import { replaceFile } from '../../files/replace-file.ts';
 
 /**
  * `config.toml` in a Codex home. As with `auth.json`, a symbolic link stays and its target is

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { type ClientToken, parseClientTokens } from '../../access/client-tokens.ts';
-import { replaceFile } from '../../auth-store/file-store.ts';
 import { wholeSeconds } from '../../base/clock.ts';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
+import { replaceFile } from '../../files/replace-file.ts';
 
 /** So that people and secret scanners know one when they see it. */
 const PREFIX = 'sidecar_';
@@ -71,8 +71,8 @@ function describeExpiry(expiresAt: number | null, now: number): string {
 }
 
 function locked<T>({ path, warn }: TokensFileOptions, work: () => Promise<T>): Promise<T> {
-  return withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, work, (reason) => {
-    warn(`${reason}; ${path} is changed without a lock`);
+  return withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, work, ({ message }) => {
+    warn(`${message}; ${path} is changed without a lock`);
   });
 }
 
