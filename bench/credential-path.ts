@@ -38,11 +38,13 @@ async function measure(): Promise<CredentialPath> {
   await writeFile(join(folder, 'auth.json'), JSON.stringify(backend.issueLogin().authJson), {
     mode: 0o600,
   });
+  const config = resolveConfig({
+    upstream: backend.upstream,
+    agentIdentity: { policy: 'chatgptAuth' },
+  });
   const manager = new CredentialManager({
-    config: resolveConfig({
-      upstream: backend.upstream,
-      agentIdentity: { policy: 'chatgptAuth' },
-    }),
+    upstream: config.upstream,
+    agentIdentity: () => config.agentIdentity,
     store: new FileAuthStore(folder),
     http: createHttpClient(dispatcher, 'bench'),
     now,

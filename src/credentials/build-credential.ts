@@ -21,7 +21,7 @@ import { chatGptFingerprint, fingerprintOf, recordFingerprint } from './selectio
 import { StaticBearer } from './static-bearer.ts';
 
 export interface CredentialDeps {
-  config: Config;
+  config: Pick<Config, 'upstream' | 'agentIdentity'>;
   store: AuthStore;
   http: HttpClient;
   now: Clock;

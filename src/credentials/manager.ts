@@ -1,11 +1,14 @@
-import { ConfigError, SidecarError } from '../base/errors.ts';
-import type { Config, RouteAuth } from '../config/resolve.ts';
-import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
+import { SidecarError } from '../base/errors.ts';
+import type { RouteAuth } from '../config/resolve.ts';
+import {
+  type AgentIdentitySettings,
+  type CredentialRead,
+  type LoadDeps,
+  LoadedCredential,
+} from './loaded-credential.ts';
 import { type Decision, decide } from './policy.ts';
 import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './provider.ts';
 import type { Rejection } from './rejection.ts';
-import { type EnvironmentCredentials, selectCredential } from './selection.ts';
-import { fingerprintOf } from './selection-digest.ts';
 import { type CredentialSnapshot, describeCredential } from './snapshot.ts';
 
 /** A request's way upstream: which upstream, and which headers, if any. */
@@ -17,11 +20,6 @@ export interface Authorization {
   /** The bearer in place of an assertion that cannot be had (`onUnavailable: bearer`). */
   degraded: boolean;
 }
-
-export type ManagerDeps = CredentialDeps & {
-  /** Asked at every load: mounted secrets change while we run. */
-  environment: () => Promise<EnvironmentCredentials>;
-};
 
 /** A request that waits for its headers. */
 interface Wanted {
@@ -38,20 +36,17 @@ const READ_AGAIN_PAUSE_MS = 10_000;
 
 /** Holds the current credential and answers what a request of a route kind carries upstream. */
 export class CredentialManager {
-  #deps: ManagerDeps;
-  #credential: Credential | null = null;
-  #failure: SidecarError | null = null;
-  #loading: Promise<SidecarError | null> | null = null;
-  /** The fallback is on and was logged. */
-  #degraded = false;
-  #disposed = false;
-  readonly #kept: KeptSession = { session: null };
+  readonly #deps: LoadDeps;
+  readonly #loaded: LoadedCredential;
+  /** The credential for which the fallback is on and was logged. */
+  #degraded: Credential | null = null;
   readonly #refused = new WeakSet<AuthHeaders>();
   /** When a refusal last led to a load; milliseconds since the epoch. */
   #readAgainAt = Number.NEGATIVE_INFINITY;
 
-  constructor(deps: ManagerDeps) {
+  constructor(deps: LoadDeps) {
     this.#deps = deps;
+    this.#loaded = new LoadedCredential(deps);
   }
 
   /**
@@ -60,13 +55,13 @@ export class CredentialManager {
    */
   async prepare(): Promise<void> {
     await this.load();
-    await this.#credential?.bearer?.prepare();
-    await this.#credential?.assertion?.prepare();
+    await this.#loaded.current?.bearer?.prepare();
+    await this.#loaded.current?.assertion?.prepare();
   }
 
   /** Loads the credential if there is none; without its identity. Never rejects. */
   async load(): Promise<void> {
-    if (!this.#credential) await this.#load();
+    if (!this.#loaded.current) await this.#loaded.load();
   }
 
   /**
@@ -74,7 +69,7 @@ export class CredentialManager {
    * @throws SidecarError, or rejects with one
    */
   authorize(auth: RouteAuth, modelRoute: boolean): Authorization | Promise<Authorization> {
-    const credential = this.#credential;
+    const credential = this.#loaded.current;
     if (!credential) return this.#loadAndAuthorize(auth, modelRoute);
     const { inject, upstream } = decide(auth, modelRoute, abilities(credential));
     if (inject === 'none') return { upstream, headers: null, provider: null, degraded: false };
@@ -82,7 +77,7 @@ export class CredentialManager {
     if (!provider) throw new SidecarError('SIDECAR_INTERNAL', `no provider for ${inject}`);
     const headers = headersOf(provider);
     if (!(headers instanceof Promise)) {
-      if (inject === 'assertion') this.#degraded = false;
+      if (inject === 'assertion') this.#degraded = null;
       return { upstream, headers, provider, degraded: false };
     }
     return headers.then(
@@ -96,9 +91,8 @@ export class CredentialManager {
     const { auth, modelRoute, credential, inject } = wanted;
     if (error instanceof SidecarError && MENDED_AT_SOURCE.has(error.code)) {
       await this.#readSourceAgain();
-      if (this.#credential && this.#credential !== credential) {
-        return this.authorize(auth, modelRoute);
-      }
+      const { current } = this.#loaded;
+      if (current && current !== credential) return this.authorize(auth, modelRoute);
     }
     return this.#fallback(credential, inject, error);
   }
@@ -111,7 +105,7 @@ export class CredentialManager {
     const { provider, headers } = authorization;
     if (!provider || !headers) return false;
     this.#deps.observe?.({ type: 'rejection', kind: rejection.kind });
-    const credential = this.#credential;
+    const credential = this.#loaded.current;
     // Replaced in the meantime, e.g. by a new login in the file.
     if (provider !== credential?.bearer && provider !== credential?.assertion) {
       return credential !== null;
@@ -124,51 +118,55 @@ export class CredentialManager {
     }
     if (await provider.rejected(headers, rejection)) return true;
     await this.#readSourceAgain();
-    return this.#credential !== null && this.#credential !== credential;
+    const { current } = this.#loaded;
+    return current !== null && current !== credential;
   }
 
-  /**
-   * Writes down what could not be written when it came; called at a reload. Never rejects.
-   */
+  /** Writes down what could not be written when it came; called at a reload. Never rejects. */
   async persist(): Promise<void> {
-    await this.#kept.session?.persist();
+    await this.#loaded.session?.persist();
   }
 
   /** Waits for a refresh that is under way, and persists; called before exit. Never rejects. */
   async settle(): Promise<void> {
-    await this.#kept.session?.settle();
+    await this.#loaded.session?.settle();
   }
 
   /** A WebSocket that carried `authorization` was closed the way a rejection closes it. */
   suspectRejected({ provider, headers }: Authorization): void {
-    if (headers && provider === this.#credential?.assertion) provider?.suspectRejected?.(headers);
+    if (headers && provider === this.#loaded.current?.assertion)
+      provider?.suspectRejected?.(headers);
   }
 
   /**
-   * Reads the credential again. What is unusable leaves the old credential in place; what is gone
-   * takes it away. Never rejects.
-   * @param config in force from now on, if the credential can be used; absent: the one so far
-   * @param inForce called when it is, before anything that takes the network
+   * Reads the credential again and uses it. What is unusable leaves the old credential in place;
+   * what is gone takes it away. Never rejects.
    * @returns why the old credential stays; null when the stored one is in use
    */
-  async reload(config?: Config, inForce?: () => void): Promise<SidecarError | null> {
-    while (this.#loading) await this.#loading;
-    const failure = await this.#load(config);
-    if (!failure) inForce?.();
+  async reload(): Promise<SidecarError | null> {
+    const failure = await this.#loaded.loadAnew();
     await this.persist();
     await this.prepare();
     return failure;
   }
 
+  /** See {@link LoadedCredential.read}. */
+  read(): Promise<CredentialRead> {
+    return this.#loaded.read();
+  }
+
+  /** See {@link LoadedCredential.use}. */
+  use(read: CredentialRead, agentIdentity: AgentIdentitySettings): boolean {
+    return this.#loaded.use(read, agentIdentity);
+  }
+
   /** Ends all timers; a load that is under way changes nothing any more. */
   dispose(): void {
-    this.#disposed = true;
-    this.#kept.session?.release();
-    this.#replace(null);
+    this.#loaded.dispose();
   }
 
   snapshot(): CredentialSnapshot {
-    return describeCredential(this.#credential, this.#failure, this.#mayDegrade());
+    return describeCredential(this.#loaded.current, this.#loaded.failure, this.#mayDegrade());
   }
 
   async #loadAndAuthorize(auth: RouteAuth, modelRoute: boolean): Promise<Authorization> {
@@ -177,66 +175,21 @@ export class CredentialManager {
       const { upstream } = decide(auth, modelRoute, nobody);
       return { upstream, headers: null, provider: null, degraded: false };
     }
-    const failure = await this.#load();
-    if (this.#credential) return this.authorize(auth, modelRoute);
+    const failure = await this.#loaded.load();
+    if (this.#loaded.current) return this.authorize(auth, modelRoute);
     throw failure ?? new SidecarError('AUTH_NOT_CONFIGURED', 'no credential');
   }
 
   /** A mounted secret may have been exchanged without anybody saying so. */
   async #readSourceAgain(): Promise<void> {
     const now = this.#deps.now();
-    if (!this.#loading && now - this.#readAgainAt < READ_AGAIN_PAUSE_MS) return;
+    if (!this.#loaded.isLoading && now - this.#readAgainAt < READ_AGAIN_PAUSE_MS) return;
     this.#readAgainAt = now;
-    await this.#load();
-  }
-
-  #load(config = this.#deps.config): Promise<SidecarError | null> {
-    this.#loading ??= this.#loadOnce(config).finally(() => {
-      this.#loading = null;
-    });
-    return this.#loading;
-  }
-
-  async #loadOnce(config: Config): Promise<SidecarError | null> {
-    const { store, environment, log } = this.#deps;
-    try {
-      const selection = await selectCredential(await environment(), () => store.load());
-      const withRecord = config.agentIdentity.policy === 'chatgptAuth';
-      if (this.#disposed) return null;
-      const fingerprint = fingerprintOf(selection, withRecord);
-      const deps = { ...this.#deps, config };
-      if (
-        JSON.stringify(config.agentIdentity) !== JSON.stringify(this.#deps.config.agentIdentity) ||
-        this.#credential?.fingerprint() !== fingerprint
-      ) {
-        this.#replace(buildCredential(selection, deps, this.#kept));
-        log.info({ mode: this.#credential?.mode, from: selection.from }, 'credential loaded');
-      }
-      this.#deps = deps;
-      this.#failure = null;
-    } catch (error) {
-      const failure = asSidecarError(error);
-      if (failure.code === 'AUTH_NOT_CONFIGURED') this.#replace(null);
-      // A probe asks again and again; the log says it once.
-      if (failure.message !== this.#failure?.message) {
-        log.warn({ code: failure.code, kept: this.#credential !== null }, failure.message);
-      }
-      this.#failure = failure;
-    }
-    return this.#failure;
-  }
-
-  #replace(credential: Credential | null): void {
-    this.#credential?.bearer?.dispose();
-    this.#credential?.assertion?.dispose();
-    const changed = this.#credential !== credential;
-    this.#credential = credential;
-    this.#degraded = false;
-    if (changed) this.#deps.observe?.({ type: 'changed' });
+    await this.#loaded.load();
   }
 
   #mayDegrade(): boolean {
-    return this.#deps.config.agentIdentity.onUnavailable === 'bearer';
+    return this.#deps.agentIdentity().onUnavailable === 'bearer';
   }
 
   /** The bearer instead of an assertion, only where the operator asked for that. */
@@ -251,22 +204,12 @@ export class CredentialManager {
     const provider = credential.bearer;
     if (!allowed || !unavailable || !provider) throw error;
     const headers = await provider.headers();
-    if (!this.#degraded) {
+    if (this.#degraded !== credential) {
       log.warn({ err: error }, 'no identity: sending the bearer (onUnavailable: bearer)');
     }
-    this.#degraded = true;
+    this.#degraded = credential;
     return { upstream: 'chatgpt', headers, provider, degraded: true };
   }
-}
-
-function asSidecarError(error: unknown): SidecarError {
-  if (error instanceof SidecarError) return error;
-  if (error instanceof ConfigError) {
-    return new SidecarError('AUTH_CREDENTIAL_INVALID', error.message);
-  }
-  return new SidecarError('AUTH_CREDENTIAL_INVALID', 'the credential cannot be read', {
-    cause: error,
-  });
 }
 
 function abilities(credential: Credential) {

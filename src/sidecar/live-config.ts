@@ -3,10 +3,10 @@ import type { ClientTokens } from '../access/client-tokens.ts';
 import type { Config, RouteRule } from '../config/resolve.ts';
 import { DEFAULT_ROUTES } from '../proxy/routes.ts';
 
-/** Sections that a reload puts in force; the others are read once, at start. */
+/** Sections that a reload applies; the others are read once, at start. */
 const RELOADABLE = new Set(['routes', 'clients', 'agentIdentity']);
 
-/** The configuration in force, in the forms that every request needs. */
+/** The one owner of the configuration in use, in the forms that every request needs. */
 export class LiveConfig {
   #config: Config;
   #rules: AccessRules;
@@ -30,21 +30,17 @@ export class LiveConfig {
     return this.#routes;
   }
 
-  /** What would be in force with `next`. */
-  with({ routes, clients, agentIdentity }: Config): Config {
-    return Object.freeze({ ...this.#config, routes, clients, agentIdentity });
-  }
-
-  /** @returns sections that differ but stay as they are until a restart */
+  /** Applies what can change while we run. @returns sections that differ and need a restart */
   apply(next: Config, tokens: ClientTokens | null): string[] {
     const sections = Object.keys(next) as (keyof Config)[];
     const waiting = sections.filter(
       (name) =>
         !RELOADABLE.has(name) && JSON.stringify(next[name]) !== JSON.stringify(this.#config[name]),
     );
-    this.#config = this.with(next);
+    const { routes, clients, agentIdentity } = next;
+    this.#config = Object.freeze({ ...this.#config, routes, clients, agentIdentity });
     this.#rules = accessRules(this.#config, tokens);
-    this.#routes = next.routes ?? DEFAULT_ROUTES;
+    this.#routes = routes ?? DEFAULT_ROUTES;
     return waiting;
   }
 }

@@ -84,7 +84,7 @@ export interface Sidecar {
 export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
   const live = new LiveConfig(config, deps.clientTokens);
   const telemetry = createTelemetry(config, deps);
-  const credentials = createCredentials(config, deps, telemetry, () => events.publishSoon());
+  const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());
   const { manager } = credentials;
   const tunnels = new OpenTunnels(deps.now);
   const shutdown = { draining: false };
@@ -154,7 +154,7 @@ function createTelemetry(config: Config, { now, log, audit = null }: ServerDeps)
 
 /** @param changed called when the status may show something else of the credential */
 function createCredentials(
-  config: Config,
+  live: LiveConfig,
   deps: ServerDeps,
   { metrics, backendClock }: Telemetry,
   changed: () => void,
@@ -162,7 +162,8 @@ function createCredentials(
   let changes = 0;
   const manager = new CredentialManager({
     ...deps,
-    config,
+    upstream: live.config.upstream,
+    agentIdentity: () => live.config.agentIdentity,
     backendNow: backendClock.now,
     http: createHttpClient(deps.dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
     version: VERSION,
@@ -180,12 +181,12 @@ async function readAgain(
   manager: CredentialManager,
   readConfig: ServerDeps['readConfig'],
 ): Promise<string[]> {
-  const next = await readConfig();
-  let restartNeededFor: string[] = [];
-  const failure = await manager.reload(live.with(next.config), () => {
-    restartNeededFor = live.apply(next.config, next.commit());
-  });
-  if (failure) throw failure;
+  const { config, commit } = await readConfig();
+  // Again where somebody else's later read came first.
+  while (!manager.use(await manager.read(), config.agentIdentity));
+  const restartNeededFor = live.apply(config, commit());
+  await manager.persist();
+  await manager.prepare();
   return restartNeededFor;
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { SidecarError } from '../../src/base/errors.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { managedCredential } from '../helpers/manager.ts';
@@ -95,34 +96,67 @@ t.test('the JWKS can have another base than the backend', async (t) => {
   t.equal(emulator.records[0]?.path, '/elsewhere/agent-identities/jwks');
 });
 
-t.test('settings that come with a credential that cannot be used are never in force', async (t) => {
-  const { manager, home, emulator } = await managedCredential(t, {
+t.test('settings that come with a credential that cannot be used change nothing', async (t) => {
+  const { manager, home, emulator, reloadWith } = await managedCredential(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   await manager.prepare();
-  const { upstream } = emulator;
-  const next = resolveConfig({ upstream, agentIdentity: { policy: 'chatgptAuth' } });
-  const calls: string[] = [];
-  const reload = () => manager.reload(next, () => calls.push(manager.snapshot().identity.state));
+  const reload = () => reloadWith({ policy: 'chatgptAuth' });
   home.write('{"tokens":');
-  t.match(await reload(), { code: 'AUTH_CREDENTIAL_INVALID' });
-  t.strictSame(calls, []);
+  t.match(await failureOf(reload), { code: 'AUTH_CREDENTIAL_INVALID' });
   home.write(emulator.issueLogin().authJson);
   t.equal(await manager.reload(), null);
   t.equal(manager.snapshot().identity.state, 'off');
-  t.equal(await reload(), null);
-  t.strictSame(calls, ['registering'], 'before the network is asked');
+  await reload();
+  t.equal(manager.snapshot().identity.state, 'registering', 'before the network is asked');
+  await manager.prepare();
   t.equal(manager.snapshot().identity.state, 'ready');
 });
 
-t.test('reloads at once each bring their own settings', async (t) => {
-  const { manager, emulator } = await managedCredential(t, {
+t.test('reloads at once keep the settings of the one that brought some', async (t) => {
+  const { manager, reloadWith } = await managedCredential(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   await manager.prepare();
-  const { upstream } = emulator;
-  const next = resolveConfig({ upstream, agentIdentity: { policy: 'chatgptAuth' } });
-  const settings = [undefined, undefined, next, undefined];
-  await Promise.all(settings.map((config) => manager.reload(config)));
+  await Promise.all([
+    manager.reload(),
+    manager.reload(),
+    reloadWith({ policy: 'chatgptAuth' }),
+    manager.reload(),
+  ]);
   t.not(manager.snapshot().identity.state, 'off');
+});
+
+t.test('what an earlier read found does not replace what a later one found', async (t) => {
+  const { manager, home, emulator } = await managedCredential(t, {
+    authJson: ({ emulator }) => emulator.issueLogin().authJson,
+  });
+  const { agentIdentity } = resolveConfig();
+  const earlier = await manager.read();
+  const { authJson, accessToken } = emulator.issueLogin();
+  home.write(authJson);
+  t.equal(manager.use(await manager.read(), agentIdentity), true);
+  t.equal(manager.use(earlier, agentIdentity), false);
+  const { headers } = await manager.authorize('bearer', true);
+  t.equal(headers?.authorization.reveal(), `Bearer ${accessToken}`);
+});
+
+t.test('nor does an earlier read that failed take the credential away', async (t) => {
+  const { manager, home } = await managedCredential(t, {
+    authJson: ({ emulator }) => emulator.issueLogin().authJson,
+  });
+  const { store } = home;
+  const load = store.load.bind(store);
+  let fail = () => {};
+  store.load = () =>
+    new Promise((_, reject) => {
+      fail = () => reject(new SidecarError('AUTH_NOT_CONFIGURED', 'gone'));
+    });
+  const earlier = failureOf(() => manager.read());
+  await new Promise(setImmediate);
+  store.load = load;
+  t.equal(await manager.reload(), null);
+  fail();
+  t.equal((await earlier).code, 'AUTH_NOT_CONFIGURED');
+  t.match(manager.snapshot(), { state: 'ready', error: null });
 });

@@ -12,6 +12,8 @@ export interface ManagedCredential extends Backend {
   manager: CredentialManager;
   home: AuthHome;
   captured: CapturedLog;
+  /** Does what a reload of the configuration does; rejects when the credential cannot be used. */
+  reloadWith: (agentIdentity: PartialConfig) => Promise<void>;
 }
 
 export interface ManagerOptions {
@@ -35,8 +37,11 @@ export async function managedCredential(
   const { agentIdentity = {}, apiKey } = options;
   const { emulator } = backend;
   const upstream = { ...emulator.upstream, ...options.upstream?.(emulator) };
+  const config = resolveConfig({ upstream, agentIdentity });
+  let settings = config.agentIdentity;
   const manager = new CredentialManager({
-    config: resolveConfig({ upstream, agentIdentity }),
+    upstream: config.upstream,
+    agentIdentity: () => settings,
     store: home.store,
     http: backend.http,
     now: backend.now,
@@ -53,5 +58,10 @@ export async function managedCredential(
       agentIdentity: null,
     }),
   });
-  return { ...backend, manager, home, captured };
+  const reloadWith = async (change: PartialConfig) => {
+    const next = resolveConfig({ agentIdentity: change }).agentIdentity;
+    while (!manager.use(await manager.read(), next));
+    settings = next;
+  };
+  return { ...backend, manager, home, captured, reloadWith };
 }

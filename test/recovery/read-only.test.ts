@@ -109,9 +109,8 @@ t.test('settings that change keep tokens that are in memory only', async (t) => 
   scene.emulator.expireAccessTokens();
   await getModels(scene);
   const { manager } = scene.sidecar;
-  const upstream = { ...scene.emulator.upstream, proxy: null };
-  const agentIdentity = { onUnavailable: 'bearer' };
-  t.equal(await manager.reload(resolveConfig({ upstream, agentIdentity })), null);
+  const { agentIdentity } = resolveConfig({ agentIdentity: { onUnavailable: 'bearer' } });
+  t.ok(manager.use(await manager.read(), agentIdentity));
   t.equal((await getModels(scene)).status, 200);
   t.equal(scene.count(TOKEN), 1);
 });
