@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { startEmulator } from '../src/emulator/index.ts';
 import { ConfigError, startSidecar } from '../src/index.ts';
-import { untilStatus } from './helpers/eventually.ts';
 import { send } from './helpers/exchange.ts';
-import { MODELS, makeFolder } from './helpers/stack.ts';
+import { MODELS, makeFolder } from './helpers/sidecar.ts';
+import { untilStatus } from './helpers/until-status.ts';
 
 t.test('a program starts a sidecar, reloads it and stops it', async (t) => {
   const backend = await startEmulator();

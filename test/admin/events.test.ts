@@ -4,13 +4,13 @@ import t from 'tap';
 import { MAX_LISTENERS } from '../../src/admin/events.ts';
 import { login, nothing } from '../helpers/credentials.ts';
 import { EventStream } from '../helpers/event-stream.ts';
-import { readStatus, untilStatus } from '../helpers/eventually.ts';
 import { localError, open, send } from '../helpers/exchange.ts';
-import { MODELS, startInFrontOf, startStack } from '../helpers/stack.ts';
+import { MODELS, startSidecarInFrontOf, startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { readStatus, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 t.test('whoever connects learns account, status and activity at once', async (t) => {
-  const { url } = await startStack(t, { credential: login });
+  const { url } = await startSidecarWithEmulator(t, { credential: login });
   await untilStatus(url, ({ status }) => status === 'ready');
   const events = await EventStream.open(t, url);
   t.equal(events.response.statusCode, 200);
@@ -24,14 +24,14 @@ t.test('whoever connects learns account, status and activity at once', async (t)
 });
 
 t.test('without a credential both halves of the account are null', async (t) => {
-  const { url } = await startStack(t, { credential: nothing });
+  const { url } = await startSidecarWithEmulator(t, { credential: nothing });
   await untilStatus(url, ({ status }) => status === 'unauthenticated');
   const events = await EventStream.open(t, url);
   t.strictSame(await events.next('account/updated'), { authMode: null, planType: null });
 });
 
 t.test('a login, another one and a logout are told, each once', async (t) => {
-  const { url, emulator, codexHome } = await startStack(t, { credential: nothing });
+  const { url, emulator, codexHome } = await startSidecarWithEmulator(t, { credential: nothing });
   await untilStatus(url, ({ status }) => status === 'unauthenticated');
   const events = await EventStream.open(t, url);
   await events.next('account/updated');
@@ -52,7 +52,7 @@ t.test('a login, another one and a logout are told, each once', async (t) => {
 });
 
 t.test('traffic moves the activity and not the status', async (t) => {
-  const { url } = await startStack(t, { credential: login });
+  const { url } = await startSidecarWithEmulator(t, { credential: login });
   await untilStatus(url, ({ status }) => status === 'ready');
   const events = await EventStream.open(t, url);
   await events.next('activity');
@@ -71,7 +71,9 @@ t.test('traffic moves the activity and not the status', async (t) => {
 });
 
 t.test('a drain ends the streams and does not wait for them', async (t) => {
-  const { url, sidecar } = await startStack(t, { config: { limits: { drainSeconds: 3600 } } });
+  const { url, sidecar } = await startSidecarWithEmulator(t, {
+    config: { limits: { drainSeconds: 3600 } },
+  });
   const events = await EventStream.open(t, url);
   await events.next('activity');
   const { connections } = await readStatus(url);
@@ -86,7 +88,7 @@ t.test('a drain ends the streams and does not wait for them', async (t) => {
 });
 
 t.test('the number of listeners is bounded, and a place becomes free again', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const streams = await Promise.all(
     Array.from({ length: MAX_LISTENERS }, () => EventStream.open(t, url)),
   );
@@ -105,7 +107,7 @@ t.test('the number of listeners is bounded, and a place becomes free again', asy
 
 t.test('it is open to this machine as the status is, and a HEAD does not hang', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const headers = { host: 'evil.example' };
   localError(t, await send(`${url}/auth/events`, { headers }), 403, 'AUTH_HOST_NOT_ALLOWED');
   t.equal((await send(`${url}/auth/events`, { method: 'HEAD' })).status, 403);

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { prefersHtml } from '../../src/admin/prefers-html.ts';
 import { invalidFile } from '../helpers/credentials.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { send } from '../helpers/exchange.ts';
-import { startStack } from '../helpers/stack.ts';
+import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 
 const CHROMIUM =
   'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7';
@@ -31,7 +31,7 @@ t.test('HTML goes to whoever would rather have it', async (t) => {
 });
 
 t.test('the page comes with headers that lock it up', async (t) => {
-  const { url } = await startStack(t, { credential: invalidFile });
+  const { url } = await startSidecarWithEmulator(t, { credential: invalidFile });
   await untilStatus(url, ({ status }) => status === 'failed');
   const page = await send(`${url}/auth/status`, { headers: { accept: CHROMIUM } });
   t.equal(page.status, 200, 'the page is there, whatever it shows');

@@ -5,17 +5,25 @@ import { join } from 'node:path';
 import t from 'tap';
 import { WebSocket } from 'ws';
 import { identityToken, login, loginWithIdentity } from '../helpers/credentials.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { localError, open, send, sendRaw } from '../helpers/exchange.ts';
 import { Records } from '../helpers/exchange-record.ts';
 import { Scrape } from '../helpers/prometheus.ts';
-import { MODELS, makeFolder, RESPONSES, startInFrontOf, startStack } from '../helpers/stack.ts';
+import {
+  MODELS,
+  makeFolder,
+  RESPONSES,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const P = 'codex_auth_sidecar_';
 
 t.test('requests count by kind, method and class of status, with bytes and times', async (t) => {
-  const { url, port, sidecar } = await startStack(t, { credential: loginWithIdentity });
+  const { url, port, sidecar } = await startSidecarWithEmulator(t, {
+    credential: loginWithIdentity,
+  });
   const records = new Records(sidecar);
   await send(url + RESPONSES, { method: 'POST', body: '{}' });
   await sendRaw(t, port, `BREW ${MODELS} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
@@ -42,7 +50,7 @@ t.test('requests count by kind, method and class of status, with bytes and times
 });
 
 t.test('what happens to the credential counts', async (t) => {
-  const stack = await startStack(t, { credential: loginWithIdentity });
+  const stack = await startSidecarWithEmulator(t, { credential: loginWithIdentity });
   const { url, emulator } = stack;
   await untilStatus(url, ({ status }) => status === 'ready');
   await send(url + RESPONSES, { method: 'POST', body: '{}' });
@@ -67,7 +75,7 @@ t.test('what happens to the credential counts', async (t) => {
 });
 
 t.test('the state shows as gauges', async (t) => {
-  const { url } = await startStack(t, { credential: login });
+  const { url } = await startSidecarWithEmulator(t, { credential: login });
   const status = await untilStatus(url, ({ status }) => status === 'ready');
   await send(url + MODELS);
   const scrape = await Scrape.of(url);
@@ -83,13 +91,13 @@ t.test('the state shows as gauges', async (t) => {
 });
 
 t.test('what is not known has no value', async (t) => {
-  const { url } = await startStack(t, { credential: identityToken });
+  const { url } = await startSidecarWithEmulator(t, { credential: identityToken });
   await untilStatus(url, ({ status }) => status === 'ready');
   t.notMatch((await Scrape.of(url)).text, /^codex_auth_sidecar_credential_expiry/m);
 });
 
 t.test('open exchanges, and how they end', async (t) => {
-  const stack = await startStack(t);
+  const stack = await startSidecarWithEmulator(t);
   const records = new Records(stack.sidecar);
   const client = new WebSocket(`${stack.url.replace('http', 'ws')}${RESPONSES}`);
   await once(client, 'open');
@@ -105,7 +113,7 @@ t.test('open exchanges, and how they end', async (t) => {
 
 t.test('clients that leave, upstreams that break off and challenges count apart', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin);
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin);
   const records = new Records(sidecar);
   const left = open(url + MODELS);
   left.request.end();
@@ -133,7 +141,7 @@ t.test('clients count by the name of their token', async (t) => {
   const digest = createHash('sha256').update('token-of-the-client').digest('hex');
   const tokensFile = join(await makeFolder(t), 'tokens');
   await writeFile(tokensFile, `agent-1:${digest}\n`);
-  const { url } = await startStack(t, { config: { clients: { tokensFile } } });
+  const { url } = await startSidecarWithEmulator(t, { config: { clients: { tokensFile } } });
   await send(url + MODELS, { headers: { authorization: 'Bearer token-of-the-client' } });
   await send(url + MODELS, { headers: { authorization: 'Bearer made up' } });
   const scrape = await Scrape.of(url);
@@ -142,14 +150,14 @@ t.test('clients count by the name of their token', async (t) => {
 });
 
 t.test('each sidecar counts for itself', async (t) => {
-  const [one, two] = [await startStack(t), await startStack(t)];
+  const [one, two] = [await startSidecarWithEmulator(t), await startSidecarWithEmulator(t)];
   await send(one.url + MODELS);
   t.equal((await Scrape.of(one.url)).value(`${P}requests_total`, { kind: 'bearer' }), 1);
   t.notMatch((await Scrape.of(two.url)).text, /kind="bearer"/);
 });
 
 t.test('names follow the conventions', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const answer = await send(`${url}/metrics`);
   t.equal(answer.status, 200);
   t.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
@@ -161,6 +169,6 @@ t.test('names follow the conventions', async (t) => {
 });
 
 t.test('switched off, the path is as unknown as any other', async (t) => {
-  const { url } = await startStack(t, { config: { metrics: { enabled: false } } });
+  const { url } = await startSidecarWithEmulator(t, { config: { metrics: { enabled: false } } });
   localError(t, await send(`${url}/metrics`), 403, 'AUTH_ROUTE_DENIED');
 });

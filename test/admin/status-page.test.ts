@@ -4,9 +4,9 @@ import type { Browser } from 'playwright-core';
 import t from 'tap';
 import { launchBrowser, openStatusPage } from '../helpers/browser.ts';
 import { identityRecord, invalidFile, loginWithIdentity, nothing } from '../helpers/credentials.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { send, sendRaw } from '../helpers/exchange.ts';
-import { MODELS, startInFrontOf, startStack } from '../helpers/stack.ts';
+import { MODELS, startSidecarInFrontOf, startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { closedPort } from '../helpers/upstream.ts';
 
 let browser: Browser;
@@ -15,7 +15,7 @@ t.before(async () => {
 });
 
 t.test('shows a healthy sidecar, and asks nobody but it', async (t) => {
-  const { url } = await startStack(t, { credential: loginWithIdentity });
+  const { url } = await startSidecarWithEmulator(t, { credential: loginWithIdentity });
   await untilStatus(url, ({ status }) => status === 'ready');
   const { page, complaints, requests, text, until } = await openStatusPage(t, browser, url);
   await until('state-word', 'ready');
@@ -32,7 +32,7 @@ t.test('shows a healthy sidecar, and asks nobody but it', async (t) => {
 });
 
 t.test('follows what happens without a reload', async (t) => {
-  const { url, emulator, codexHome } = await startStack(t, { credential: nothing });
+  const { url, emulator, codexHome } = await startSidecarWithEmulator(t, { credential: nothing });
   await untilStatus(url, ({ status }) => status === 'unauthenticated');
   const { page, complaints, requests, text, until } = await openStatusPage(t, browser, url);
   await until('state-word', 'unauthenticated');
@@ -54,7 +54,7 @@ t.test('follows what happens without a reload', async (t) => {
 
 t.test('says what is wrong', async (t) => {
   const origin = `http://127.0.0.1:${await closedPort()}`;
-  const degraded = await startInFrontOf(t, origin, {
+  const degraded = await startSidecarInFrontOf(t, origin, {
     config: { agentIdentity: { policy: 'chatgptAuth', onUnavailable: 'bearer' } },
   });
   await untilStatus(degraded.url, ({ status }) => status === 'degraded');
@@ -63,7 +63,7 @@ t.test('says what is wrong', async (t) => {
   t.match(await one.text('problems'), /^Identity: agent registration: no answer/);
   t.strictSame(one.complaints, []);
 
-  const failed = await startStack(t, { credential: invalidFile });
+  const failed = await startSidecarWithEmulator(t, { credential: invalidFile });
   await untilStatus(failed.url, ({ status }) => status === 'failed');
   const two = await openStatusPage(t, browser, failed.url);
   await two.until('state-word', 'failed');
@@ -72,7 +72,7 @@ t.test('says what is wrong', async (t) => {
 });
 
 t.test('a sidecar that is gone is said to be', async (t) => {
-  const { url, sidecar } = await startStack(t);
+  const { url, sidecar } = await startSidecarWithEmulator(t);
   const { page, until } = await openStatusPage(t, browser, url);
   await until('state-word', 'ready');
   await sidecar.stop();
@@ -82,7 +82,7 @@ t.test('a sidecar that is gone is said to be', async (t) => {
 
 t.test('what others write is text and never markup', async (t) => {
   const attack = '<img src=x onerror=alert(1)>';
-  const { url, port } = await startStack(t, {
+  const { url, port } = await startSidecarWithEmulator(t, {
     credential: (emulator) => {
       const given = identityRecord(emulator);
       const { agent_identity } = given.authJson as { agent_identity: object };
@@ -107,7 +107,7 @@ const OVERFLOWING_CARDS =
   "[...document.querySelectorAll('.card')].filter((card) => card.scrollWidth > card.clientWidth).map((card) => card.textContent)";
 
 t.test('fits a phone, in light and in dark', async (t) => {
-  const { url } = await startStack(t, { credential: loginWithIdentity });
+  const { url } = await startSidecarWithEmulator(t, { credential: loginWithIdentity });
   await untilStatus(url, ({ status }) => status === 'ready');
   await send(`${url}/backend-api/${'long-segment-without-any-end'.repeat(6)}`);
   await send(`${url}/backend-api/models`, { headers: { origin: 'https://page.example' } });
@@ -126,7 +126,7 @@ t.test('fits a phone, in light and in dark', async (t) => {
 });
 
 t.test('can be read without seeing it', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const options = { reducedMotion: 'reduce' } as const;
   const { page, until } = await openStatusPage(t, browser, url, options);
   await until('state-word', 'ready');

@@ -1,4 +1,4 @@
-import { MODELS, RESPONSES } from '../helpers/stack.ts';
+import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 import { GIVEN, type Group, HOST, INVALID, inference, models, post } from './corpus.ts';
 
 const length = (value: string, body = 'hello') => post(`content-length: ${value}\r\n`, body);

@@ -1,4 +1,4 @@
-import { MODELS } from '../helpers/stack.ts';
+import { MODELS } from '../helpers/sidecar.ts';
 import {
   BAD_HOST,
   GIVEN,
@@ -10,7 +10,7 @@ import {
   models,
   post,
 } from './corpus.ts';
-import { TOKEN } from './stand.ts';
+import { TOKEN } from './guarded-sidecar.ts';
 
 const WITH_TOKEN = `x-sidecar-token: ${TOKEN}\r\n`;
 const hosts = (...lines: string[]) =>

@@ -1,4 +1,4 @@
-import { MODELS } from '../helpers/stack.ts';
+import { MODELS } from '../helpers/sidecar.ts';
 import {
   ask,
   BAD_HOST,
@@ -11,7 +11,7 @@ import {
   INVALID,
   models,
 } from './corpus.ts';
-import { TOKEN } from './stand.ts';
+import { TOKEN } from './guarded-sidecar.ts';
 
 const asMethod = (method: string): Expected => ({
   forwarded: `${method} ${MODELS}`,

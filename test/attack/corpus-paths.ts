@@ -1,4 +1,4 @@
-import { RESPONSES } from '../helpers/stack.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 import { BAD_PATH, DENIED, type Entry, type Expected, GIVEN, INVALID } from './corpus.ts';
 
 /** Spellings of the path `/stem/name`; what follows `?` in a name says how it is to be read. */

@@ -1,4 +1,4 @@
-import { MODELS, RESPONSES } from '../helpers/stack.ts';
+import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 import { BAD_PATH, DENIED, type Expected, GIVEN, type Group, INVALID } from './corpus.ts';
 
 const HANDSHAKE: Record<string, string> = {

@@ -6,8 +6,8 @@ import { HEADERS } from './corpus-headers.ts';
 import { MESSAGES } from './corpus-message.ts';
 import { PATHS, UPGRADE_PATHS } from './corpus-paths.ts';
 import { UPGRADES } from './corpus-upgrades.ts';
+import { type GuardedSidecar, type Seen, startGuardedSidecar } from './guarded-sidecar.ts';
 import { exchangeRaw, type RawOutcome } from './raw-exchange.ts';
-import { type Seen, type Stand, startStand } from './stand.ts';
 
 /** Goes up as it should. */
 const GOOD = get('');
@@ -30,7 +30,7 @@ t.test('the corpus is as large as it should be, and no entry stands in it twice'
 
 for (const viaSocket of [false, true]) {
   t.test(viaSocket ? 'through a Unix socket' : 'over TCP', async (t) => {
-    const stand = await startStand(t, { viaSocket });
+    const stand = await startGuardedSidecar(t, { viaSocket });
     const entries = viaSocket ? MALFORMED : OVER_TCP;
     let forwarded = entries.length;
     for (const entry of entries) forwarded += await attack(t, stand, entry, viaSocket);
@@ -43,7 +43,12 @@ for (const viaSocket of [false, true]) {
 }
 
 /** @returns how many requests reached the upstream; one more follows, to see that all is well */
-async function attack(t: Test, stand: Stand, entry: Entry, viaSocket: boolean): Promise<number> {
+async function attack(
+  t: Test,
+  stand: GuardedSidecar,
+  entry: Entry,
+  viaSocket: boolean,
+): Promise<number> {
   const expected = (viaSocket ? entry.viaSocket : undefined) ?? entry.expected;
   const before = stand.seen.length;
   const outcome = await exchangeRaw(stand.dial(), entry.text, entry.hangUp);

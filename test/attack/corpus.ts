@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../src/base/errors.ts';
-import { MODELS, RESPONSES } from '../helpers/stack.ts';
-import { TOKEN } from './stand.ts';
+import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
+import { TOKEN } from './guarded-sidecar.ts';
 
 /** What must come of an entry. */
 export type Expected =

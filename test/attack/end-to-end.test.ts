@@ -3,8 +3,8 @@ import t from 'tap';
 import { normalizeTarget } from '../../src/access/path.ts';
 import { DEFAULT_ROUTES, matchRoute } from '../../src/proxy/routes.ts';
 import { holdsAsync } from '../helpers/property.ts';
+import { type Seen, startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
 import { exchangeRaw } from './raw-exchange.ts';
-import { type Seen, startStand, TOKEN } from './stand.ts';
 
 const SCHEMES: Record<string, string> = {
   assertion: 'AgentAssertion',
@@ -96,7 +96,7 @@ function judgeHeaders({ headers }: Request, { rawHeaders, auth }: Seen, scheme: 
 }
 
 t.test('the upstream sees the one request and the one credential of its rule', async (t) => {
-  const stand = await startStand(t);
+  const stand = await startGuardedSidecar(t);
   let reached = 0;
   await holdsAsync(
     t,

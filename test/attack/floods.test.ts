@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { readStatus, untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, localError, parseResponse, readAll, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { readStatus, untilStandstill, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { upgradeText } from '../helpers/websocket.ts';
-import { startStand, TOKEN } from './stand.ts';
+import { startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
 
 const MANY = 100;
 const GIVEN = { 'x-sidecar-token': TOKEN };
@@ -36,7 +36,7 @@ const HALVES: [string, string][] = [
 
 for (const [what, text] of HALVES) {
   t.test(`${MANY} connections that ${what} keep nobody from being served`, async (t) => {
-    const { dial, url, seen } = await startStand(t);
+    const { dial, url, seen } = await startGuardedSidecar(t);
     const flood = many(dial, text);
     await served(t, url);
     t.equal(seen.length, 1, 'nothing of it reaches the upstream');
@@ -52,7 +52,7 @@ for (const [what, text] of HALVES) {
 }
 
 t.test('clients that never end their bodies are let go when they hang up', async (t) => {
-  const { dial, url, seen } = await startStand(t);
+  const { dial, url, seen } = await startGuardedSidecar(t);
   const head = `POST ${RESPONSES} HTTP/1.1\r\nhost: localhost\r\nx-sidecar-token: ${TOKEN}\r\n`;
   const flood = many(dial, `${head}content-length: 9\r\n\r\nx`);
   await untilStatus(url, ({ connections }) => connections.http === MANY);
@@ -64,7 +64,7 @@ t.test('clients that never end their bodies are let go when they hang up', async
 
 t.test('upgrades that the upstream leaves open are let go when they hang up', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const flood = many(
     () => connect(port, '127.0.0.1').on('error', () => undefined),
     upgradeText(RESPONSES),
@@ -77,7 +77,7 @@ t.test('upgrades that the upstream leaves open are let go when they hang up', as
 });
 
 t.test('a client that never reads is not read any further', async (t) => {
-  const { dial, url } = await startStand(t);
+  const { dial, url } = await startGuardedSidecar(t);
   const client = dial();
   const requests = Buffer.from('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(5_000));
   let written = 0;
@@ -97,7 +97,7 @@ t.test('a client that never reads is not read any further', async (t) => {
 });
 
 t.test('headers that do not come in time are an error, and the end', async (t) => {
-  const { dial, sidecar } = await startStand(t);
+  const { dial, sidecar } = await startGuardedSidecar(t);
   const { server } = sidecar.app;
   t.equal(server.headersTimeout, 30_000);
   t.equal(server.requestTimeout, 0, 'a long upload has its time');

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
 import type { Caller } from '../../src/access/caller.ts';
-import { MODELS, RESPONSES } from '../helpers/stack.ts';
+import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
+import { type GuardedSidecar, startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
 import { beginRaw, exchangeRaw } from './raw-exchange.ts';
-import { type Stand, startStand, TOKEN } from './stand.ts';
 
 // What a request is given that breaks one rule and keeps all others.
 type Check =
@@ -203,7 +203,7 @@ function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): str
   ].join('');
 }
 
-async function tryWay(stand: Stand, row: Row, check: Check): Promise<Outcome> {
+async function tryWay(stand: GuardedSidecar, row: Row, check: Check): Promise<Outcome> {
   const before = stand.seen.length;
   const text = textOf(row, check);
   const { answers } =
@@ -217,7 +217,12 @@ async function tryWay(stand: Stand, row: Row, check: Check): Promise<Outcome> {
   return reached > 0 ? 'passes' : 'own';
 }
 
-async function tryAll(t: Test, stand: Stand, checks: Check[], expected = outcomeOf): Promise<void> {
+async function tryAll(
+  t: Test,
+  stand: GuardedSidecar,
+  checks: Check[],
+  expected = outcomeOf,
+): Promise<void> {
   for (const row of TABLE) {
     for (const check of checks) {
       t.equal(await tryWay(stand, row, check), expected(row, check), `${row[0]}: ${check}`);
@@ -236,7 +241,7 @@ const HERE = (Object.keys(proxied) as Check[]).filter(
 );
 
 t.test('every route has its row, and every check its column', async (t) => {
-  const { sidecar } = await startStand(t);
+  const { sidecar } = await startGuardedSidecar(t);
   const paths = routesOf(sidecar.app.printRoutes({ commonPrefix: false }));
   t.ok(paths.length >= 6, paths.join(' '));
   const ways = TABLE.map(([way]) => way);
@@ -254,14 +259,14 @@ function routesOf(tree: string): string[] {
   });
 }
 
-t.test('over TCP', async (t) => tryAll(t, await startStand(t), HERE));
+t.test('over TCP', async (t) => tryAll(t, await startGuardedSidecar(t), HERE));
 
 t.test('through a Unix socket', async (t) => {
-  await tryAll(t, await startStand(t, { viaSocket: true }), HERE, viaSocket);
+  await tryAll(t, await startGuardedSidecar(t, { viaSocket: true }), HERE, viaSocket);
 });
 
 t.test('from another machine', async (t) => {
-  const stand = await startStand(t);
+  const stand = await startGuardedSidecar(t);
   stand.sidecar.app.server.prependListener('connection', (socket) => {
     Object.defineProperty(socket, 'remoteAddress', { value: '192.0.2.1' });
   });
@@ -269,7 +274,7 @@ t.test('from another machine', async (t) => {
 });
 
 t.test('during a drain', async (t) => {
-  const stand = await startStand(t);
+  const stand = await startGuardedSidecar(t);
   await stand.sidecar.drain();
   await tryAll(t, stand, ['draining']);
 });

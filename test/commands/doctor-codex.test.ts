@@ -12,20 +12,22 @@ import {
   checkListener,
 } from '../../src/commands/doctor/codex.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
-import { readStatus, untilStatus } from '../helpers/eventually.ts';
-import { startStack } from '../helpers/stack.ts';
+import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { readStatus, untilStatus } from '../helpers/until-status.ts';
 import { closedPort, startUpstream } from '../helpers/upstream.ts';
 
 const listening = (port: number) => resolveConfig({ listen: { port } });
 
 t.test('a sidecar that listens', async (t) => {
-  const { port, url } = await startStack(t);
+  const { port, url } = await startSidecarWithEmulator(t);
   await untilStatus(url, ({ status }) => status !== 'starting');
   t.match(await checkListener(listening(port)), { outcome: 'ok', message: /ready$/ });
 });
 
 t.test('a sidecar that cannot serve', async (t) => {
-  const { port, url } = await startStack(t, { credential: () => ({ authJson: null }) });
+  const { port, url } = await startSidecarWithEmulator(t, {
+    credential: () => ({ authJson: null }),
+  });
   await untilStatus(url, ({ status }) => status !== 'starting');
   t.match(await checkListener(listening(port)), {
     outcome: 'failure',
@@ -53,7 +55,7 @@ t.test('something else at its address', async (t) => {
 });
 
 t.test('a sidecar that starts, and one of another version', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const status = await readStatus(url);
   const old = JSON.stringify({ ...status, status: 'ready', version: '0.0.1' });
   t.match(await answers(t, JSON.stringify({ ...status, status: 'starting' })), {

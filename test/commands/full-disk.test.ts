@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { makeFile, serve } from '../helpers/program.ts';
-import { getModels, Home, MODELS, TOKEN } from '../helpers/recovery-scene.ts';
+import { getModels, Home, MODELS, TOKEN } from '../helpers/sidecar-with-clock.ts';
 
 // A limit on the size of files fails a write as a full disk does, and can be lifted from outside
 // without a trace in the folder that the sidecar watches.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { runProgram } from '../helpers/recovery-program.ts';
-import { Home, TOKEN } from '../helpers/recovery-scene.ts';
+import { Home, TOKEN } from '../helpers/sidecar-with-clock.ts';
 
 async function setUp(t: Test) {
   const emulator = await startEmulator();

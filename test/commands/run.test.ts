@@ -9,7 +9,7 @@ t.jobs = 2;
 /** A child that is a line of JavaScript. */
 const script = (text: string) => ['--', process.execPath, '--input-type=module', '-e', text];
 
-interface Scene {
+interface SidecarWithClock {
   backend: Awaited<ReturnType<typeof startBackend>>;
   codexHome: string;
   config: string;
@@ -18,7 +18,7 @@ interface Scene {
 }
 
 /** A login at the emulated backend, and `run` with its settings. */
-async function openScene(t: Test): Promise<Scene> {
+async function openScene(t: Test): Promise<SidecarWithClock> {
   const backend = await startBackend(t);
   const codexHome = await makeFolder(t);
   const login = JSON.stringify(backend.issueLogin().authJson);

@@ -12,7 +12,7 @@ t.jobs = 2;
 const FIRST = 'data: first\n\n';
 const LAST = 'data: last\n\n';
 
-interface Stage {
+interface ServeWithEmulator {
   program: Program;
   url: string;
   server: Server;
@@ -21,7 +21,7 @@ interface Stage {
 }
 
 /** A sidecar before an upstream that begins an answer and goes on when the test does. */
-async function openStage(t: Test, limits: object = {}): Promise<Stage> {
+async function startServeWithEmulator(t: Test, limits: object = {}): Promise<ServeWithEmulator> {
   const server = createServer();
   const turn = once(server, 'request').then(([, response]: ServerResponse[]) => {
     response?.write(FIRST);
@@ -75,7 +75,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 t.test('an open stream may end; nothing new is taken up meanwhile', async (t) => {
-  const { program, url, turn } = await openStage(t);
+  const { program, url, turn } = await startServeWithEmulator(t);
   const body = await beginTurn(url);
   program.kill('SIGTERM');
   await program.logged('draining');
@@ -90,7 +90,7 @@ t.test('an open stream may end; nothing new is taken up meanwhile', async (t) =>
 });
 
 t.test('a second signal does not wait for an open stream', async (t) => {
-  const { program, url } = await openStage(t);
+  const { program, url } = await startServeWithEmulator(t);
   const body = await beginTurn(url);
   program.kill('SIGTERM');
   await program.logged('draining');
@@ -100,7 +100,7 @@ t.test('a second signal does not wait for an open stream', async (t) => {
 });
 
 t.test('after the drain an open stream is cut', async (t) => {
-  const { program, url, turn } = await openStage(t, { drainSeconds: 0 });
+  const { program, url, turn } = await startServeWithEmulator(t, { drainSeconds: 0 });
   const body = await beginTurn(url);
   const upstreamClosed = once(await turn, 'close');
   program.kill('SIGTERM');
@@ -110,7 +110,7 @@ t.test('after the drain an open stream is cut', async (t) => {
 });
 
 t.test('after the drain an open WebSocket is told to go away', async (t) => {
-  const { program, url, server } = await openStage(t, { drainSeconds: 0 });
+  const { program, url, server } = await startServeWithEmulator(t, { drainSeconds: 0 });
   const upstream = new WebSocketServer({ server });
   const upstreamClosed = once(upstream, 'connection').then(([socket]) => once(socket, 'close'));
   const client = new WebSocket(url.replace('http', 'ws') + RESPONSES);

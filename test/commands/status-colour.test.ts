@@ -3,7 +3,7 @@ import type { StatusDocument } from '../../src/admin/status.ts';
 import { painter, wantsColour } from '../../src/commands/colour.ts';
 import { statusColour, statusTable } from '../../src/commands/status/client.ts';
 import { run, start } from '../helpers/program.ts';
-import { startStack } from '../helpers/stack.ts';
+import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 t.jobs = 2;
@@ -28,7 +28,7 @@ for (const [isTerminal, env, expected] of RULES) {
 }
 
 t.test('each status has its colour, and errors stand out', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const status = (await (await fetch(`${url}/auth/status`)).json()) as StatusDocument;
   const colours: Record<StatusDocument['status'], string> = {
     ready: 'green',
@@ -50,7 +50,7 @@ t.test('each status has its colour, and errors stand out', async (t) => {
 const ESCAPE = '\u001b[';
 
 t.test('status: colours on a terminal only', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const args = ['status', '--url', url];
   t.ok((await run(t, args, {}, { terminal: true })).stdout.includes(ESCAPE));
   t.notOk((await run(t, args, { NO_COLOR: '1' }, { terminal: true })).stdout.includes(ESCAPE));
@@ -59,7 +59,7 @@ t.test('status: colours on a terminal only', async (t) => {
 });
 
 t.test('--watch appends a line each time, and an interrupt ends it with 0', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const program = start(t, ['status', '--url', url, '--watch', '0.1']);
   await program.line((line) => /^\S+Z ready, \d+ http, 0 websocket, 0 assertion, /.test(line));
   const lines = () => program.stdout.split('\n').length - 1;
@@ -71,7 +71,7 @@ t.test('--watch appends a line each time, and an interrupt ends it with 0', asyn
 });
 
 t.test('--watch --json appends documents', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const program = start(t, ['status', '--url', url, '--watch', '0.1', '--json']);
   t.match(JSON.parse(await program.line((line) => line.includes('"ready"'))), { status: 'ready' });
   program.kill('SIGTERM');
@@ -80,7 +80,7 @@ t.test('--watch --json appends documents', async (t) => {
 
 t.test('--watch goes on when nobody answers', async (t) => {
   let answer = '<html>';
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const status = await (await fetch(`${url}/auth/status`)).text();
   const server = await startUpstream(t, (_request, response) => response.end(answer));
   const program = start(t, ['status', '--url', server.origin, '--watch', '0.1']);
@@ -92,7 +92,7 @@ t.test('--watch goes on when nobody answers', async (t) => {
 });
 
 t.test('--watch draws the table in place on a terminal', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   const program = start(t, ['status', '--url', url, '--watch', '0.1'], {}, { terminal: true });
   const draws = () => program.stdout.split(`${ESCAPE}H`).length - 1;
   while (draws() < 2) await program.output();

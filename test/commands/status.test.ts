@@ -3,13 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { runProgram } from '../helpers/recovery-program.ts';
-import { infer, startScene, WITH_IDENTITY } from '../helpers/recovery-scene.ts';
+import { infer, startSidecarWithClock, WITH_IDENTITY } from '../helpers/sidecar-with-clock.ts';
 
 const status = (url: string, ...args: string[]) =>
   runProgram(['status', '--url', url, ...args], {});
 
 t.test('a table for people, JSON for programs, and no secret in either', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await infer(scene);
   const table = await status(scene.url);
   t.equal(table.code, 0, table.stderr);
@@ -40,7 +40,7 @@ t.test('a table for people, JSON for programs, and no secret in either', async (
 });
 
 t.test('a sidecar without a credential: exit code 1', async (t) => {
-  const scene = await startScene(t, { authJson: () => null });
+  const scene = await startSidecarWithClock(t, { authJson: () => null });
   await fetch(`${scene.url}/auth/status`);
   const { code, stdout } = await status(scene.url);
   t.equal(code, 1);
@@ -48,7 +48,7 @@ t.test('a sidecar without a credential: exit code 1', async (t) => {
 });
 
 t.test('a cooldown says when the next try is', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
   await infer(scene);
   const { code, stdout } = await status(scene.url);

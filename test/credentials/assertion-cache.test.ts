@@ -1,9 +1,9 @@
 import t from 'tap';
-import { registeredIdentity } from '../helpers/registered-identity.ts';
+import { startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { claimsOf } from '../helpers/verified-assertion.ts';
 
 t.test('headers are the same within a whole second and new in the next', async (t) => {
-  const { start, advance } = await registeredIdentity(t);
+  const { start, advance } = await startBackendWithLogin(t);
   const provider = await start();
   const first = await provider.headers();
   advance(749);
@@ -18,7 +18,7 @@ t.test('headers are the same within a whole second and new in the next', async (
 });
 
 t.test('once there is an identity, headers come without a promise', async (t) => {
-  const { start } = await registeredIdentity(t);
+  const { start } = await startBackendWithLogin(t);
   const provider = await start();
   t.ok(provider.headers() instanceof Promise);
   await provider.prepare();
@@ -26,7 +26,7 @@ t.test('once there is an identity, headers come without a promise', async (t) =>
 });
 
 t.test('headers name account and FedRAMP and print nothing', async (t) => {
-  const { start, emulator, home } = await registeredIdentity(t);
+  const { start, emulator, home } = await startBackendWithLogin(t);
   home.write(emulator.issueLogin({ accountId: 'account-2', fedramp: true }).authJson);
   const headers = await (await start()).headers();
   t.match(headers, { kind: 'assertion', accountId: 'account-2', fedramp: true });

@@ -1,16 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
 import t from 'tap';
+import { type BackendWithLogin, startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
-import {
-  type RegisteredIdentityStage,
-  registeredIdentity,
-} from '../helpers/registered-identity.ts';
 
-const CHANGES: [
-  name: string,
-  change: (subject: RegisteredIdentityStage) => object,
-  message: RegExp,
-][] = [
+const CHANGES: [name: string, change: (subject: BackendWithLogin) => object, message: RegExp][] = [
   [
     'another account',
     ({ emulator }) => emulator.issueLogin({ accountId: 'account-2', userId: 'user-1' }).authJson,
@@ -30,7 +23,7 @@ const CHANGES: [
 
 for (const [name, change, message] of CHANGES) {
   t.test(`a file that holds ${name} by then is an error and stays as it is`, async (t) => {
-    const subject = await registeredIdentity(t);
+    const subject = await startBackendWithLogin(t);
     const provider = await subject.start();
     subject.home.write(change(subject));
     const before = subject.home.text();
@@ -43,7 +36,7 @@ for (const [name, change, message] of CHANGES) {
 }
 
 t.test('a file that is gone by then is not made again', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const provider = await subject.start();
   rmSync(subject.home.path);
   const error = await failureOf(() => provider.headers());
@@ -53,7 +46,7 @@ t.test('a file that is gone by then is not made again', async (t) => {
 });
 
 t.test('a record alone that is gone by then is not made again', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   await (await subject.start()).prepare();
   subject.home.write({ agent_identity: { ...subject.storedRecord(), task_id: '' } });
   const provider = await subject.start();
@@ -65,7 +58,7 @@ t.test('a record alone that is gone by then is not made again', async (t) => {
 });
 
 t.test('new tokens of the same account are no change', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const provider = await subject.start();
   const login = subject.emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
   subject.home.write(login.authJson);

@@ -1,12 +1,12 @@
 import t from 'tap';
 import { AGENT_REGISTRATION } from '../helpers/backend.ts';
+import { PAUSE_MS, startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { PAUSE_MS, registeredIdentity } from '../helpers/registered-identity.ts';
 
 const DOWN = { path: AGENT_REGISTRATION, status: 500, times: 3 };
 
 t.test('a failure is remembered for the pause, then tried again', async (t) => {
-  const { start, emulator, advance, agentRegistrations } = await registeredIdentity(t);
+  const { start, emulator, advance, agentRegistrations } = await startBackendWithLogin(t);
   emulator.addFault(DOWN);
   const provider = await start();
   const first = await failureOf(() => provider.headers());
@@ -30,7 +30,7 @@ t.test('a failure is remembered for the pause, then tried again', async (t) => {
 });
 
 t.test('everybody who waits is told of the failure once it is known', async (t) => {
-  const { start, emulator, agentRegistrations } = await registeredIdentity(t);
+  const { start, emulator, agentRegistrations } = await startBackendWithLogin(t);
   emulator.addFault(DOWN);
   const provider = await start();
   const waiting = Array.from({ length: 5 }, () => failureOf(() => provider.headers()));
@@ -39,7 +39,7 @@ t.test('everybody who waits is told of the failure once it is known', async (t) 
 });
 
 t.test('the pause is counted anew after each failure', async (t) => {
-  const { start, emulator, advance, agentRegistrations } = await registeredIdentity(t);
+  const { start, emulator, advance, agentRegistrations } = await startBackendWithLogin(t);
   emulator.addFault({ ...DOWN, times: 6 });
   const provider = await start();
   await provider.prepare();

@@ -1,11 +1,11 @@
 import t from 'tap';
 import { fingerprint } from '../../src/agent-identity/keys.ts';
 import { AGENT_REGISTRATION } from '../helpers/backend.ts';
-import { PAUSE_MS, registeredIdentity } from '../helpers/registered-identity.ts';
+import { PAUSE_MS, startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { claimsOf, registeredKey } from '../helpers/verified-assertion.ts';
 
 t.test('registering, unavailable, registering, ready', async (t) => {
-  const { start, emulator, advance } = await registeredIdentity(t);
+  const { start, emulator, advance } = await startBackendWithLogin(t);
   emulator.addFault({ path: AGENT_REGISTRATION, status: 500, times: 3 });
   const provider = await start();
   const state = () => provider.status().state;
@@ -26,7 +26,7 @@ t.test('registering, unavailable, registering, ready', async (t) => {
 });
 
 t.test('a ready identity is described without its key', async (t) => {
-  const { start, emulator, home } = await registeredIdentity(t);
+  const { start, emulator, home } = await startBackendWithLogin(t);
   const provider = await start();
   const nothing = { agentRuntimeId: null, publicKey: null, taskId: null, taskRegisteredAt: null };
   t.match(provider.status(), { ...nothing, source: 'registered', lastError: null });
@@ -42,7 +42,7 @@ t.test('a ready identity is described without its key', async (t) => {
 });
 
 t.test('a task that was taken over from the file has no time', async (t) => {
-  const { start } = await registeredIdentity(t);
+  const { start } = await startBackendWithLogin(t);
   await (await start()).prepare();
   const again = await start();
   t.ok(again.isReady());

@@ -1,8 +1,8 @@
 import t from 'tap';
 import type { Fault } from '../../src/emulator/index.ts';
 import { JWKS } from '../helpers/backend.ts';
+import { startBackendWithJwt } from '../helpers/backend-with-jwt.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { jwtIdentity } from '../helpers/jwt-identity.ts';
 
 const OUTAGES: [name: string, fault: Omit<Fault, 'path'>, problem: RegExp][] = [
   ['500', { status: 500 }, /it answered 500$/],
@@ -16,7 +16,7 @@ const OUTAGES: [name: string, fault: Omit<Fault, 'path'>, problem: RegExp][] = [
 
 for (const [name, fault, problem] of OUTAGES) {
   t.test(`a JWKS that answers with ${name} is an outage, over when it is over`, async (t) => {
-    const { start, emulator, advance, taskRegistrations } = await jwtIdentity(t);
+    const { start, emulator, advance, taskRegistrations } = await startBackendWithJwt(t);
     emulator.addFault({ ...fault, path: JWKS });
     const provider = start();
     const error = await failureOf(() => provider.headers());
@@ -30,7 +30,7 @@ for (const [name, fault, problem] of OUTAGES) {
 }
 
 t.test('the JWKS has its own base, without /backend-api if it has none', async (t) => {
-  const { start, emulator } = await jwtIdentity(t, '');
+  const { start, emulator } = await startBackendWithJwt(t, '');
   await start().prepare();
   t.equal(emulator.records[0]?.path, '/agent-identities/jwks');
 });

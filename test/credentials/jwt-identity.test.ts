@@ -1,10 +1,11 @@
 import t from 'tap';
+import { startBackendWithJwt } from '../helpers/backend-with-jwt.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { jwtIdentity } from '../helpers/jwt-identity.ts';
 import { claimsOf } from '../helpers/verified-assertion.ts';
 
 t.test('verifies once, registers a task, and knows who it is before', async (t) => {
-  const { start, jwksRequests, taskRegistrations, agentRegistrations } = await jwtIdentity(t);
+  const { start, jwksRequests, taskRegistrations, agentRegistrations } =
+    await startBackendWithJwt(t);
   const provider = start({ accountId: 'account-1', fedramp: true });
   const before = provider.status();
   t.match(before, { state: 'registering', source: 'jwt', taskId: null, publicKey: /^SHA256:/ });
@@ -19,7 +20,7 @@ t.test('verifies once, registers a task, and knows who it is before', async (t) 
 });
 
 t.test('twenty requests at once verify once and register one task', async (t) => {
-  const { start, jwksRequests, taskRegistrations } = await jwtIdentity(t);
+  const { start, jwksRequests, taskRegistrations } = await startBackendWithJwt(t);
   const provider = start();
   const all = await Promise.all(Array.from({ length: 20 }, () => provider.headers()));
   t.equal(new Set(all).size, 1, 'one set of headers');
@@ -28,13 +29,13 @@ t.test('twenty requests at once verify once and register one task', async (t) =>
 });
 
 t.test('opens sealed task ids', async (t) => {
-  const { start, emulator } = await jwtIdentity(t);
+  const { start, emulator } = await startBackendWithJwt(t);
   emulator.settings.sealTaskIds = true;
   t.match(claimsOf(await start().headers()).task_id, /^task_1\/opaque\+/);
 });
 
 t.test('a verified token is not verified again when the task registration failed', async (t) => {
-  const { start, emulator, advance, jwksRequests } = await jwtIdentity(t);
+  const { start, emulator, advance, jwksRequests } = await startBackendWithJwt(t);
   emulator.addFault({ path: '/api/accounts/*', status: 403 });
   const provider = start();
   const error = await failureOf(() => provider.headers());

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
+import { startBackendWithJwt } from '../helpers/backend-with-jwt.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { jwtIdentity } from '../helpers/jwt-identity.ts';
 
 const AT_ONCE: [name: string, options: IdentityTokenOptions, message: RegExp][] = [
   [
@@ -20,7 +20,7 @@ const AT_ONCE: [name: string, options: IdentityTokenOptions, message: RegExp][] 
 
 for (const [name, options, message] of AT_ONCE) {
   t.test(`a token with ${name} is refused without any network`, async (t) => {
-    const { start, emulator } = await jwtIdentity(t);
+    const { start, emulator } = await startBackendWithJwt(t);
     const error = await failureOf(() => start(options));
     t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
     t.match(error.message, message);
@@ -36,7 +36,7 @@ const BY_THE_KEY_SET: [name: string, options: IdentityTokenOptions, message: Reg
 
 for (const [name, options, message] of BY_THE_KEY_SET) {
   t.test(`a token with ${name} is refused before anything is registered`, async (t) => {
-    const { start, taskRegistrations } = await jwtIdentity(t);
+    const { start, taskRegistrations } = await startBackendWithJwt(t);
     const provider = start(options);
     const error = await failureOf(() => provider.headers());
     t.equal(error.code, 'AUTH_CREDENTIAL_INVALID');
@@ -48,7 +48,7 @@ for (const [name, options, message] of BY_THE_KEY_SET) {
 }
 
 t.test('a token that expires before it is verified is refused', async (t) => {
-  const { start, advance, taskRegistrations } = await jwtIdentity(t);
+  const { start, advance, taskRegistrations } = await startBackendWithJwt(t);
   const provider = start({ expiresInSeconds: 60 });
   advance(120_000);
   const error = await failureOf(() => provider.headers());

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { AGENT_REGISTRATION } from '../helpers/backend.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { type ManagerOptions, managedCredential } from '../helpers/manager.ts';
+import { type ManagerOptions, startManagerWithBackend } from '../helpers/manager.ts';
 
 const DOWN = { path: AGENT_REGISTRATION, status: 500, times: 3 };
 const login: NonNullable<ManagerOptions['authJson']> = ({ emulator }) =>
@@ -12,7 +12,7 @@ function withPolicy(onUnavailable: 'error' | 'bearer'): ManagerOptions {
 }
 
 t.test('by default an identity that cannot be had is an error, never a bearer', async (t) => {
-  const { manager, emulator } = await managedCredential(t, withPolicy('error'));
+  const { manager, emulator } = await startManagerWithBackend(t, withPolicy('error'));
   emulator.addFault({ ...DOWN, times: 0 });
   for (let request = 0; request < 3; request++) {
     const error = await failureOf(() => manager.authorize('assertion', true));
@@ -25,7 +25,10 @@ t.test('by default an identity that cannot be had is an error, never a bearer', 
 });
 
 t.test('onUnavailable bearer sends the bearer, visibly, with one warning each', async (t) => {
-  const { manager, emulator, captured, advance } = await managedCredential(t, withPolicy('bearer'));
+  const { manager, emulator, captured, advance } = await startManagerWithBackend(
+    t,
+    withPolicy('bearer'),
+  );
   emulator.addFault(DOWN);
   for (let request = 0; request < 3; request++) {
     t.equal((await manager.authorize('assertion', true)).headers?.kind, 'bearer');
@@ -41,7 +44,7 @@ t.test('onUnavailable bearer sends the bearer, visibly, with one warning each', 
 });
 
 t.test('the fallback is for outages, not for a credential that is wrong', async (t) => {
-  const { manager, home } = await managedCredential(t, withPolicy('bearer'));
+  const { manager, home } = await startManagerWithBackend(t, withPolicy('bearer'));
   await manager.authorize('bearer', true);
   home.write({ unrelated: 1 });
   const error = await failureOf(() => manager.authorize('assertion', true));
@@ -49,7 +52,7 @@ t.test('the fallback is for outages, not for a credential that is wrong', async 
 });
 
 t.test('a wrong credential that was exchanged meanwhile is no fallback', async (t) => {
-  const { manager, home } = await managedCredential(t, withPolicy('bearer'));
+  const { manager, home } = await startManagerWithBackend(t, withPolicy('bearer'));
   await manager.authorize('bearer', true);
   home.write({ OPENAI_API_KEY: 'sk' });
   const { upstream, degraded } = await manager.authorize('assertion', true);
@@ -57,7 +60,7 @@ t.test('a wrong credential that was exchanged meanwhile is no fallback', async (
 });
 
 t.test('an identity alone has nothing to fall back to', async (t) => {
-  const { manager, emulator } = await managedCredential(t, {
+  const { manager, emulator } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => ({ agent_identity: emulator.issueIdentityToken() }),
     agentIdentity: { onUnavailable: 'bearer' },
   });
@@ -68,7 +71,7 @@ t.test('an identity alone has nothing to fall back to', async (t) => {
 });
 
 t.test('a bearer that has expired and cannot be renewed is no fallback', async (t) => {
-  const subject = await managedCredential(t, withPolicy('bearer'));
+  const subject = await startManagerWithBackend(t, withPolicy('bearer'));
   subject.emulator.addFault(DOWN);
   await subject.manager.prepare();
   subject.advance(11 * 86_400_000);

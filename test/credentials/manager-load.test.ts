@@ -2,10 +2,10 @@ import t from 'tap';
 import { SidecarError } from '../../src/base/errors.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { managedCredential } from '../helpers/manager.ts';
+import { startManagerWithBackend } from '../helpers/manager.ts';
 
 t.test('without a credential a request is told how to sign in', async (t) => {
-  const { manager } = await managedCredential(t);
+  const { manager } = await startManagerWithBackend(t);
   t.equal(manager.snapshot().state, 'starting');
   for (const auth of ['bearer', 'assertion'] as const) {
     const error = await failureOf(() => manager.authorize(auth, true));
@@ -22,7 +22,7 @@ t.test('without a credential a request is told how to sign in', async (t) => {
 });
 
 t.test('a file that appears is picked up by the next request', async (t) => {
-  const { manager, home, emulator } = await managedCredential(t);
+  const { manager, home, emulator } = await startManagerWithBackend(t);
   await manager.prepare();
   const { authJson, accessToken, accountId } = emulator.issueLogin();
   home.write(authJson);
@@ -34,7 +34,7 @@ t.test('a file that appears is picked up by the next request', async (t) => {
 });
 
 t.test('or by the next probe', async (t) => {
-  const { manager, home, emulator } = await managedCredential(t);
+  const { manager, home, emulator } = await startManagerWithBackend(t);
   await manager.prepare();
   home.write(emulator.issueLogin().authJson);
   await manager.prepare();
@@ -42,7 +42,7 @@ t.test('or by the next probe', async (t) => {
 });
 
 t.test('many requests at once load the credential once', async (t) => {
-  const { manager, captured } = await managedCredential(t, { apiKey: 'sk' });
+  const { manager, captured } = await startManagerWithBackend(t, { apiKey: 'sk' });
   const requests = Array.from({ length: 20 }, () => manager.authorize('bearer', true));
   const sets = new Set((await Promise.all(requests)).map(({ headers }) => headers));
   t.equal(sets.size, 1);
@@ -51,7 +51,7 @@ t.test('many requests at once load the credential once', async (t) => {
 
 t.test('a file that does not parse is an error until it does, and is left alone', async (t) => {
   const broken = '{"tokens":{"access_token":"hush"';
-  const { manager, home, emulator, captured } = await managedCredential(t, {
+  const { manager, home, emulator, captured } = await startManagerWithBackend(t, {
     authJson: () => broken,
     agentIdentity: { policy: 'chatgptAuth' },
   });
@@ -68,7 +68,7 @@ t.test('a file that does not parse is an error until it does, and is left alone'
 });
 
 t.test('the environment wins over the file', async (t) => {
-  const { manager } = await managedCredential(t, {
+  const { manager } = await startManagerWithBackend(t, {
     apiKey: 'sk-env',
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
@@ -78,7 +78,7 @@ t.test('the environment wins over the file', async (t) => {
 });
 
 t.test('an error of another kind is told in words of our own', async (t) => {
-  const { manager, home } = await managedCredential(t);
+  const { manager, home } = await startManagerWithBackend(t);
   home.store.load = async () => {
     throw new TypeError('hush');
   };
@@ -88,7 +88,7 @@ t.test('an error of another kind is told in words of our own', async (t) => {
 });
 
 t.test('the JWKS can have another base than the backend', async (t) => {
-  const { manager, emulator } = await managedCredential(t, {
+  const { manager, emulator } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => ({ agent_identity: emulator.issueIdentityToken() }),
     upstream: ({ url }) => ({ jwksBaseUrl: `${url}/elsewhere` }),
   });
@@ -97,7 +97,7 @@ t.test('the JWKS can have another base than the backend', async (t) => {
 });
 
 t.test('settings that come with a credential that cannot be used change nothing', async (t) => {
-  const { manager, home, emulator, reloadWith } = await managedCredential(t, {
+  const { manager, home, emulator, reloadWith } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   await manager.prepare();
@@ -114,7 +114,7 @@ t.test('settings that come with a credential that cannot be used change nothing'
 });
 
 t.test('reloads at once keep the settings of the one that brought some', async (t) => {
-  const { manager, reloadWith } = await managedCredential(t, {
+  const { manager, reloadWith } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   await manager.prepare();
@@ -128,7 +128,7 @@ t.test('reloads at once keep the settings of the one that brought some', async (
 });
 
 t.test('what an earlier read found does not replace what a later one found', async (t) => {
-  const { manager, home, emulator } = await managedCredential(t, {
+  const { manager, home, emulator } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   const { agentIdentity } = resolveConfig();
@@ -142,7 +142,7 @@ t.test('what an earlier read found does not replace what a later one found', asy
 });
 
 t.test('nor does an earlier read that failed take the credential away', async (t) => {
-  const { manager, home } = await managedCredential(t, {
+  const { manager, home } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   const { store } = home;

@@ -1,12 +1,12 @@
 import t from 'tap';
 import { failureOf } from '../helpers/failure.ts';
-import { type ManagerOptions, managedCredential } from '../helpers/manager.ts';
+import { type ManagerOptions, startManagerWithBackend } from '../helpers/manager.ts';
 
 const login: NonNullable<ManagerOptions['authJson']> = ({ emulator }) =>
   emulator.issueLogin().authJson;
 
 t.test('a route without credential needs none, and loads none', async (t) => {
-  const { manager } = await managedCredential(t);
+  const { manager } = await startManagerWithBackend(t);
   t.strictSame(await manager.authorize('none', false), {
     upstream: 'chatgpt',
     headers: null,
@@ -17,7 +17,7 @@ t.test('a route without credential needs none, and loads none', async (t) => {
 });
 
 t.test('a route without credential gets none, also when there is one', async (t) => {
-  const { manager } = await managedCredential(t, { authJson: login });
+  const { manager } = await startManagerWithBackend(t, { authJson: login });
   await manager.prepare();
   t.strictSame(await manager.authorize('none', false), {
     upstream: 'chatgpt',
@@ -28,7 +28,7 @@ t.test('a route without credential gets none, also when there is one', async (t)
 });
 
 t.test('a denied route is denied with and without a credential', async (t) => {
-  const { manager, home, emulator } = await managedCredential(t);
+  const { manager, home, emulator } = await startManagerWithBackend(t);
   const denied = async () => (await failureOf(() => manager.authorize('deny', true))).code;
   t.equal(await denied(), 'AUTH_ROUTE_DENIED');
   home.write(emulator.issueLogin().authJson);
@@ -37,14 +37,14 @@ t.test('a denied route is denied with and without a credential', async (t) => {
 });
 
 t.test('a login under jwtOnly has no identity', async (t) => {
-  const { manager, agentRegistrations } = await managedCredential(t, { authJson: login });
+  const { manager, agentRegistrations } = await startManagerWithBackend(t, { authJson: login });
   t.equal((await manager.authorize('assertion', true)).headers?.kind, 'bearer');
   t.equal(agentRegistrations(), 0);
   t.equal(manager.snapshot().identity.state, 'off');
 });
 
 t.test('a login under chatgptAuth sends assertion and bearer, each to its routes', async (t) => {
-  const { manager, agentRegistrations } = await managedCredential(t, {
+  const { manager, agentRegistrations } = await startManagerWithBackend(t, {
     authJson: login,
     agentIdentity: { policy: 'chatgptAuth' },
   });
@@ -55,7 +55,7 @@ t.test('a login under chatgptAuth sends assertion and bearer, each to its routes
 });
 
 t.test('an identity alone has no bearer', async (t) => {
-  const { manager, home } = await managedCredential(t, {
+  const { manager, home } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => ({ agent_identity: emulator.issueIdentityToken() }),
   });
   const before = home.text();
@@ -67,7 +67,7 @@ t.test('an identity alone has no bearer', async (t) => {
 });
 
 t.test('an API key goes to the OpenAI API, on model routes alone', async (t) => {
-  const { manager } = await managedCredential(t, { apiKey: 'sk' });
+  const { manager } = await startManagerWithBackend(t, { apiKey: 'sk' });
   t.equal((await manager.authorize('assertion', true)).upstream, 'openai');
   const error = await failureOf(() => manager.authorize('bearer', false));
   t.equal(error.code, 'AUTH_ROUTE_DENIED');

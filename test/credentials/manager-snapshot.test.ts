@@ -1,8 +1,8 @@
 import t from 'tap';
-import { managedCredential } from '../helpers/manager.ts';
+import { startManagerWithBackend } from '../helpers/manager.ts';
 
 t.test('starting, waiting, ready', async (t) => {
-  const { manager } = await managedCredential(t, {
+  const { manager } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin({ planType: 'team' }).authJson,
     agentIdentity: { policy: 'chatgptAuth' },
   });
@@ -18,7 +18,7 @@ t.test('starting, waiting, ready', async (t) => {
 });
 
 t.test('an access token that has expired is a failure', async (t) => {
-  const { manager, advance } = await managedCredential(t, {
+  const { manager, advance } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
   });
   await manager.prepare();
@@ -28,7 +28,7 @@ t.test('an access token that has expired is a failure', async (t) => {
 });
 
 t.test('a snapshot holds no secret', async (t) => {
-  const { manager, home, captured } = await managedCredential(t, {
+  const { manager, home, captured } = await startManagerWithBackend(t, {
     authJson: ({ emulator }) => emulator.issueLogin().authJson,
     agentIdentity: { policy: 'chatgptAuth' },
   });

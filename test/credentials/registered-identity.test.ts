@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import t from 'tap';
 import { parseAgentKey } from '../../src/agent-identity/keys.ts';
-import { registeredIdentity } from '../helpers/registered-identity.ts';
+import { startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { claimsOf, isSignedBy, registeredKey } from '../helpers/verified-assertion.ts';
 
 t.test('registers with the login and keeps the record beside it', async (t) => {
-  const { start, emulator, home, storedRecord } = await registeredIdentity(t, { later: 'kept' });
+  const { start, emulator, home, storedRecord } = await startBackendWithLogin(t, { later: 'kept' });
   const before = home.read();
   const headers = await (await start()).headers();
   const { agent_runtime_id, task_id } = claimsOf(headers);
@@ -27,7 +27,7 @@ t.test('registers with the login and keeps the record beside it', async (t) => {
 });
 
 t.test('the next start uses it without any network', async (t) => {
-  const { start, emulator, home } = await registeredIdentity(t);
+  const { start, emulator, home } = await startBackendWithLogin(t);
   const first = await (await start()).headers();
   const requests = emulator.records.length;
   const text = home.text();
@@ -39,7 +39,7 @@ t.test('the next start uses it without any network', async (t) => {
 });
 
 t.test('opens sealed task ids', async (t) => {
-  const { start, emulator, storedRecord } = await registeredIdentity(t);
+  const { start, emulator, storedRecord } = await startBackendWithLogin(t);
   emulator.settings.sealTaskIds = true;
   const { task_id } = claimsOf(await (await start()).headers());
   t.match(task_id, /^task_1\/opaque\+/);
@@ -47,7 +47,7 @@ t.test('opens sealed task ids', async (t) => {
 });
 
 t.test('nothing secret is logged', async (t) => {
-  const { start, captured, home } = await registeredIdentity(t);
+  const { start, captured, home } = await startBackendWithLogin(t);
   await (await start()).headers();
   const { tokens, agent_identity: record } = home.read();
   const { access_token, id_token, refresh_token } = Object(tokens);

@@ -1,8 +1,8 @@
 import t from 'tap';
 import type { Fault } from '../../src/emulator/index.ts';
 import { AGENT_REGISTRATION } from '../helpers/backend.ts';
+import { PAUSE_MS, startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { PAUSE_MS, registeredIdentity } from '../helpers/registered-identity.ts';
 import { claimsOf } from '../helpers/verified-assertion.ts';
 
 const FAULTS: [name: string, fault: Omit<Fault, 'path'>, attempts: number, message: RegExp][] = [
@@ -17,7 +17,7 @@ const FAULTS: [name: string, fault: Omit<Fault, 'path'>, attempts: number, messa
 
 for (const [name, fault, attempts, message] of FAULTS) {
   t.test(`an agent registration that is answered with ${name} changes nothing`, async (t) => {
-    const subject = await registeredIdentity(t);
+    const subject = await startBackendWithLogin(t);
     const before = subject.home.text();
     subject.emulator.addFault({ ...fault, path: AGENT_REGISTRATION });
     const error = await failureOf(async () => (await subject.start()).headers());
@@ -31,7 +31,7 @@ for (const [name, fault, attempts, message] of FAULTS) {
 
 t.test('one bad answer is got over', async (t) => {
   for (const fault of [{ status: 429 }, { status: 503 }, { action: 'reset' }] as const) {
-    const subject = await registeredIdentity(t);
+    const subject = await startBackendWithLogin(t);
     subject.emulator.addFault({ ...fault, path: '/api/accounts/*' });
     t.equal((await (await subject.start()).headers()).kind, 'assertion');
     t.equal(subject.agentRegistrations(), 2);
@@ -39,7 +39,7 @@ t.test('one bad answer is got over', async (t) => {
 });
 
 t.test('an agent without a task stays, and the next try registers the task alone', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   subject.emulator.addFault({ path: '/api/accounts/v1/agent/agent-rt*', status: 403 });
   const provider = await subject.start();
   const error = await failureOf(() => provider.headers());
@@ -58,7 +58,7 @@ t.test('an agent without a task stays, and the next try registers the task alone
 });
 
 t.test('a login that names no user cannot register', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const { tokens } = subject.home.read();
   const access_token = `e30.${Buffer.from('{}').toString('base64url')}.x`;
   const nameless = { ...Object(tokens), access_token, id_token: access_token };

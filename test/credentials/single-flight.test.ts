@@ -1,9 +1,9 @@
 import t from 'tap';
-import { registeredIdentity } from '../helpers/registered-identity.ts';
+import { startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { isSignedBy, registeredKey } from '../helpers/verified-assertion.ts';
 
 t.test('twenty requests at once make one agent and one run task', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const provider = await subject.start();
   const all = await Promise.all(Array.from({ length: 20 }, () => provider.headers()));
   t.equal(new Set(all).size, 1, 'one set of headers');
@@ -13,7 +13,7 @@ t.test('twenty requests at once make one agent and one run task', async (t) => {
 });
 
 t.test('preparation and requests share it', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const provider = await subject.start();
   await Promise.all([provider.prepare(), provider.headers(), provider.prepare()]);
   await provider.prepare();
@@ -21,7 +21,7 @@ t.test('preparation and requests share it', async (t) => {
 });
 
 t.test('two processes on one file register once', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const providers = await Promise.all([subject.start(), subject.start()]);
   const [one, two] = await Promise.all(providers.map((provider) => provider.headers()));
   t.equal(one?.authorization.reveal(), two?.authorization.reveal());

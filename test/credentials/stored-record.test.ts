@@ -1,18 +1,15 @@
 import t from 'tap';
 import type { JsonObject } from '../../src/base/json.ts';
+import { type BackendWithLogin, startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
-import {
-  type RegisteredIdentityStage,
-  registeredIdentity,
-} from '../helpers/registered-identity.ts';
 import { claimsOf } from '../helpers/verified-assertion.ts';
 
 /** A file that holds a record from an earlier start, with `change` on top. */
 async function withRecord(
-  t: Parameters<typeof registeredIdentity>[0],
+  t: Parameters<typeof startBackendWithLogin>[0],
   change: JsonObject,
-): Promise<RegisteredIdentityStage & { record: JsonObject }> {
-  const subject = await registeredIdentity(t);
+): Promise<BackendWithLogin & { record: JsonObject }> {
+  const subject = await startBackendWithLogin(t);
   await (await subject.start()).prepare();
   const record = { ...subject.storedRecord(), ...change };
   subject.home.write({ ...subject.home.read(), agent_identity: record });
@@ -80,7 +77,7 @@ t.test('a record alone with a bad key is refused, for nothing can replace it', a
 });
 
 t.test('a record that another process stored meanwhile is taken over', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const waiting = await subject.start();
   const other = claimsOf(await (await subject.start()).headers());
   const claims = claimsOf(await waiting.headers());
@@ -90,7 +87,7 @@ t.test('a record that another process stored meanwhile is taken over', async (t)
 });
 
 t.test('a JWT in the place of the record is left alone', async (t) => {
-  const subject = await registeredIdentity(t, { agent_identity: 'a.jwt.here' });
+  const subject = await startBackendWithLogin(t, { agent_identity: 'a.jwt.here' });
   const provider = await subject.start();
   t.equal((await provider.headers()).kind, 'assertion');
   t.equal(subject.home.read().agent_identity, 'a.jwt.here');

@@ -2,13 +2,13 @@ import { mkdirSync } from 'node:fs';
 import t from 'tap';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
 import { LockError } from '../../src/files/lock.ts';
+import { startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { registeredIdentity } from '../helpers/registered-identity.ts';
 
 const WARNING = /^the identity cannot be kept in .*auth\.json; every start registers a new one$/;
 
 t.test('where no lock can be had, the identity is kept without one, with a warning', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   mkdirSync(subject.home.lockPath);
   const provider = await subject.start();
   t.equal((await provider.headers()).kind, 'assertion');
@@ -18,7 +18,7 @@ t.test('where no lock can be had, the identity is kept without one, with a warni
 });
 
 t.test('without a lock the account is checked all the same', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   mkdirSync(subject.home.lockPath);
   const provider = await subject.start();
   subject.home.write(subject.emulator.issueLogin().authJson);
@@ -28,7 +28,7 @@ t.test('without a lock the account is checked all the same', async (t) => {
 });
 
 t.test('a write that fails is a warning too', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const { store } = subject.home;
   const full: AuthStore = {
     location: store.location,
@@ -46,7 +46,7 @@ t.test('a write that fails is a warning too', async (t) => {
 });
 
 t.test('a lock that another process holds is waited for, not passed by', async (t) => {
-  const subject = await registeredIdentity(t);
+  const subject = await startBackendWithLogin(t);
   const { store } = subject.home;
   const busy: AuthStore = {
     location: store.location,

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { send } from '../helpers/exchange.ts';
 import { Records } from '../helpers/exchange-record.ts';
 import { Scrape } from '../helpers/prometheus.ts';
-import { RESPONSES, startStack } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 
 const text = readFileSync('deploy/grafana-dashboard.json', 'utf8');
 const NAME = /\b(?:codex_auth_sidecar|process|nodejs)_\w+/g;
 
 t.test('every metric that the dashboard asks for exists, and it shows each of ours', async (t) => {
-  const { url, sidecar } = await startStack(t);
+  const { url, sidecar } = await startSidecarWithEmulator(t);
   const records = new Records(sidecar);
   await untilStatus(url, ({ status }) => status === 'ready');
   await send(url + RESPONSES, { method: 'POST', body: '{}' });

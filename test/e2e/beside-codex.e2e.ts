@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { parseAssertion, verifyAssertion } from '../../src/agent-identity/assertion.ts';
 import { fixture } from '../helpers/fixture.ts';
+import { startScriptedUpstream, whenWhole } from '../helpers/scripted-upstream.ts';
 import {
   getModels,
   infer,
   lastTask,
-  startScene,
+  startSidecarWithClock,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
-import { startRawUpstream, whenWhole } from '../helpers/recovery-upstream.ts';
+} from '../helpers/sidecar-with-clock.ts';
 import { installCodex } from './codex.ts';
 
 /** What the real CLI says about the login in `folder`, with nothing of our environment but PATH. */
@@ -39,7 +39,7 @@ async function loads(t: Test, folder: string): Promise<void> {
 t.test(
   'Codex 0.169.0 loads an auth.json that the sidecar has refreshed and registered',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await loads(t, scene.home.folder);
     t.equal((await infer(scene)).status, 200);
     scene.emulator.expireAccessTokens();
@@ -56,10 +56,10 @@ t.test(
 
 t.test('a record that Codex wrote is used without a new registration', async (t) => {
   const { auth_json_agent_identity: recorded, public_key_ssh: publicKey } = fixture.recorded[1];
-  const upstream = await startRawUpstream(t, (request, response) =>
+  const upstream = await startScriptedUpstream(t, (request, response) =>
     whenWhole(request, () => response.writeHead(200).end()),
   );
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     config: WITH_IDENTITY,
     origin: upstream.origin,
     authJson: (emulator) => {

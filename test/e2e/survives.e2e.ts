@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import type { EmulatorRecord } from '../../src/emulator/index.ts';
 import { CodexHome, type CodexVersion, installCodex } from './codex.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type ServeWithEmulator, startServeWithEmulator } from './serve-with-emulator.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
 const ANSWER = 'Hello from the emulated backend.';
@@ -12,10 +12,10 @@ async function takeTurn(
   t: Test,
   version: CodexVersion,
   webSockets: boolean,
-  misbehave: (backend: Stage['backend']) => void,
+  misbehave: (backend: ServeWithEmulator['backend']) => void,
 ): Promise<readonly EmulatorRecord[]> {
   const program = await installCodex(version);
-  const stage = await openStage();
+  const stage = await startServeWithEmulator();
   t.teardown(() => stage.close());
   const { url: baseUrl, clientToken } = stage;
   const home = await CodexHome.create({ baseUrl, clientToken, webSockets });
@@ -37,7 +37,7 @@ const registrations = (records: readonly EmulatorRecord[]) =>
 type Survival = [
   name: string,
   webSockets: boolean,
-  misbehave: (backend: Stage['backend']) => void,
+  misbehave: (backend: ServeWithEmulator['backend']) => void,
   check: (t: Test, records: readonly EmulatorRecord[]) => void,
 ];
 

@@ -1,15 +1,15 @@
 import t, { type Test } from 'tap';
 import { type EmulatorRecord, startEmulator } from '../../src/emulator/index.ts';
 import { CodexHome, type CodexVersion, installCodex } from './codex.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type ServeWithEmulator, startServeWithEmulator } from './serve-with-emulator.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
 const ANSWER = 'Hello from the emulated backend.';
 const VERSIONS: CodexVersion[] = ['0.169.0', '0.142.3'];
 const EXEC = ['exec', '--skip-git-repo-check'];
 
-interface Scene {
-  stage: Stage;
+interface SidecarWithClock {
+  stage: ServeWithEmulator;
   home: CodexHome;
   program: string;
 }
@@ -18,9 +18,9 @@ async function scene(
   t: Test,
   version: CodexVersion,
   provider: { webSockets: boolean; compactAfterTokens?: number },
-): Promise<Scene> {
+): Promise<SidecarWithClock> {
   const program = await installCodex(version);
-  const stage = await openStage();
+  const stage = await startServeWithEmulator();
   t.teardown(() => stage.close());
   const { url: baseUrl, clientToken } = stage;
   const home = await CodexHome.create({ baseUrl, clientToken, ...provider });
@@ -41,7 +41,7 @@ function bodiesOf(records: readonly EmulatorRecord[]): string[] {
 }
 
 /** What holds in every scene, whatever Codex did. */
-function checkBackend(t: Test, { backend, clientToken }: Stage): void {
+function checkBackend(t: Test, { backend, clientToken }: ServeWithEmulator): void {
   const { records } = backend;
   const registrations = (end: string) => records.filter(({ path }) => path.endsWith(end)).length;
   t.equal(registrations('/v1/agent/register'), 1, 'one agent was registered');
@@ -135,7 +135,7 @@ t.test(
   'Codex 0.142.3 with a login of its own: the sidecar drops it and sends its own',
   async (t) => {
     const program = await installCodex('0.142.3');
-    const stage = await openStage({ askForToken: false });
+    const stage = await startServeWithEmulator({ askForToken: false });
     t.teardown(() => stage.close());
     const stranger = await startEmulator();
     t.teardown(() => stranger.close());

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { makeFolder } from './stack.ts';
+import { makeFolder } from './sidecar.ts';
 
 export interface Certificate {
   key: string;

@@ -9,7 +9,7 @@ import {
   expectedRequest,
   FEDRAMP_LOGIN,
 } from './permitted.ts';
-import { startInFrontOf } from './stack.ts';
+import { startSidecarInFrontOf } from './sidecar.ts';
 import { startTcpUpstream } from './upstream.ts';
 import { headerOf, readAnswer, type WireAnswer, type WireMessage, WireReader } from './wire.ts';
 
@@ -35,7 +35,7 @@ export type Compare = (t: Test, example: Case) => Promise<void>;
 export async function startConformance(t: Test): Promise<Compare> {
   const recorder = new Recorder();
   const upstream = await startTcpUpstream(t, (socket) => void recorder.serve(socket));
-  const sidecar = await startInFrontOf(t, upstream.origin, { authJson: FEDRAMP_LOGIN });
+  const sidecar = await startSidecarInFrontOf(t, upstream.origin, { authJson: FEDRAMP_LOGIN });
   return async (t, example) => {
     recorder.example = example;
     const direct = await exchange(t, recorder, upstream.port);

@@ -1,5 +1,5 @@
 import type { Emulator } from '../../src/emulator/index.ts';
-import type { SidecarOptions } from './stack.ts';
+import type { SidecarOptions } from './sidecar.ts';
 
 /** How each kind of credential is given to a sidecar, and what of it must be seen upstream. */
 export interface GivenCredential extends Pick<SidecarOptions, 'authJson' | 'env' | 'config'> {

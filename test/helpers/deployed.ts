@@ -7,7 +7,7 @@ import type { Config, PartialConfig } from '../../src/config/resolve.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { send } from './exchange.ts';
 import { makeFile, run } from './program.ts';
-import { chatGptLogin, type Stack, startStack } from './stack.ts';
+import { chatGptLogin, type SidecarWithEmulator, startSidecarWithEmulator } from './sidecar.ts';
 
 /** A sidecar as a manifest describes it, and the agent beside it. */
 export interface Deployed {
@@ -131,11 +131,11 @@ export async function startDeployed(
   t: Test,
   sidecar: Deployed,
   credential = chatGptLogin,
-): Promise<Stack> {
+): Promise<SidecarWithEmulator> {
   const { listen, clients } = await configOf(t, sidecar);
   const digest = createHash('sha256').update(TOKEN).digest('hex');
   const tokensFile = await makeFile(t, 'client-tokens', `agent:${digest}\n`);
-  const stack = await startStack(t, {
+  const stack = await startSidecarWithEmulator(t, {
     credential,
     config: { listen: { ...listen, port: 0 }, clients: { ...clients, tokensFile } },
   });

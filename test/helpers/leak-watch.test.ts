@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { send } from './exchange.ts';
 import { assertNoLeaks, noteSecret, noteSecretsIn, watchAnswers } from './leak-watch.ts';
-import { MODELS, type SidecarOptions, startInFrontOf } from './stack.ts';
+import { MODELS, type SidecarOptions, startSidecarInFrontOf } from './sidecar.ts';
 import { startUpstream } from './upstream.ts';
 import { tryUpgrade } from './websocket.ts';
 
@@ -86,7 +86,7 @@ for (const [what, change, secret] of LEAKS) {
   t.test(`a secret ${what} that is logged fails its test`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
     const leaky = runInside(async (inner) => {
-      const { url, log } = await startInFrontOf(inner, upstream.origin, change({}));
+      const { url, log } = await startSidecarInFrontOf(inner, upstream.origin, change({}));
       await send(url + MODELS, { headers: { authorization: 'Bearer token-of-some-client' } });
       log.push(JSON.stringify({ msg: `the value is ${secret}` }));
     });
@@ -96,7 +96,7 @@ for (const [what, change, secret] of LEAKS) {
   t.test(`a secret ${what} that is answered fails its test`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end(secret));
     const leaky = runInside(async (inner) => {
-      const { url } = await startInFrontOf(inner, upstream.origin, change({}));
+      const { url } = await startSidecarInFrontOf(inner, upstream.origin, change({}));
       await send(`${url}/backend-api/codex/models`, {
         headers: { authorization: 'Bearer token-of-some-client' },
       });
@@ -109,7 +109,7 @@ t.test('one that says nothing wrong does not fail', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => response.end('fine'));
   await t.resolves(
     runInside(async (inner) => {
-      const { url } = await startInFrontOf(inner, upstream.origin);
+      const { url } = await startSidecarInFrontOf(inner, upstream.origin);
       await send(url + MODELS, { headers: { authorization: 'Bearer token-of-some-client' } });
     }),
   );

@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { untilStatus } from './eventually.ts';
 import { makeFolder, type Program, serve } from './program.ts';
-import { FAKE_LOGIN, NO_TOKEN_ENDPOINT } from './stack.ts';
+import { FAKE_LOGIN, NO_TOKEN_ENDPOINT } from './sidecar.ts';
+import { untilStatus } from './until-status.ts';
 
 /** A sidecar in a process of its own, so that what it leaves open can be counted. */
 export interface LoadedSidecar {

@@ -8,7 +8,7 @@ import { type AuthHome, makeAuthHome } from './auth-home.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { type CapturedLog, captureLog } from './captured-log.ts';
 
-export interface ManagedCredential extends Backend {
+export interface ManagerWithBackend extends Backend {
   manager: CredentialManager;
   home: AuthHome;
   captured: CapturedLog;
@@ -27,10 +27,10 @@ export interface ManagerOptions {
 }
 
 /** A credential manager on an emulated backend, not prepared yet. */
-export async function managedCredential(
+export async function startManagerWithBackend(
   t: Test,
   options: ManagerOptions = {},
-): Promise<ManagedCredential> {
+): Promise<ManagerWithBackend> {
   const backend = await startBackend(t);
   const home = makeAuthHome(t, options.authJson?.(backend));
   const captured = captureLog();

@@ -9,7 +9,7 @@ export const masked = (length: number, first = 0x81) =>
   Buffer.concat([Buffer.from([first, 0x80 | length, 1, 2, 3, 4]), Buffer.alloc(length, 'u')]);
 export const GOING_AWAY = Buffer.from([0x88, 2, 0x03, 0xe9]);
 
-export interface TunnelScene {
+export interface TunnelWithPeers {
   tunnel: Tunnel;
   client: Socket;
   upstream: Socket;
@@ -23,7 +23,7 @@ export interface TunnelScene {
 }
 
 /** A tunnel between real connections, with a clock in the hands of the test. */
-export async function openTunnel(t: Test, limits = {}): Promise<TunnelScene> {
+export async function openTunnel(t: Test, limits = {}): Promise<TunnelWithPeers> {
   const [client, near] = await connection(t);
   const [far, upstream] = await connection(t);
   const time = { now: 0 };

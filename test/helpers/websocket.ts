@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { type Answer, readAnswer } from './exchange.ts';
-import { startInFrontOf, type TestSidecar } from './stack.ts';
+import { startSidecarInFrontOf, type TestSidecar } from './sidecar.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
@@ -81,7 +81,7 @@ export async function openPair(
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  const sidecar = await startInFrontOf(t, `http://127.0.0.1:${port}`, { config });
+  const sidecar = await startSidecarInFrontOf(t, `http://127.0.0.1:${port}`, { config });
   const address = `${sidecar.url.replace('http', 'ws')}/backend-api/codex/responses`;
   const client = new WebSocket(address, { perMessageDeflate });
   t.teardown(() => client.terminate());

@@ -4,7 +4,12 @@ import { WebSocket } from 'ws';
 import { identityToken } from '../helpers/credentials.ts';
 import { dialTcp, open, readAll, send, sendRaw } from '../helpers/exchange.ts';
 import { Records } from '../helpers/exchange-record.ts';
-import { MODELS, RESPONSES, startInFrontOf, startStack } from '../helpers/stack.ts';
+import {
+  MODELS,
+  RESPONSES,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
@@ -14,7 +19,7 @@ t.test('a proxied request leaves one whole record', async (t) => {
       response.writeHead(201, { 'x-request-id': 'req-77' }).end('12345');
     });
   });
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin);
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin);
   const records = new Records(sidecar);
   await send(`${url}${RESPONSES}?key=hidden`, { body: 'ten  bytes' });
   const record = await records.nth(1);
@@ -40,7 +45,7 @@ t.test('a proxied request leaves one whole record', async (t) => {
 });
 
 t.test('the bytes of an upgraded connection are counted, and its end is seen', async (t) => {
-  const stack = await startStack(t);
+  const stack = await startSidecarWithEmulator(t);
   const records = new Records(stack.sidecar);
   const client = new WebSocket(`${stack.url.replace('http', 'ws')}${RESPONSES}`);
   await once(client, 'open');
@@ -56,7 +61,7 @@ t.test('the bytes of an upgraded connection are counted, and its end is seen', a
 });
 
 t.test('what the sidecar answers itself is on record too', async (t) => {
-  const { url, port, sidecar } = await startStack(t, { credential: identityToken });
+  const { url, port, sidecar } = await startSidecarWithEmulator(t, { credential: identityToken });
   const records = new Records(sidecar);
   let count = 0;
   const cases: [() => Promise<unknown>, object][] = [
@@ -106,7 +111,7 @@ t.test('what the sidecar answers itself is on record too', async (t) => {
 });
 
 t.test('a refused upgrade is on record as soon as it is answered', async (t) => {
-  const { port, sidecar } = await startStack(t);
+  const { port, sidecar } = await startSidecarWithEmulator(t);
   const records = new Records(sidecar);
   const client = await dialTcp(t, port);
   client.write(upgradeText('/backend-api/wham/remote/control/x'));
@@ -116,7 +121,7 @@ t.test('a refused upgrade is on record as soon as it is answered', async (t) => 
 });
 
 t.test('a target that is no path is not written down', async (t) => {
-  const { port, sidecar } = await startStack(t);
+  const { port, sidecar } = await startSidecarWithEmulator(t);
   const records = new Records(sidecar);
   const target = 'http://user:password@localhost/livez';
   await sendRaw(t, port, `GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
@@ -125,7 +130,7 @@ t.test('a target that is no path is not written down', async (t) => {
 
 t.test('an exchange that breaks off says who broke it', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin);
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin);
   const records = new Records(sidecar);
 
   const unanswered = open(url + MODELS);
@@ -152,7 +157,7 @@ t.test('an exchange that breaks off says who broke it', async (t) => {
 
 t.test('what a shutdown cuts is told from what clients leave', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin);
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin);
   const records = new Records(sidecar);
   const call = open(url + MODELS);
   call.request.end();
@@ -166,7 +171,7 @@ t.test('a challenge of Cloudflare is marked', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => {
     response.writeHead(403, { 'cf-mitigated': 'challenge', 'content-type': 'text/html' }).end('…');
   });
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin);
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin);
   const records = new Records(sidecar);
   await send(url + MODELS);
   t.match(await records.nth(1), { status: 403, challenged: true, code: null });

@@ -1,10 +1,10 @@
 import t from 'tap';
 import { apiKey } from '../helpers/credentials.ts';
 import { localError, send } from '../helpers/exchange.ts';
-import { startStack } from '../helpers/stack.ts';
+import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 
 t.test('model paths are rewritten to the API base, query and all', async (t) => {
-  const { url, emulator } = await startStack(t, { credential: apiKey });
+  const { url, emulator } = await startSidecarWithEmulator(t, { credential: apiKey });
   await send(`${url}/backend-api/codex/responses?a=%20b&a`, { method: 'POST' });
   await send(`${url}/backend-api/codex/models/some%20model?x=1`);
   t.strictSame(
@@ -15,7 +15,7 @@ t.test('model paths are rewritten to the API base, query and all', async (t) => 
 
 for (const path of ['/backend-api/codex', '/backend-api/codexx/models', '/backend-api/me']) {
   t.test(`${path} is no model path and is refused`, async (t) => {
-    const { url, emulator } = await startStack(t, { credential: apiKey });
+    const { url, emulator } = await startSidecarWithEmulator(t, { credential: apiKey });
     localError(t, await send(url + path), 403, 'AUTH_ROUTE_DENIED');
     t.strictSame(emulator.records, []);
   });

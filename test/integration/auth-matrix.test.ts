@@ -12,7 +12,7 @@ import {
   personalAccessToken,
 } from '../helpers/credentials.ts';
 import { type Answer, localError, send } from '../helpers/exchange.ts';
-import { type Stack, startStack } from '../helpers/stack.ts';
+import { type SidecarWithEmulator, startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 // One path for each rule of the default table, and both ways to ask for the first of them.
@@ -76,7 +76,7 @@ const MATRIX: [string, (emulator: Emulator) => GivenCredential, Record<Route, Ou
 for (const [name, give, outcomes] of MATRIX) {
   t.test(name, async (t) => {
     let given = nothing();
-    const stack = await startStack(t, {
+    const stack = await startSidecarWithEmulator(t, {
       credential: (emulator) => {
         given = give(emulator);
         return given;
@@ -92,7 +92,7 @@ for (const [name, give, outcomes] of MATRIX) {
 
 async function checkRoute(
   t: Test,
-  { url, emulator }: Stack,
+  { url, emulator }: SidecarWithEmulator,
   given: GivenCredential,
   route: Route,
   outcome: Outcome,

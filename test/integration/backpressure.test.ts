@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import t from 'tap';
-import { untilStandstill } from '../helpers/eventually.ts';
 import { open, readAll } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStandstill } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
@@ -28,7 +28,7 @@ function pump(stream: Writable): { written: number } {
 
 t.test('a client that does not read stops the upstream, and starts it again', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + MODELS);
   call.request.end();
   const { response } = await upstream.next();
@@ -41,7 +41,7 @@ t.test('a client that does not read stops the upstream, and starts it again', as
 
 t.test('an upstream that does not read stops the client, and starts it again', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + RESPONSES, { method: 'POST' });
   const progress = pump(call.request);
   const { request, response } = await upstream.next();

@@ -9,14 +9,14 @@ import {
   readUntil,
   send,
 } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const POST = `POST ${RESPONSES} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n`;
 
 t.test('a broken chunk before the answer is a 400, and the upstream is let go', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`${POST}3\r\nabc\r\n`);
   const { request } = await upstream.next();
@@ -29,7 +29,7 @@ t.test('a broken chunk before the answer is a 400, and the upstream is let go', 
 
 t.test('a broken chunk after the answer began cuts it, with nothing written into it', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`${POST}3\r\nabc\r\n`);
   const { request, response } = await upstream.next();
@@ -42,7 +42,7 @@ t.test('a broken chunk after the answer began cuts it, with nothing written into
 
 t.test('no HTTP behind an open answer does not get into it', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`GET ${MODELS} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   const { response } = await upstream.next();
@@ -55,7 +55,7 @@ t.test('no HTTP behind an open answer does not get into it', async (t) => {
 
 t.test('a client that is told 400 and resets does no harm', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write('this is no HTTP\r\n\r\n');
   await once(client, 'data');
@@ -65,7 +65,7 @@ t.test('a client that is told 400 and resets does no harm', async (t) => {
 
 t.test('a client that sends on after its 400 gets all of it, and an end in order', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   const sent = once(client, 'finish');
   client.end(`GET / HTTP/1.1\r\nx: ${'x'.repeat(16 * 1024 * 1024)}`);
@@ -75,7 +75,7 @@ t.test('a client that sends on after its 400 gets all of it, and an end in order
 
 t.test('requests sent ahead are answered in order', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`GET ${MODELS}?1 HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   client.write(`GET ${MODELS}?2 HTTP/1.1\r\nhost: localhost\r\n\r\n`);

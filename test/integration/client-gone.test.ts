@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import t from 'tap';
 import { makeCertificate } from '../helpers/certificates.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, open } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
 const nothingOpen = (url: string) => untilStatus(url, ({ connections }) => connections.http === 0);
@@ -11,7 +11,7 @@ const nothingOpen = (url: string) => untilStatus(url, ({ connections }) => conne
 t.test('gone while the credential is fetched: no request', async (t) => {
   const upstream = await startUpstream(t);
   const config = { agentIdentity: { policy: 'chatgptAuth' } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const agent = await upstream.next();
   // Without a body, which would be missing now, so that nothing else keeps it back.
   const headers = { 'x-number': '1', 'content-length': 0 };
@@ -35,7 +35,7 @@ t.test('gone while the connection is made: nothing is sent on it', async (t) => 
   const upstream = await startUpstream(t, null, tls);
   const wire = await startTcpUpstream(t);
   const config = { upstream: { caFile: tls.path } };
-  const { url } = await startInFrontOf(t, wire.origin.replace('http', 'https'), { config });
+  const { url } = await startSidecarInFrontOf(t, wire.origin.replace('http', 'https'), { config });
   const gone = open(url + MODELS);
   gone.request.end();
   // The handshake does not go on before the client has left.
@@ -51,7 +51,7 @@ t.test('gone while the connection is made: nothing is sent on it', async (t) => 
 
 t.test('gone before the headers: the upstream is let go', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const gone = open(url + MODELS);
   gone.request.end();
   const { response } = await upstream.next();
@@ -63,7 +63,7 @@ t.test('gone before the headers: the upstream is let go', async (t) => {
 
 t.test('gone in the middle of the stream: the upstream is let go', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const gone = open(url + RESPONSES, { method: 'POST' });
   gone.request.end('{}');
   const { response } = await upstream.next();
@@ -78,7 +78,7 @@ t.test('gone in the middle of the stream: the upstream is let go', async (t) => 
 
 t.test('gone in the middle of its own body: the upstream is let go', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, log } = await startInFrontOf(t, upstream.origin);
+  const { url, log } = await startSidecarInFrontOf(t, upstream.origin);
   for (const headers of [{}, { 'content-length': 100 }]) {
     const gone = open(url + RESPONSES, { method: 'POST', headers });
     gone.request.write('half');
@@ -94,7 +94,7 @@ t.test('gone in the middle of its own body: the upstream is let go', async (t) =
 
 t.test('gone without reading: the upstream is let go', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const gone = open(url + MODELS);
   gone.request.end();
   const { response } = await upstream.next();

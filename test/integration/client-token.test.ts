@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { localError, send } from '../helpers/exchange.ts';
-import { MODELS, makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, makeFolder, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
@@ -16,7 +16,7 @@ async function start(t: Test, limits = '') {
   await writeFile(tokensFile, `client:${digest}${limits}\n`);
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const config = { clients: { tokensFile } };
-  return { upstream, ...(await startInFrontOf(t, upstream.origin, { config })) };
+  return { upstream, ...(await startSidecarInFrontOf(t, upstream.origin, { config })) };
 }
 
 const GOOD = [{ authorization: `Bearer ${TOKEN}` }, { 'x-sidecar-token': TOKEN }];

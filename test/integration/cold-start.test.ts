@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { identityToken, loginWithIdentity } from '../helpers/credentials.ts';
 import { send } from '../helpers/exchange.ts';
-import { RESPONSES, startStack, startTestSidecar } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarWithEmulator, startTestSidecar } from '../helpers/sidecar.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 const AGENT = /\/v1\/agent\/register$/;
@@ -17,7 +17,9 @@ function twentyAtOnce(url: string): Promise<{ status: number }[]> {
 }
 
 t.test('twenty requests at a cold start share one agent and one run task', async (t) => {
-  const { url, emulator, codexHome } = await startStack(t, { credential: loginWithIdentity });
+  const { url, emulator, codexHome } = await startSidecarWithEmulator(t, {
+    credential: loginWithIdentity,
+  });
   for (const { status } of await twentyAtOnce(url)) t.match(String(status), /^(200|101)$/);
   const count = (path: RegExp) =>
     emulator.records.filter((record) => path.test(record.path)).length;
@@ -39,7 +41,7 @@ t.test('twenty requests at a cold start share one agent and one run task', async
 });
 
 t.test('with an Agent Identity JWT they share one key set and one run task', async (t) => {
-  const { url, emulator } = await startStack(t, { credential: identityToken });
+  const { url, emulator } = await startSidecarWithEmulator(t, { credential: identityToken });
   for (const { status } of await twentyAtOnce(url)) t.match(String(status), /^(200|101)$/);
   const count = (path: RegExp) =>
     emulator.records.filter((record) => path.test(record.path)).length;

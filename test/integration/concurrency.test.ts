@@ -1,14 +1,19 @@
 import t from 'tap';
 import { loginWithIdentity } from '../helpers/credentials.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { localError, open, readAnswer, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf, startStack } from '../helpers/stack.ts';
+import {
+  MODELS,
+  RESPONSES,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 t.test('300 requests reach the upstream before one of them is answered', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answers = Array.from({ length: 300 }, () => send(url + RESPONSES, { method: 'POST' }));
   const held = [];
   while (held.length < answers.length) held.push(await upstream.next());
@@ -19,7 +24,7 @@ t.test('300 requests reach the upstream before one of them is answered', async (
 t.test('what is over upstream.maxConnections is refused and not queued', async (t) => {
   const upstream = await startUpstream(t);
   const config = { upstream: { maxConnections: 2 } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const held = [send(url + MODELS), send(url + MODELS)];
   const [one, two] = [await upstream.next(), await upstream.next()];
   for (const answer of [await send(url + MODELS), await tryUpgrade(url + RESPONSES)]) {
@@ -37,7 +42,7 @@ t.test('what is over upstream.maxConnections is refused and not queued', async (
 });
 
 t.test('requests that wait for the credential count', async (t) => {
-  const { url, emulator } = await startStack(t, {
+  const { url, emulator } = await startSidecarWithEmulator(t, {
     config: { upstream: { maxConnections: 1 } },
     credential: (backend) => {
       backend.addFault({ path: '/api/accounts/v1/agent/register', action: 'hang' });
@@ -58,7 +63,7 @@ t.test('requests that wait for the credential count', async (t) => {
 t.test('an open WebSocket counts', async (t) => {
   const upstream = await startUpstream(t);
   const config = { upstream: { maxConnections: 1 } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const dialling = tryUpgrade(url + RESPONSES);
   const { socket } = await upstream.nextUpgrade();
   localError(t, await send(url + MODELS), 503, 'UPSTREAM_BUSY');

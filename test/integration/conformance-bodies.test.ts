@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { type Case, startConformance } from '../helpers/conformance.ts';
-import { RESPONSES } from '../helpers/stack.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 import { chunked, requestHead, split } from '../helpers/wire-text.ts';
 
 const compare = await startConformance(t);

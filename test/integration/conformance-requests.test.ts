@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http';
 import t from 'tap';
 import { type Case, startConformance } from '../helpers/conformance.ts';
-import { MODELS, RESPONSES } from '../helpers/stack.ts';
+import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 
 const compare = await startConformance(t);
 

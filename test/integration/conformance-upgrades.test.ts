@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { type Case, startConformance } from '../helpers/conformance.ts';
-import { RESPONSES } from '../helpers/stack.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 import { chunked, head, requestHead } from '../helpers/wire-text.ts';
 
 const compare = await startConformance(t);

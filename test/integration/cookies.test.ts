@@ -8,9 +8,9 @@ import {
   FAKE_ACCESS_TOKEN,
   MODELS,
   RESPONSES,
-  startInFrontOf,
+  startSidecarInFrontOf,
   type TestSidecar,
-} from '../helpers/stack.ts';
+} from '../helpers/sidecar.ts';
 import { type HttpUpstream, startUpstream } from '../helpers/upstream.ts';
 import { switchingText, tryUpgrade } from '../helpers/websocket.ts';
 
@@ -25,12 +25,12 @@ t.before(async () => {
   tls = await makeCertificate(t);
 });
 
-interface Scene extends TestSidecar {
+interface SidecarWithClock extends TestSidecar {
   upstream: HttpUpstream;
 }
 
 /** An upstream whose every answer sets `SET` and another cookie. */
-async function situate(t: Test, secure = true): Promise<Scene> {
+async function situate(t: Test, secure = true): Promise<SidecarWithClock> {
   const upstream = await startUpstream(
     t,
     (_request, response) => {
@@ -39,7 +39,7 @@ async function situate(t: Test, secure = true): Promise<Scene> {
     secure ? tls : null,
   );
   const config = { upstream: { caFile: tls.path } };
-  return { upstream, ...(await startInFrontOf(t, upstream.origin, { config })) };
+  return { upstream, ...(await startSidecarInFrontOf(t, upstream.origin, { config })) };
 }
 
 const cookiesOf = (requests: IncomingMessage[]) => requests.map(({ headers }) => headers.cookie);
@@ -96,7 +96,7 @@ t.test('set by an answer that is dropped: sent with the request that replaces it
   );
   const oauthTokenUrl = `${upstream.origin}/oauth/token`;
   const config = { upstream: { caFile: tls.path, oauthTokenUrl } };
-  const sidecar = await startInFrontOf(t, upstream.origin, { config });
+  const sidecar = await startSidecarInFrontOf(t, upstream.origin, { config });
   const answer = await send(sidecar.url + MODELS);
   t.equal(answer.text, 'ok');
   keepsThem(t, answer, sidecar);
@@ -115,7 +115,9 @@ t.test('neither to nor from the upstream of API keys', async (t) => {
   const config = {
     upstream: { caFile: tls.path, openaiBaseUrl: `${openai.upstream.origin}/v1` },
   };
-  const { url, codexHome, sidecar } = await startInFrontOf(t, chatgpt.upstream.origin, { config });
+  const { url, codexHome, sidecar } = await startSidecarInFrontOf(t, chatgpt.upstream.origin, {
+    config,
+  });
   const login = join(codexHome, 'auth.json');
   for (let i = 0; i < 2; i++) await send(url + MODELS);
   await writeFile(login, JSON.stringify({ OPENAI_API_KEY: 'sk-an-api-key' }));

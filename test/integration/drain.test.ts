@@ -1,5 +1,4 @@
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import {
   closeOf,
   dialTcp,
@@ -9,7 +8,8 @@ import {
   readUntil,
   send,
 } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { switchingText, tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
@@ -19,7 +19,7 @@ t.test(
   'a running stream finishes, new requests are refused, then everything is closed',
   async (t) => {
     const upstream = await startUpstream(t);
-    const { url, sidecar } = await startInFrontOf(t, upstream.origin, { config: patient });
+    const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config: patient });
     const call = open(url + RESPONSES, { method: 'POST' });
     call.request.end('{}');
     const { response } = await upstream.next();
@@ -43,7 +43,7 @@ t.test(
 
 t.test('a WebSocket that opens during the drain keeps it waiting without a gap', async (t) => {
   const upstream = await startUpstream(t);
-  const { port, sidecar } = await startInFrontOf(t, upstream.origin, { config: patient });
+  const { port, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config: patient });
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { request, socket } = await upstream.nextUpgrade();
@@ -59,7 +59,7 @@ t.test('a WebSocket that opens during the drain keeps it waiting without a gap',
 t.test('a request that waits for its credential is waited for', async (t) => {
   const upstream = await startUpstream(t);
   const config = { ...patient, agentIdentity: { policy: 'chatgptAuth' } };
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin, { config });
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const agent = await upstream.next();
   const answer = send(url + RESPONSES, { method: 'POST' });
   await untilStatus(url, ({ connections }) => connections.http === 1);
@@ -74,7 +74,7 @@ t.test('a request that waits for its credential is waited for', async (t) => {
 t.test('a stream that outlives limits.drainSeconds is cut', async (t) => {
   const upstream = await startUpstream(t);
   const config = { limits: { drainSeconds: 0 } };
-  const { url, sidecar } = await startInFrontOf(t, upstream.origin, { config });
+  const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const call = open(url + RESPONSES, { method: 'POST' });
   call.request.end('{}');
   const { response } = await upstream.next();

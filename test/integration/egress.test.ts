@@ -16,9 +16,9 @@ import {
   MODELS,
   makeFolder,
   RESPONSES,
-  startInFrontOf,
+  startSidecarInFrontOf,
   startTestSidecar,
-} from '../helpers/stack.ts';
+} from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
@@ -80,7 +80,9 @@ t.test('a redirect of a revocation is not followed, and nothing is removed', asy
 t.test('a redirect of an upgrade is handed on and not followed', async (t) => {
   const { elsewhere, configured, location, upstream } = await start(t);
   const routes = [{ methods: ['*'], path: '/backend-api/*', auth: 'bearer' }];
-  const { url } = await startInFrontOf(t, configured.origin, { config: { upstream, routes } });
+  const { url } = await startSidecarInFrontOf(t, configured.origin, {
+    config: { upstream, routes },
+  });
   const dialling = tryUpgrade(`${url}/backend-api/elsewhere`);
   const { socket } = await configured.nextUpgrade();
   socket.end(`HTTP/1.1 302 Found\r\nlocation: ${location}\r\ncontent-length: 0\r\n\r\n`);
@@ -92,7 +94,7 @@ t.test('a redirect of an upgrade is handed on and not followed', async (t) => {
 
 t.test('a name that is put elsewhere in the request target reaches nobody', async (t) => {
   const { elsewhere, configured, upstream } = await start(t);
-  const { url } = await startInFrontOf(t, configured.origin, { config: { upstream } });
+  const { url } = await startSidecarInFrontOf(t, configured.origin, { config: { upstream } });
   const { host } = new URL(elsewhere.origin);
   for (const headers of [{ 'x-forwarded-host': host }, { forwarded: `host=${host}` }]) {
     await send(url + MODELS, { headers });

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import {
   dialTcp,
   localError,
@@ -11,14 +10,15 @@ import {
   send,
   sendRaw,
 } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { closedPort, startUpstream } from '../helpers/upstream.ts';
 
 const waiting = { expect: '100-continue', 'content-length': 4 };
 
 t.test('the body is sent after 100, and arrives', async (t) => {
   const upstream = await startUpstream(t, (request, response) => request.pipe(response));
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const { request, response } = open(url + RESPONSES, { method: 'POST', headers: waiting });
   request.flushHeaders();
   await once(request, 'continue');
@@ -40,7 +40,7 @@ for (const [name, path, headers, status, code] of CASES) {
   t.test(`${name} is answered without a 100`, async (t) => {
     const config = { limits: { bodyBytes: 1000, drainSeconds: 0 } };
     const origin = `http://127.0.0.1:${await closedPort()}`;
-    const { url } = await startInFrontOf(t, origin, { config });
+    const { url } = await startSidecarInFrontOf(t, origin, { config });
     const call = open(url + path, { method: 'POST', headers: { ...waiting, ...headers } });
     call.request.on('continue', () => t.fail('the body would be sent for nothing'));
     call.request.flushHeaders();
@@ -51,7 +51,7 @@ for (const [name, path, headers, status, code] of CASES) {
 
 t.test('another expectation is refused in words', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const head = `POST ${MODELS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n`;
   const text = await sendRaw(t, port, `${head}Expect: a-miracle\r\nContent-Length: 0\r\n\r\n`);
   localError(t, parseResponse(text), 400, 'AUTH_REQUEST_INVALID');
@@ -60,7 +60,7 @@ t.test('another expectation is refused in words', async (t) => {
 
 t.test('HTTP/1.0 knows no 100', async (t) => {
   const upstream = await startUpstream(t, (request, response) => request.pipe(response));
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   const head = `POST ${MODELS} HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\n`;
   client.write(`${head}Content-Length: 4\r\n\r\n`);

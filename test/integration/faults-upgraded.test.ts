@@ -1,13 +1,13 @@
 import t, { type Test } from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readAll, readUntil, send } from '../helpers/exchange.ts';
 import { type Fault, FaultyUpstream, says } from '../helpers/faulty-upstream.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { upgradeText } from '../helpers/websocket.ts';
 import { head } from '../helpers/wire-text.ts';
 
 const upstream = await FaultyUpstream.start(t);
-const { url, port } = await startInFrontOf(t, `http://127.0.0.1:${upstream.port}`);
+const { url, port } = await startSidecarInFrontOf(t, `http://127.0.0.1:${upstream.port}`);
 
 const SWITCHED = head(
   'HTTP/1.1 101 Switching Protocols',

@@ -1,14 +1,14 @@
 import t, { type Test } from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { dialTcp, send } from '../helpers/exchange.ts';
 import { drips, type Fault, FaultyUpstream, goesOn, says } from '../helpers/faulty-upstream.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { upgradeText } from '../helpers/websocket.ts';
 import { headerOf, readAnswer, type WireAnswer, WireReader } from '../helpers/wire.ts';
 import { head, requestHead } from '../helpers/wire-text.ts';
 
 const upstream = await FaultyUpstream.start(t);
-const { url, port } = await startInFrontOf(t, `http://127.0.0.1:${upstream.port}`);
+const { url, port } = await startSidecarInFrontOf(t, `http://127.0.0.1:${upstream.port}`);
 
 const REQUESTS: Record<string, string> = {
   GET: requestHead(`GET ${MODELS}`),

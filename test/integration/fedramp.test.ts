@@ -7,7 +7,7 @@ import {
   loginWithIdentity,
 } from '../helpers/credentials.ts';
 import { send } from '../helpers/exchange.ts';
-import { RESPONSES, startStack } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 const CREDENTIALS: [string, (emulator: Emulator, fedramp: boolean) => GivenCredential][] = [
@@ -19,7 +19,7 @@ const CREDENTIALS: [string, (emulator: Emulator, fedramp: boolean) => GivenCrede
 for (const [name, give] of CREDENTIALS) {
   t.test(`the FedRAMP header goes with ${name}`, async (t) => {
     const credential = (emulator: Emulator) => give(emulator, true);
-    const { url, emulator } = await startStack(t, { credential });
+    const { url, emulator } = await startSidecarWithEmulator(t, { credential });
     t.equal((await send(url + RESPONSES, { method: 'POST' })).status, 200);
     t.equal((await tryUpgrade(url + RESPONSES)).status, 101);
     const turns = emulator.records.filter(({ path }) => path === RESPONSES);

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import { identityToken, loginWithIdentity } from '../helpers/credentials.ts';
 import { type Answer, localError, send } from '../helpers/exchange.ts';
-import { RESPONSES, startStack } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 const ways: [string, (url: string) => Promise<Answer>][] = [
@@ -17,7 +17,7 @@ const causes = [
 for (const [cause, path, credential] of causes) {
   for (const [name, ask] of ways) {
     t.test(`${name} sends nothing when ${cause}`, async (t) => {
-      const { url, emulator } = await startStack(t, {
+      const { url, emulator } = await startSidecarWithEmulator(t, {
         credential: (backend) => {
           backend.addFault({ path, status: 403, body: {}, times: 0 });
           return credential(backend);

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import t, { type Test } from 'tap';
 import { localError, open, readAnswer, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { closedPort, startUpstream } from '../helpers/upstream.ts';
 
 // More than the buffers on the way hold, so that it can only be sent if somebody reads it.
@@ -34,7 +34,7 @@ for (const [framing, headers] of [
     const upstream = await startUpstream(t, (_request, response) => {
       response.writeHead(429, { 'x-request-id': 'r' }).end('too much');
     });
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const { ask, ports } = oneConnection(t);
     for (let i = 0; i < 3; i++) {
       const answer = await ask(url + RESPONSES, LARGE, headers);
@@ -46,7 +46,7 @@ for (const [framing, headers] of [
   t.test(`after a local error the connection goes on, ${framing}`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
     const config = { limits: { bodyBytes: 1024, drainSeconds: 0 } };
-    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
     const { ask, ports } = oneConnection(t);
     const denied = '/backend-api/wham/remote/control/x';
     localError(t, await ask(url + denied, LARGE, headers), 403, 'AUTH_ROUTE_DENIED');
@@ -57,7 +57,7 @@ for (const [framing, headers] of [
   });
 
   t.test(`after an unreachable upstream the connection goes on, ${framing}`, async (t) => {
-    const { url } = await startInFrontOf(t, `http://127.0.0.1:${await closedPort()}`);
+    const { url } = await startSidecarInFrontOf(t, `http://127.0.0.1:${await closedPort()}`);
     const { ask, ports } = oneConnection(t);
     for (let i = 0; i < 2; i++) {
       const answer = await ask(url + RESPONSES, LARGE, headers);
@@ -72,7 +72,7 @@ t.test('an upstream that closed an idle connection is dialled anew', async (t) =
   const upstream = await startUpstream(t, (request, response) => {
     response.end('ok', () => request.socket.end());
   });
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   for (let i = 1; i <= 3; i++) {
     t.equal((await send(url + MODELS)).text, 'ok');
     t.equal(upstream.requests.length, i);

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { departures, serveInFrontOf } from '../helpers/load.ts';
-import { RESPONSES } from '../helpers/stack.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 
 const SOCKETS = 50;
 const MESSAGES = 100;

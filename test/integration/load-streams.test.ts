@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { closeOf, open } from '../helpers/exchange.ts';
 import { departures, serveInFrontOf } from '../helpers/load.ts';
-import { RESPONSES } from '../helpers/stack.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 import { startUpstream, type UpstreamExchange } from '../helpers/upstream.ts';
 
 const STREAMS = 100;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { localError, parseResponse, send, sendRaw } from '../helpers/exchange.ts';
-import { startInFrontOf } from '../helpers/stack.ts';
+import { startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const get = (target: string, host = 'Host: localhost\r\n') =>
@@ -77,7 +77,7 @@ const REQUESTS: [string, string, number, string][] = [
 for (const [name, request, status, code] of REQUESTS) {
   t.test(`${name}: ${status} ${code}`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
-    const { port } = await startInFrontOf(t, upstream.origin);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
     const answer = parseResponse(await sendRaw(t, port, request));
     if (code === '') {
       t.equal(answer.status, status);
@@ -92,7 +92,7 @@ for (const [name, request, status, code] of REQUESTS) {
 
 t.test('an unknown path is denied whatever its body is', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   for (const type of ['application/json', 'text/plain', 'application/x-unknown', 'not a type']) {
     const headers = { 'content-type': type };
     const answer = await send(`${url}/unknown`, { method: 'POST', headers, body: '{ not JSON' });

@@ -10,7 +10,7 @@ import {
   send,
   sendRaw,
 } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startTcpUpstream, type TcpUpstream } from '../helpers/upstream.ts';
 import { upgradeText } from '../helpers/websocket.ts';
 
@@ -30,7 +30,7 @@ const get = (version = '1.1') =>
 
 async function answering(t: Test, ...parts: string[]): Promise<(text: string) => Promise<string>> {
   const upstream = await startTcpUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   return async (text) => {
     const answer = sendRaw(t, port, text);
     (await requested(upstream)).write(parts.join(''));
@@ -40,7 +40,7 @@ async function answering(t: Test, ...parts: string[]): Promise<(text: string) =>
 
 t.test('interim answers pass when they come, without cookies', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(get());
   const socket = await requested(upstream);
@@ -67,7 +67,7 @@ t.test('an interim answer ahead of the answer to an upgrade passes', async (t) =
 
 t.test('an interim answer waits for nobody: behind another answer it is dropped', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(get().replace('Connection: close\r\n', ''));
   const first = await requested(upstream);
@@ -102,7 +102,7 @@ t.test(
   'a status that is none is an unreachable upstream, and the next answer is right',
   async (t) => {
     const upstream = await startTcpUpstream(t);
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     let status = '';
     // Undici dials once more after an exchange that is given up, so each connection has to be ready.
     const answerAll = async () => {

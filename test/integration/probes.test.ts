@@ -1,8 +1,14 @@
 import t, { type Test } from 'tap';
 import { invalidFile, loginWithIdentity, nothing } from '../helpers/credentials.ts';
-import { readStatus, untilStatus } from '../helpers/eventually.ts';
 import { open, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, type Stack, startInFrontOf, startStack } from '../helpers/stack.ts';
+import {
+  MODELS,
+  RESPONSES,
+  type SidecarWithEmulator,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
+import { readStatus, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
@@ -25,19 +31,19 @@ async function checkProbes(t: Test, url: string, state: string, code: 200 | 503)
 }
 
 t.test('ready', async (t) => {
-  const { url } = await startStack(t);
+  const { url } = await startSidecarWithEmulator(t);
   await untilStatus(url, ({ status }) => status === 'ready');
   await checkProbes(t, url, 'ready', 200);
 });
 
 t.test('unauthenticated', async (t) => {
-  const { url } = await startStack(t, { credential: nothing });
+  const { url } = await startSidecarWithEmulator(t, { credential: nothing });
   await untilStatus(url, ({ status }) => status !== 'starting');
   await checkProbes(t, url, 'unauthenticated', 503);
 });
 
 t.test('failed', async (t) => {
-  const { url } = await startStack(t, { credential: invalidFile });
+  const { url } = await startSidecarWithEmulator(t, { credential: invalidFile });
   await untilStatus(url, ({ status }) => status !== 'starting');
   await checkProbes(t, url, 'failed', 503);
 });
@@ -45,7 +51,7 @@ t.test('failed', async (t) => {
 t.test('starting, while the identity is registered, then ready', async (t) => {
   const upstream = await startUpstream(t);
   const config = { agentIdentity: { policy: 'chatgptAuth' } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const agent = await upstream.next();
   await checkProbes(t, url, 'starting', 503);
   agent.response.end('{"agent_runtime_id":"agent-1"}');
@@ -71,8 +77,8 @@ t.test('degraded, when the operator wants the bearer instead', async (t) => {
   await checkProbes(t, url, 'degraded', 200);
 });
 
-function withoutIdentity(t: Test, onUnavailable: string): Promise<Stack> {
-  return startStack(t, {
+function withoutIdentity(t: Test, onUnavailable: string): Promise<SidecarWithEmulator> {
+  return startSidecarWithEmulator(t, {
     credential: (emulator) => {
       emulator.addFault({ path: '/api/accounts/v1/agent/*', status: 403, times: 0 });
       const given = loginWithIdentity(emulator);
@@ -82,7 +88,7 @@ function withoutIdentity(t: Test, onUnavailable: string): Promise<Stack> {
 }
 
 t.test('draining', async (t) => {
-  const { url, sidecar } = await startStack(t);
+  const { url, sidecar } = await startSidecarWithEmulator(t);
   await sidecar.drain();
   await checkProbes(t, url, 'draining', 503);
 });
@@ -93,7 +99,7 @@ for (const path of ['/auth/status', '/readyz']) {
     const config = {
       agentIdentity: { policy: 'chatgptAuth', minRegistrationIntervalSeconds: 0 },
     };
-    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
     (await upstream.next()).response.writeHead(403).end();
     const registered = upstream.next().then(async (agent) => {
       agent.response.end('{"agent_runtime_id":"agent-1"}');
@@ -105,7 +111,7 @@ for (const path of ['/auth/status', '/readyz']) {
 }
 
 t.test('the counters follow the traffic', async (t) => {
-  const { url } = await startStack(t, { credential: loginWithIdentity });
+  const { url } = await startSidecarWithEmulator(t, { credential: loginWithIdentity });
   await send(url + RESPONSES, { method: 'POST' });
   await send(url + MODELS);
   await send(url + MODELS);
@@ -121,7 +127,7 @@ t.test('the counters follow the traffic', async (t) => {
 
 t.test('an exchange counts as open until its answer has ended', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + MODELS);
   call.request.end();
   const { response } = await upstream.next();

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { send } from '../helpers/exchange.ts';
-import { MODELS, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 for (const status of [301, 302, 303, 307, 308]) {
@@ -9,7 +9,7 @@ for (const status of [301, 302, 303, 307, 308]) {
     const upstream = await startUpstream(t, (_request, response) => {
       response.writeHead(status, { location: `${elsewhere.origin}/target` }).end('moved');
     });
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const answer = await send(url + MODELS);
     t.equal(answer.status, status);
     t.equal(answer.headers.location, `${elsewhere.origin}/target`);

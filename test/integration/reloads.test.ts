@@ -2,8 +2,8 @@ import t from 'tap';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { startSidecar } from '../../src/sidecar/start.ts';
 import { captureLog } from '../helpers/captured-log.ts';
-import { readStatus } from '../helpers/eventually.ts';
-import { makeFolder } from '../helpers/stack.ts';
+import { makeFolder } from '../helpers/sidecar.ts';
+import { readStatus } from '../helpers/until-status.ts';
 
 t.test('of two reloads the one that came last stays', async (t) => {
   const env = { CODEX_API_KEY: 'sk-test-key-of-this-test' };

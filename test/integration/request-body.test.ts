@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { open, readAll, readAnswer, send } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 // The magic number of zstd, and noise; a proxy has no reason to look further.
@@ -19,7 +19,7 @@ for (const [encoding, type, body] of BODIES) {
   const headers = { 'content-type': type, 'content-encoding': encoding };
   t.test(`${encoding} ${type} of known length keeps its bytes`, async (t) => {
     const upstream = await startUpstream(t);
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const answer = send(url + RESPONSES, {
       method: 'POST',
       body,
@@ -36,7 +36,7 @@ for (const [encoding, type, body] of BODIES) {
 
   t.test(`${encoding} ${type} in chunks keeps its bytes`, async (t) => {
     const upstream = await startUpstream(t);
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const call = open(url + RESPONSES, { method: 'POST', headers });
     call.request.write(body.subarray(0, 7));
     const { request, response } = await upstream.next();
@@ -51,7 +51,7 @@ for (const [encoding, type, body] of BODIES) {
 
 t.test('a body goes up while it is still being sent', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + RESPONSES, { method: 'POST' });
   call.request.write('one');
   const { request, response } = await upstream.next();
@@ -67,7 +67,7 @@ t.test('a body goes up while it is still being sent', async (t) => {
 
 t.test('a POST without a body stays without one', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = send(url + RESPONSES, { method: 'POST', headers: { 'content-length': 0 } });
   const { request, response } = await upstream.next();
   t.equal(request.headers['content-length'], '0');

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { dialTcp, readUntil, send } from '../helpers/exchange.ts';
-import { FAKE_ACCESS_TOKEN, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { FAKE_ACCESS_TOKEN, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream, wireHeaders } from '../helpers/upstream.ts';
 import { upgradeText } from '../helpers/websocket.ts';
 
@@ -37,7 +37,7 @@ const OF_THE_CLIENT: Record<string, string> = {
 
 t.test('nothing that a client may not send arrives', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => response.end());
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const headers = { ...OF_THE_CLIENT, connection: 'x-named-by-connection, keep-alive' };
   await send(url + RESPONSES, { method: 'POST', headers });
   const [request] = upstream.requests;
@@ -49,7 +49,7 @@ t.test('nothing that a client may not send arrives', async (t) => {
 
 t.test('nor on an upgrade', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const headers = { ...OF_THE_CLIENT, connection: 'Upgrade, x-named-by-connection' };
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES, { ...headers, 'x-sidecar-token': 'of-the-client' }));
@@ -64,7 +64,7 @@ t.test('nor on an upgrade', async (t) => {
 
 t.test('the rest arrives in its order, spelling and repetition', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => response.end());
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const headers = [
     ...['User-Agent', 'codex_exec/0.169.0 (Linux)', 'originator', 'codex_exec'],
     ...['version', '0.169.0', 'OpenAI-Beta', 'responses_websockets=2026-02-06'],

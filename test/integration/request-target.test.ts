@@ -1,6 +1,6 @@
 import t from 'tap';
 import { sendRaw } from '../helpers/exchange.ts';
-import { startInFrontOf } from '../helpers/stack.ts';
+import { startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 // What the client sends, and what the upstream gets.
@@ -15,7 +15,7 @@ const TARGETS = [
 for (const [target, expected] of TARGETS) {
   t.test(`${target.slice(0, 60)} goes up as ${expected?.slice(0, 60) ?? 'it is'}`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
-    const { port } = await startInFrontOf(t, upstream.origin);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
     const request = `GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`;
     t.match(await sendRaw(t, port, request), /^HTTP\/1\.1 200 /);
     t.strictSame(
@@ -28,7 +28,7 @@ for (const [target, expected] of TARGETS) {
 for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
   t.test(`${method} goes up as it is`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
-    const { port } = await startInFrontOf(t, upstream.origin);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
     const text = `${method} /backend-api/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`;
     t.match(await sendRaw(t, port, text), /^HTTP\/1\.1 200 /);
     t.equal(upstream.requests[0]?.method, method);

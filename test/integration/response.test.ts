@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { send, sendRaw } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
 const PASSED = [
@@ -25,7 +25,7 @@ t.test(
       response.sendDate = false;
       response.writeHead(200, [...PASSED, ...KEPT_BACK, 'content-length', '2']).end('ok');
     });
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const { rawHeaders, text } = await send(url + MODELS);
     const end = rawHeaders.indexOf('Connection');
     t.strictSame(rawHeaders.slice(0, end), [...PASSED, 'content-length', '2']);
@@ -40,7 +40,7 @@ for (const status of [201, 204, 304, 400, 401, 403, 404, 409, 418, 424, 429, 500
     const upstream = await startUpstream(t, (_request, response) => {
       response.writeHead(status, 'Reason Of Its Own', { 'x-request-id': 'r' }).end(body);
     });
-    const { port } = await startInFrontOf(t, upstream.origin);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
     const text = await sendRaw(
       t,
       port,
@@ -58,7 +58,7 @@ t.test('a date is not made up', async (t) => {
     response.sendDate = false;
     response.end();
   });
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   t.equal((await send(url + MODELS)).headers.date, undefined);
 });
 
@@ -68,7 +68,7 @@ t.test('compressed and binary bodies keep their bytes', async (t) => {
       response.writeHead(200, { 'content-encoding': 'gzip' });
       response.end(bytes);
     });
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const answer = await send(url + MODELS);
     t.ok(answer.bytes.equals(bytes));
     t.equal(answer.headers['content-encoding'], 'gzip');
@@ -79,7 +79,7 @@ t.test('a HEAD answer keeps its length', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => {
     response.writeHead(200, { 'content-length': 1234 }).end();
   });
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const { headers, text } = await send(url + MODELS, { method: 'HEAD' });
   t.equal(headers['content-length'], '1234');
   t.equal(text, '');
@@ -87,7 +87,7 @@ t.test('a HEAD answer keeps its length', async (t) => {
 
 t.test('an interim answer is not taken for the final one', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = send(url + MODELS);
   const socket = await upstream.next();
   socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n');
@@ -97,7 +97,7 @@ t.test('an interim answer is not taken for the final one', async (t) => {
 
 t.test('a reason phrase that HTTP cannot carry is left out', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const text = sendRaw(
     t,
     port,

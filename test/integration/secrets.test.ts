@@ -12,10 +12,16 @@ import {
   login,
   loginWithIdentity,
 } from '../helpers/credentials.ts';
-import { untilStatus } from '../helpers/eventually.ts';
 import { send, sendRaw } from '../helpers/exchange.ts';
 import { leaksIn } from '../helpers/leaks.ts';
-import { MODELS, makeFolder, RESPONSES, type Stack, startStack } from '../helpers/stack.ts';
+import {
+  MODELS,
+  makeFolder,
+  RESPONSES,
+  type SidecarWithEmulator,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
 const CLIENT_TOKEN = 'client-token-0123456789';
@@ -24,7 +30,7 @@ const QUERY = 'query-secret-0123456789';
 const HEADER = 'header-secret-0123456789';
 
 /** Asks for everything that can be asked for, good and bad, and returns what was answered. */
-async function exercise({ url, port, emulator }: Stack, t: Test): Promise<string> {
+async function exercise({ url, port, emulator }: SidecarWithEmulator, t: Test): Promise<string> {
   const headers = { authorization: `Bearer ${CLIENT_TOKEN}`, cookie: `session=${HEADER}` };
   const answers = [
     await send(`${url + RESPONSES}?token=${QUERY}`, { method: 'POST', headers }),
@@ -52,7 +58,7 @@ async function exercise({ url, port, emulator }: Stack, t: Test): Promise<string
 }
 
 async function secretsOf(
-  { emulator, codexHome }: Stack,
+  { emulator, codexHome }: SidecarWithEmulator,
   given: GivenCredential,
 ): Promise<string[]> {
   const secrets = [CLIENT_TOKEN, WRONG_TOKEN, QUERY, HEADER];
@@ -89,7 +95,7 @@ for (const [name, give] of CREDENTIALS) {
     const digest = createHash('sha256').update(CLIENT_TOKEN).digest('hex');
     await writeFile(tokensFile, `client:${digest}\n`);
     let given: GivenCredential = { bearer: null, accountId: null };
-    const stack = await startStack(t, {
+    const stack = await startSidecarWithEmulator(t, {
       config: { clients: { tokensFile } },
       credential: (emulator) => {
         given = give(emulator);
@@ -116,7 +122,7 @@ t.test('a credential that cannot be used is not shown either', async (t) => {
     { auth_mode: 'agentIdentity', agent_identity: `e30.${secret}.${secret}` },
     { auth_mode: secret },
   ]) {
-    const stack = await startStack(t, { credential: () => ({ authJson }) });
+    const stack = await startSidecarWithEmulator(t, { credential: () => ({ authJson }) });
     const answer = await send(stack.url + MODELS);
     t.equal(answer.status, 400);
     const status = await send(`${stack.url}/auth/status`);

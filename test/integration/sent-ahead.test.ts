@@ -1,14 +1,14 @@
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readUntil } from '../helpers/exchange.ts';
-import { MODELS, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const GET = `GET ${MODELS} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 
 t.test('a client that goes ends every exchange of its connection', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(GET.repeat(3));
   const answers = [await upstream.next(), await upstream.next(), await upstream.next()];
@@ -22,7 +22,7 @@ t.test('a client that goes ends every exchange of its connection', async (t) => 
 
 t.test('what is sent ahead beyond a bound does not reach the upstream', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(GET.repeat(40));
   const answers = [];

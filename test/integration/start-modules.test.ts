@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module';
 import t from 'tap';
-import { startInFrontOf } from '../helpers/stack.ts';
+import { startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const { cache } = createRequire(import.meta.url);
 
 t.test('a start compiles no schema: not of the configuration, and not of a route', async (t) => {
   const upstream = await startUpstream(t);
-  await startInFrontOf(t, upstream.origin);
+  await startSidecarInFrontOf(t, upstream.origin);
   const loaded = Object.keys(cache);
   t.ok(loaded.some((path) => path.includes('/node_modules/fastify/')));
   const compilers = /\/node_modules\/(?:ajv|@fastify\/(?:ajv|fast-json-stringify)-compiler)\//;

@@ -1,11 +1,11 @@
 import t from 'tap';
 import { dialTcp, open, readUntil } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 t.test('headers and each event reach the client as they come', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + RESPONSES, { method: 'POST', body: '{}' });
   call.request.end('{}');
   const { response } = await upstream.next();
@@ -25,7 +25,7 @@ t.test('headers and each event reach the client as they come', async (t) => {
 
 t.test('an answer may begin while the request is still being sent', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + RESPONSES, { method: 'POST' });
   call.request.write('one');
   const { request, response } = await upstream.next();
@@ -41,7 +41,7 @@ t.test('an answer may begin while the request is still being sent', async (t) =>
 
 t.test('events that came with one packet go on as one chunk', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`POST ${RESPONSES} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{}`);
   const { response } = await upstream.next();

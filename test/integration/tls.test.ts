@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { type Answer, localError, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { type HttpUpstream, startUpstream } from '../helpers/upstream.ts';
 import { upgradeHeaders } from '../helpers/websocket.ts';
 
@@ -18,7 +18,9 @@ async function situate(
   caFile: string | null,
 ): Promise<Situation> {
   const upstream = await startUpstream(t, (_request, response) => response.end('reached'), tls);
-  const { url } = await startInFrontOf(t, upstream.origin, { config: { upstream: { caFile } } });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, {
+    config: { upstream: { caFile } },
+  });
   return {
     upstream,
     get: () => send(url + MODELS),
@@ -63,7 +65,7 @@ t.test('a certificate of upstream.caFile is trusted', async (t) => {
 t.test('registration and JWKS go through the same check', async (t) => {
   const tls = await makeCertificate(t);
   const upstream = await startUpstream(t, (_request, response) => response.end(), tls);
-  const { url } = await startInFrontOf(t, upstream.origin, {
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, {
     config: { agentIdentity: { policy: 'chatgptAuth' } },
   });
   t.equal((await send(`${url}/readyz`)).status, 503);

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import t, { type Test } from 'tap';
-import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readAll, readUntil } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStandstill, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { switchingText, upgradeText } from '../helpers/websocket.ts';
 
@@ -13,7 +13,7 @@ const TOTAL = 1024 * FRAME.length;
 
 async function openTunnel(t: Test) {
   const server = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, server.origin);
+  const { url, port } = await startSidecarInFrontOf(t, server.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { request, socket: upstream } = await server.nextUpgrade();

@@ -1,13 +1,13 @@
 import t from 'tap';
-import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readUntil } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStandstill, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { switchingText, upgradeText } from '../helpers/websocket.ts';
 
 t.test('the client hears nothing before the upstream has answered', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { request, socket } = await upstream.nextUpgrade();
@@ -19,7 +19,7 @@ t.test('the client hears nothing before the upstream has answered', async (t) =>
 
 t.test('the handshake is between client and upstream', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   const offer = {
     'sec-websocket-protocol': 'a, b',
@@ -47,7 +47,7 @@ t.test('the handshake is between client and upstream', async (t) => {
 
 t.test('an open WebSocket shows in the status', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { request, socket } = await upstream.nextUpgrade();

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { dialTcp, readAll, readUntil, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
@@ -12,7 +12,7 @@ t.test(
   'an upgrade to another protocol is a plain request, body and keep-alive included',
   async (t) => {
     const upstream = await startUpstream(t);
-    const { port } = await startInFrontOf(t, upstream.origin);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
     const client = await dialTcp(t, port);
     const bodies = ['content-length: 10\r\n\r\n0123456789', 'transfer-encoding: chunked\r\n\r\n'];
     for (const body of bodies) {
@@ -31,7 +31,7 @@ t.test(
 
 t.test('so is a WebSocket upgrade by another method, or with a body', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const requests = [
     upgradeText(RESPONSES).replace('GET', 'POST'),
     `${upgradeText(RESPONSES, { 'content-length': '4' })}body`,
@@ -50,7 +50,7 @@ t.test('so is a WebSocket upgrade by another method, or with a body', async (t) 
 
 t.test("an upgrade on the sidecar's own endpoints is answered as plain HTTP", async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   await untilStatus(url, ({ status }) => status === 'ready');
   for (const path of ['/auth/status', '/livez']) {
     const answer = await tryUpgrade(url + path);
@@ -61,7 +61,7 @@ t.test("an upgrade on the sidecar's own endpoints is answered as plain HTTP", as
 
 t.test('a WebSocket upgrade of a plain route is relayed with its bearer', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = tryUpgrade(`${url}/backend-api/codex/realtime`);
   const { request, socket } = await upstream.nextUpgrade();
   t.match(request.headers.authorization, /^Bearer /);
@@ -72,7 +72,7 @@ t.test('a WebSocket upgrade of a plain route is relayed with its bearer', async 
 for (const protocol of ['websocket', 'h2c']) {
   t.test(`an upgrade to ${protocol} ahead of an open answer does no harm`, async (t) => {
     const upstream = await startUpstream(t);
-    const { url, port } = await startInFrontOf(t, upstream.origin);
+    const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
     const client = await dialTcp(t, port);
     client.write(`GET ${MODELS} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
     const { response } = await upstream.next();

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import t, { type Test } from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readAll, readUntil, send } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf, type TestSidecar } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf, type TestSidecar } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { switchingText, upgradeText } from '../helpers/websocket.ts';
 
@@ -15,7 +15,7 @@ interface Tunnel extends TestSidecar {
 
 async function openTunnel(t: Test): Promise<Tunnel> {
   const server = await startUpstream(t);
-  const sidecar = await startInFrontOf(t, server.origin);
+  const sidecar = await startSidecarInFrontOf(t, server.origin);
   const client = await dialTcp(t, sidecar.port);
   client.write(upgradeText(RESPONSES));
   const { request, socket } = await server.nextUpgrade();
@@ -65,7 +65,7 @@ t.test('an upstream that resets takes the client with it', async (t) => {
 t.test('a client that hangs up while the upstream is dialled takes it along', async (t) => {
   for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
     const server = await startUpstream(t);
-    const { url, port } = await startInFrontOf(t, server.origin);
+    const { url, port } = await startSidecarInFrontOf(t, server.origin);
     const client = await dialTcp(t, port);
     client.write(upgradeText(RESPONSES));
     const { socket } = await server.nextUpgrade();

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import t from 'tap';
-import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, readUntil } from '../helpers/exchange.ts';
-import { RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStandstill, untilStatus } from '../helpers/until-status.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { switchingText, upgradeText } from '../helpers/websocket.ts';
 
 t.test('bytes in the packet of the handshake are not lost, on either side', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`${upgradeText(RESPONSES)}first of the client;`);
   const { request, socket } = await upstream.nextUpgrade();
@@ -32,7 +32,7 @@ t.test('bytes in the packet of the handshake are not lost, on either side', asyn
 
 t.test('bytes that come while the upstream is dialled stay in order', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { request, socket } = await upstream.nextUpgrade();
@@ -51,7 +51,7 @@ t.test('bytes that come while the upstream is dialled stay in order', async (t) 
 
 t.test('a client that sends on and on before the answer is cut off', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { socket } = await upstream.nextUpgrade();

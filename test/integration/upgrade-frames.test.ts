@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import t from 'tap';
 import { WebSocket } from 'ws';
-import { RESPONSES, startStack } from '../helpers/stack.ts';
+import { RESPONSES, startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { openPair } from '../helpers/websocket.ts';
 
 for (const deflate of [false, true]) {
@@ -68,7 +68,7 @@ t.test('close codes and reasons pass both ways', async (t) => {
 });
 
 t.test('turns over one socket through the emulated backend', async (t) => {
-  const { url, emulator } = await startStack(t);
+  const { url, emulator } = await startSidecarWithEmulator(t);
   const client = new WebSocket(url.replace('http', 'ws') + RESPONSES);
   await once(client, 'open');
   for (let turn = 1; turn <= 2; turn++) {

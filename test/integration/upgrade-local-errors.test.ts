@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { dialTcp, localError, parseResponse, readAll } from '../helpers/exchange.ts';
-import { makeFolder, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { makeFolder, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
@@ -25,7 +25,7 @@ for (const [name, path, headers, status, code] of ERRORS) {
     const digest = createHash('sha256').update('right').digest('hex');
     await writeFile(tokensFile, `client:${digest}\n`);
     const config = code === 'AUTH_CLIENT_TOKEN' ? { clients: { tokensFile } } : {};
-    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
     const answer = await tryUpgrade(url + path, headers);
     localError(t, answer, status, code);
     t.equal(answer.headers.connection, 'close');
@@ -35,7 +35,7 @@ for (const [name, path, headers, status, code] of ERRORS) {
 
 t.test('a client that sends on gets the answer, and a connection that ends in order', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   const sent = once(client, 'finish');
   client.write(upgradeText('/unknown'));

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { untilStandstill, untilStatus } from '../helpers/eventually.ts';
 import { closeOf, dialTcp, localError, readAll, readUntil, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStandstill, untilStatus } from '../helpers/until-status.ts';
 import { closedPort, startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade, upgradeText } from '../helpers/websocket.ts';
 
@@ -11,7 +11,7 @@ const BODY = '{"error":{"message":"of the upstream"}}';
 for (const status of [200, 301, 400, 401, 403, 426, 429, 503]) {
   t.test(`a ${status} of the upstream reaches the client whole`, async (t) => {
     const upstream = await startUpstream(t);
-    const { url } = await startInFrontOf(t, upstream.origin);
+    const { url } = await startSidecarInFrontOf(t, upstream.origin);
     const answer = tryUpgrade(url + RESPONSES);
     const { socket } = await upstream.nextUpgrade();
     const extra = status === 426 ? 'Upgrade: websocket\r\nConnection: Upgrade\r\n' : '';
@@ -32,7 +32,7 @@ for (const status of [200, 301, 400, 401, 403, 426, 429, 503]) {
 
 t.test('a chunked refusal streams', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { socket } = await upstream.nextUpgrade();
@@ -47,7 +47,7 @@ t.test('a chunked refusal streams', async (t) => {
 
 t.test('a client that hangs up in the middle of a refusal frees the upstream', async (t) => {
   const upstream = await startUpstream(t);
-  const { url, port } = await startInFrontOf(t, upstream.origin);
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { socket } = await upstream.nextUpgrade();
@@ -61,7 +61,7 @@ t.test('a client that hangs up in the middle of a refusal frees the upstream', a
 t.test('a refused upgrade is over once it is answered, whenever its client hangs up', async (t) => {
   const upstream = await startUpstream(t);
   const config = { upstream: { maxConnections: 1 } };
-  const { url, port } = await startInFrontOf(t, upstream.origin, { config });
+  const { url, port } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const client = await dialTcp(t, port);
   client.write(upgradeText(RESPONSES));
   const { socket } = await upstream.nextUpgrade();
@@ -74,14 +74,14 @@ t.test('a refused upgrade is over once it is answered, whenever its client hangs
 });
 
 t.test('an upstream where nobody listens is a 502', async (t) => {
-  const { url } = await startInFrontOf(t, `http://127.0.0.1:${await closedPort()}`);
+  const { url } = await startSidecarInFrontOf(t, `http://127.0.0.1:${await closedPort()}`);
   localError(t, await tryUpgrade(url + RESPONSES), 502, 'UPSTREAM_UNREACHABLE');
   await untilStatus(url, ({ connections }) => connections.http === 0);
 });
 
 t.test('an upstream that hangs up without an answer is a 502', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = tryUpgrade(url + RESPONSES);
   const socket = await upstream.next();
   await once(socket, 'data');
@@ -91,7 +91,7 @@ t.test('an upstream that hangs up without an answer is a 502', async (t) => {
 
 t.test('a refused upgrade is dialled once, and the next request works', async (t) => {
   const upstream = await startUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = tryUpgrade(url + RESPONSES);
   const { socket } = await upstream.nextUpgrade();
   socket.end('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n');

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import t from 'tap';
-import { untilStatus } from '../helpers/eventually.ts';
 import { breakOf, dialTcp, open, readAll, readUntil, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import { untilStatus } from '../helpers/until-status.ts';
 import { startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
 for (const [framing, headers] of [
@@ -12,7 +12,7 @@ for (const [framing, headers] of [
   for (const how of ['destroy', 'resetAndDestroy'] as const) {
     t.test(`a ${framing} answer cut by ${how} does not look complete`, async (t) => {
       const upstream = await startUpstream(t);
-      const { url } = await startInFrontOf(t, upstream.origin);
+      const { url } = await startSidecarInFrontOf(t, upstream.origin);
       const call = open(url + RESPONSES, { method: 'POST' });
       call.request.end('{}');
       const { request, response } = await upstream.next();
@@ -27,7 +27,7 @@ for (const [framing, headers] of [
 
 t.test('the last chunk is not made up', async (t) => {
   const upstream = await startUpstream(t);
-  const { port } = await startInFrontOf(t, upstream.origin);
+  const { port } = await startSidecarInFrontOf(t, upstream.origin);
   const client = await dialTcp(t, port);
   client.write(`GET ${MODELS} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   const { request, response } = await upstream.next();
@@ -39,7 +39,7 @@ t.test('the last chunk is not made up', async (t) => {
 
 t.test('a broken chunk cuts the answer too', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const call = open(url + MODELS);
   call.request.end();
   const socket = await upstream.next();
@@ -56,7 +56,7 @@ t.test('a broken chunk cuts the answer too', async (t) => {
 
 t.test('an answer that ends with its connection is complete', async (t) => {
   const upstream = await startTcpUpstream(t);
-  const { url } = await startInFrontOf(t, upstream.origin);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin);
   const answer = send(url + MODELS);
   const socket = await upstream.next();
   await once(socket, 'data');

@@ -2,7 +2,12 @@ import t, { type Test } from 'tap';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startConnectProxy } from '../helpers/connect-proxy.ts';
 import { localError, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, type SidecarOptions, startInFrontOf } from '../helpers/stack.ts';
+import {
+  MODELS,
+  RESPONSES,
+  type SidecarOptions,
+  startSidecarInFrontOf,
+} from '../helpers/sidecar.ts';
 import { closedPort, type HttpUpstream, startUpstream, wireHeaders } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
@@ -11,7 +16,7 @@ const caFile = TLS.path;
 
 /** One request and one upgrade to `upstream` that answers both. */
 async function bothWays(t: Test, upstream: HttpUpstream, options: SidecarOptions): Promise<void> {
-  const { url } = await startInFrontOf(t, upstream.origin, options);
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, options);
   t.equal((await send(url + MODELS)).text, 'ok');
   const dialling = tryUpgrade(url + RESPONSES);
   const { socket } = await upstream.nextUpgrade();
@@ -33,7 +38,7 @@ for (const name of ['upstream.proxy', 'https_proxy', 'HTTPS_PROXY'] as const) {
     t.equal(proxy.tunnels.length, upstream.connections, 'nothing went past it');
     t.strictSame(proxy.requests, []);
     const seen = upstream.requests.length;
-    const { url } = await startInFrontOf(t, upstream.origin, {
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, {
       env,
       config: { upstream: { proxy: given } },
     });
@@ -70,7 +75,7 @@ t.test('the certificate of another host behind the proxy is refused as such', as
   const proxy = await startConnectProxy(t);
   const tls = await makeCertificate(t, { name: 'DNS:elsewhere.example' });
   const upstream = await answering(t, tls);
-  const { url } = await startInFrontOf(t, upstream.origin, {
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, {
     config: { upstream: { proxy: proxy.url, caFile: tls.path } },
   });
   localError(t, await send(url + MODELS), 502, 'UPSTREAM_TLS');
@@ -101,7 +106,7 @@ t.test('headers through a proxy keep order, spelling and repetition', async (t) 
   const proxy = await startConnectProxy(t);
   const upstream = await answering(t);
   const config = { upstream: { proxy: proxy.url, caFile } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const headers = ['X-B', '1', 'x-a', '2', 'X-b', '3', 'X-B', '4'];
   await send(url + MODELS, { headers: ['Host', 'localhost', ...headers] });
   const [request] = upstream.requests;
@@ -122,7 +127,7 @@ for (const [userinfo, credential] of [
     const upstream = await answering(t);
     const env = { HTTPS_PROXY: proxy.url.replace('http://', `http://${userinfo}`) };
     const config = { upstream: { proxy: 'env', caFile } };
-    const { url, log } = await startInFrontOf(t, upstream.origin, { config, env });
+    const { url, log } = await startSidecarInFrontOf(t, upstream.origin, { config, env });
     t.equal((await send(url + MODELS)).text, 'ok');
     const basic = Buffer.from(credential).toString('base64');
     t.strictSame(proxy.credentials, [`Basic ${basic}`]);
@@ -150,7 +155,10 @@ t.test('an address that is no proxy ends the start, with the name of the variabl
     ],
   ] as const) {
     const config = { upstream: { proxy: 'env' } };
-    const start = startInFrontOf(t, 'http://127.0.0.1:1', { env: { [name]: value }, config });
+    const start = startSidecarInFrontOf(t, 'http://127.0.0.1:1', {
+      env: { [name]: value },
+      config,
+    });
     await t.rejects(start, { name: 'ConfigError', message: problem });
   }
 });
@@ -160,7 +168,7 @@ t.test('a proxy that refuses, or is not there, is a 502', async (t) => {
   const refusing = await startConnectProxy(t, 407);
   for (const proxy of [refusing.url, `http://127.0.0.1:${await closedPort()}`]) {
     const config = { upstream: { proxy, caFile } };
-    const { url } = await startInFrontOf(t, upstream.origin, { config });
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
     localError(t, await send(url + MODELS), 502, 'UPSTREAM_UNREACHABLE');
     localError(t, await tryUpgrade(url + RESPONSES), 502, 'UPSTREAM_UNREACHABLE');
   }

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { localError, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { tryUpgrade } from '../helpers/websocket.ts';
 
@@ -17,7 +17,7 @@ const OTHERS = [
 
 async function start(t: Test) {
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
-  return { upstream, ...(await startInFrontOf(t, upstream.origin)) };
+  return { upstream, ...(await startSidecarInFrontOf(t, upstream.origin)) };
 }
 
 t.test('the own page reads the status', async (t) => {
@@ -67,7 +67,7 @@ t.test('no CORS header is added, and no preflight is answered', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const origin = 'https://ui.example';
   const config = { clients: { allowedOrigins: [origin] } };
-  const { url } = await startInFrontOf(t, upstream.origin, { config });
+  const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const preflight = { origin, 'access-control-request-method': 'POST' };
   const answers = [
     await send(url + MODELS, { headers: { origin } }),

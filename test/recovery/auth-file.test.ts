@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
-import { Home } from '../helpers/recovery-scene.ts';
+import { Home } from '../helpers/sidecar-with-clock.ts';
 
 const LOGIN = { auth_mode: 'apikey', OPENAI_API_KEY: 'sk-old', extra: { a: [1, null] } };
 const NEXT = { OPENAI_API_KEY: 'sk-new' };

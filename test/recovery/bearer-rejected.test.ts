@@ -4,14 +4,14 @@ import {
   type Home,
   infer,
   MODELS,
-  startScene,
+  startSidecarWithClock,
   TOKEN,
   times,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 t.test('100 simultaneous 401s on a bearer route lead to one refresh', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   t.equal((await getModels(scene)).status, 200);
   scene.emulator.expireAccessTokens();
   const answers = await times(100, () => getModels(scene));
@@ -20,7 +20,7 @@ t.test('100 simultaneous 401s on a bearer route lead to one refresh', async (t) 
 });
 
 t.test('100 requests with an expired access token lead to one refresh', async (t) => {
-  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 3600 } });
+  const scene = await startSidecarWithClock(t, { emulator: { accessTokenLifetimeSeconds: 3600 } });
   await getModels(scene);
   scene.emulator.addFault({ path: TOKEN, status: 503 });
   scene.time.advance(3_600_000);
@@ -39,7 +39,7 @@ t.test('100 requests with an expired access token lead to one refresh', async (t
 });
 
 t.test('a late 401 for a token that was refreshed meanwhile: a replay, no refresh', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   await getModels(scene);
   scene.emulator.addFault({ path: MODELS, status: 401, delayMs: 400, body: {} });
   const since = scene.emulator.records.length;
@@ -52,7 +52,7 @@ t.test('a late 401 for a token that was refreshed meanwhile: a replay, no refres
 });
 
 t.test('tokens that another process has refreshed are taken from the file', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   await getModels(scene);
   scene.emulator.expireAccessTokens();
   const stored = scene.home.read();
@@ -67,7 +67,7 @@ t.test('tokens that another process has refreshed are taken from the file', asyn
 t.test(
   'a second 401 passes on; a path that refuses every token does not burn refresh tokens',
   async (t) => {
-    const scene = await startScene(t);
+    const scene = await startSidecarWithClock(t);
     scene.emulator.addFault({ path: MODELS, status: 401, times: 0, body: { detail: 'No' } });
     for (const _ of [1, 2, 3, 4, 5, 6]) {
       const answer = await getModels(scene);
@@ -83,7 +83,7 @@ t.test(
 );
 
 t.test('a refresh that fails lets the 401 through', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   scene.emulator.expireAccessTokens();
   scene.emulator.addFault({ path: TOKEN, status: 500 });
   const answer = await getModels(scene);
@@ -99,7 +99,7 @@ for (const fault of [
   { status: 503, body: { error: { code: 'throttled' } } },
 ]) {
   t.test(`${fault.status} ${JSON.stringify(fault.body)} leads to no refresh`, async (t) => {
-    const scene = await startScene(t);
+    const scene = await startSidecarWithClock(t);
     scene.emulator.addFault({ path: MODELS, ...fault });
     t.equal((await getModels(scene)).status, fault.status);
     t.equal(scene.count(TOKEN), 0);
@@ -109,7 +109,7 @@ for (const fault of [
 t.test(
   'an access token that the registration of an agent refuses is refreshed first',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     scene.emulator.expireAccessTokens();
     t.equal((await infer(scene)).status, 200);
     t.equal(scene.count(TOKEN), 1);

@@ -4,9 +4,9 @@ import {
   infer,
   MODELS,
   RESPONSES,
-  startScene,
+  startSidecarWithClock,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const stampOf = (authorization: string) => {
   const [, token = ''] = authorization.split(' ');
@@ -15,7 +15,7 @@ const stampOf = (authorization: string) => {
 
 for (const dateSkewSeconds of [3600, -3600]) {
   t.test(`a backend whose clock is ${dateSkewSeconds} s ahead`, async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     scene.emulator.settings.dateSkewSeconds = dateSkewSeconds;
     t.equal((await infer(scene)).status, 200);
     const record = scene.emulator.records.findLast(({ path }) => path === RESPONSES);
@@ -32,7 +32,7 @@ for (const dateSkewSeconds of [3600, -3600]) {
 }
 
 t.test('the date of an answer out of a cache says nothing', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   t.equal((await infer(scene)).status, 200);
   const headers = { date: new Date(scene.time.now() - 3_600_000).toUTCString(), age: '3600' };
   scene.emulator.addFault({ path: MODELS, headers });
@@ -45,7 +45,7 @@ t.test('the date of an answer out of a cache says nothing', async (t) => {
 });
 
 t.test('up to 30 seconds are reported and not corrected', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   scene.emulator.settings.dateSkewSeconds = -30;
   await getModels(scene);
   t.equal((await infer(scene)).status, 200);
@@ -55,7 +55,7 @@ t.test('up to 30 seconds are reported and not corrected', async (t) => {
 });
 
 t.test('an access token that only our own clock finds expired is used', async (t) => {
-  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 3600 } });
+  const scene = await startSidecarWithClock(t, { emulator: { accessTokenLifetimeSeconds: 3600 } });
   scene.emulator.settings.dateSkewSeconds = -7200;
   scene.home.write(scene.emulator.issueLogin().authJson);
   await scene.sidecar.reload();

@@ -5,12 +5,12 @@ import {
   getModels,
   infer,
   lastTask,
-  startBeside,
-  startScene,
+  startAnotherSidecar,
+  startSidecarWithClock,
   TOKEN,
   times,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 /** A store whose lock somebody else holds for longer than we wait, while `held` says so. */
 function heldBy(held: () => boolean) {
@@ -25,7 +25,7 @@ function heldBy(held: () => boolean) {
 
 t.test('a lock that is held is never passed over: no refresh, no registration', async (t) => {
   let held = true;
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     config: WITH_IDENTITY,
     emulator: { accessTokenLifetimeSeconds: 3600 },
     store: heldBy(() => held),
@@ -45,7 +45,7 @@ t.test('a lock that is held is never passed over: no refresh, no registration', 
 t.test(
   'an expired login that has no identity yet: one refresh, one agent, no deadlock',
   async (t) => {
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       config: WITH_IDENTITY,
       emulator: { accessTokenLifetimeSeconds: 3600 },
       authJson: () => null,
@@ -64,8 +64,8 @@ t.test(
 );
 
 t.test('two sidecars on one file share login, agent and task', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
-  const other = await startBeside(t, scene, { home: scene.home, config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
+  const other = await startAnotherSidecar(t, scene, { home: scene.home, config: WITH_IDENTITY });
   const answers = await Promise.all([scene, other].map((sidecar) => infer(sidecar)));
   t.strictSame(
     answers.map(({ status }) => status),
@@ -87,7 +87,7 @@ t.test('two sidecars on one file share login, agent and task', async (t) => {
 });
 
 t.test('a login that somebody stores during a refresh is not written over', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   await getModels(scene);
   scene.emulator.expireAccessTokens();
   scene.emulator.addFault({ path: TOKEN, delayMs: 200 });
@@ -103,7 +103,7 @@ t.test('a login that somebody stores during a refresh is not written over', asyn
 });
 
 t.test('another field that somebody changes during a refresh is kept', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   await getModels(scene);
   scene.emulator.expireAccessTokens();
   scene.emulator.addFault({ path: TOKEN, delayMs: 200 });
@@ -119,7 +119,7 @@ t.test('another field that somebody changes during a refresh is kept', async (t)
 });
 
 t.test('a logout during a refresh stays one', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   await getModels(scene);
   scene.emulator.expireAccessTokens();
   scene.emulator.addFault({ path: TOKEN, delayMs: 200 });

@@ -14,6 +14,7 @@ import type { PartialConfig } from '../../src/config/resolve.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { startSidecar } from '../../src/sidecar/start.ts';
 import { makeKeyPair } from '../helpers/recovery-certificate.ts';
+import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
 import {
   type Answer,
   ask,
@@ -22,19 +23,19 @@ import {
   infer,
   MODELS,
   RESPONSES,
-  startScene,
+  startSidecarWithClock,
   TOKEN,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
-import { startRawUpstream } from '../helpers/recovery-upstream.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 /** How each code comes about, as a client sees it. */
 const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
-  AUTH_NOT_CONFIGURED: async (t) => getModels(await startScene(t, { authJson: () => null })),
+  AUTH_NOT_CONFIGURED: async (t) =>
+    getModels(await startSidecarWithClock(t, { authJson: () => null })),
   AUTH_CREDENTIAL_INVALID: async (t) =>
-    getModels(await startScene(t, { authJson: () => ({ auth_mode: 'apikey' }) })),
+    getModels(await startSidecarWithClock(t, { authJson: () => ({ auth_mode: 'apikey' }) })),
   AUTH_IDENTITY_REVOKED: async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     scene.emulator.deleteAgent(String(scene.home.field('agent_identity', 'agent_runtime_id')));
     t.equal((await infer(scene)).status, 403);
@@ -43,54 +44,59 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
   AUTH_REFRESH_FAILED: (t) => expired(t, { status: 401, body: { error: 'invalid_grant' } }),
   AUTH_REFRESH_UNAVAILABLE: (t) => expired(t, { status: 502 }),
   AUTH_IDENTITY_UNAVAILABLE: async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
     return infer(scene);
   },
   AUTH_NO_BEARER: async (t) =>
     getModels(
-      await startScene(t, {
+      await startSidecarWithClock(t, {
         env: (emulator) => ({ CODEX_AGENT_IDENTITY: emulator.issueIdentityToken() }),
       }),
     ),
   AUTH_ROUTE_DENIED: async (t) =>
-    ask(`${(await startScene(t)).url}/backend-api/wham/remote/control/start`),
-  AUTH_PATH_INVALID: async (t) => ask(`${(await startScene(t)).url}/backend-api/a%2fb`),
+    ask(`${(await startSidecarWithClock(t)).url}/backend-api/wham/remote/control/start`),
+  AUTH_PATH_INVALID: async (t) => ask(`${(await startSidecarWithClock(t)).url}/backend-api/a%2fb`),
   AUTH_REQUEST_INVALID: async (t) =>
-    raw((await startScene(t)).url, 'GET / HTTP/1.1\r\nno colon\r\n\r\n'),
+    raw((await startSidecarWithClock(t)).url, 'GET / HTTP/1.1\r\nno colon\r\n\r\n'),
   AUTH_CLIENT_TOKEN: async (t) => ask((await startReal(t)).url + MODELS),
   AUTH_HOST_NOT_ALLOWED: async (t) =>
     raw(
-      (await startScene(t)).url,
+      (await startSidecarWithClock(t)).url,
       `GET ${MODELS} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n`,
     ),
   AUTH_ORIGIN_NOT_ALLOWED: async (t) =>
-    ask((await startScene(t)).url + MODELS, { headers: { origin: 'https://evil.example' } }),
+    ask((await startSidecarWithClock(t)).url + MODELS, {
+      headers: { origin: 'https://evil.example' },
+    }),
   AUTH_BODY_TOO_LARGE: async (t) =>
-    infer(await startScene(t, { config: { limits: { bodyBytes: 1 } } })),
+    infer(await startSidecarWithClock(t, { config: { limits: { bodyBytes: 1 } } })),
   AUTH_DRAINING: async (t) => {
-    const scene = await startScene(t);
+    const scene = await startSidecarWithClock(t);
     void scene.sidecar.drain();
     return getModels(scene);
   },
   AUTH_EVENTS_BUSY: async (t) => {
-    const url = `${(await startScene(t)).url}/auth/events`;
+    const url = `${(await startSidecarWithClock(t)).url}/auth/events`;
     const leaving = new AbortController();
     t.teardown(() => leaving.abort());
     for (let i = 0; i < MAX_LISTENERS; i++) await fetch(url, { signal: leaving.signal });
     return ask(url);
   },
   UPSTREAM_UNREACHABLE: async (t) => {
-    const upstream = await startRawUpstream(t, (request) => request.socket.destroy());
-    return getModels(await startScene(t, { origin: upstream.origin }));
+    const upstream = await startScriptedUpstream(t, (request) => request.socket.destroy());
+    return getModels(await startSidecarWithClock(t, { origin: upstream.origin }));
   },
-  UPSTREAM_TLS: async (t) => getModels(await startScene(t, { origin: await untrusted(t) })),
+  UPSTREAM_TLS: async (t) =>
+    getModels(await startSidecarWithClock(t, { origin: await untrusted(t) })),
   UPSTREAM_TIMEOUT: async (t) =>
-    getModels(await startScene(t, { dispatcher: failing(new errors.ConnectTimeoutError()) })),
+    getModels(
+      await startSidecarWithClock(t, { dispatcher: failing(new errors.ConnectTimeoutError()) }),
+    ),
   UPSTREAM_BUSY: async (t) => {
-    const upstream = await startRawUpstream(t, () => undefined);
+    const upstream = await startScriptedUpstream(t, () => undefined);
     const config = { upstream: { maxConnections: 1 } };
-    const scene = await startScene(t, { origin: upstream.origin, config });
+    const scene = await startSidecarWithClock(t, { origin: upstream.origin, config });
     const leaving = new AbortController();
     const first = ask(scene.url + RESPONSES, { method: 'POST', signal: leaving.signal });
     while (upstream.arrivals.length === 0) await ask(`${scene.url}/livez`);
@@ -107,7 +113,7 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
   },
   // A defect of the sidecar: here its way out throws what nobody foresaw.
   SIDECAR_INTERNAL: async (t) =>
-    getModels(await startScene(t, { dispatcher: throwing(new Error('secret detail')) })),
+    getModels(await startSidecarWithClock(t, { dispatcher: throwing(new Error('secret detail')) })),
 };
 
 for (const [code, produce] of Object.entries(SCENES)) {
@@ -126,7 +132,7 @@ for (const [code, produce] of Object.entries(SCENES)) {
 }
 
 async function expired(t: Test, fault: { status: number; body?: unknown }): Promise<Answer> {
-  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 0 } });
+  const scene = await startSidecarWithClock(t, { emulator: { accessTokenLifetimeSeconds: 0 } });
   scene.emulator.addFault({ path: TOKEN, times: 0, ...fault });
   return getModels(scene);
 }

@@ -7,11 +7,11 @@ import {
   Home,
   infer,
   RESPONSES,
-  startBeside,
-  startScene,
+  startAnotherSidecar,
+  startSidecarWithClock,
   TOKEN,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const AGENTS = '/agent/register';
 const TASKS = '/task/register';
@@ -20,17 +20,17 @@ const DEGRADABLE = { agentIdentity: { policy: 'chatgptAuth', onUnavailable: 'bea
 t.test(
   'a restart uses identity and task again; a record without a task gets one, kept',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     await scene.stop();
     const { agent_identity: record, ...rest } = scene.home.read();
-    const again = await startBeside(t, scene, { home: scene.home, config: WITH_IDENTITY });
+    const again = await startAnotherSidecar(t, scene, { home: scene.home, config: WITH_IDENTITY });
     t.equal((await infer(again)).status, 200);
     t.equal(scene.count(AGENTS), 1);
     t.equal(scene.count(TASKS), 1);
     await again.stop();
     scene.home.write({ ...rest, agent_identity: { ...Object(record), task_id: ' ', more: 1 } });
-    const third = await startBeside(t, scene, { home: scene.home, config: WITH_IDENTITY });
+    const third = await startAnotherSidecar(t, scene, { home: scene.home, config: WITH_IDENTITY });
     t.equal((await infer(third)).status, 200);
     t.equal(scene.count(AGENTS), 1);
     t.equal(scene.count(TASKS), 2);
@@ -44,7 +44,7 @@ t.test(
 t.test(
   'the record of another account is never used: at start, and after an account switch',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     const record = scene.home.read().agent_identity as JsonObject;
     const { authJson, accountId } = scene.emulator.issueLogin();
@@ -67,7 +67,7 @@ t.test(
 t.test(
   'a switch that nobody told us of: the new account, with an identity of its own',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     while ((await scene.status()).status !== 'ready');
     const record = scene.home.read().agent_identity;
     scene.emulator.revokeTask(String(Object(record).task_id));
@@ -82,7 +82,7 @@ t.test(
 );
 
 t.test('a record with a key that is none is replaced', async (t) => {
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     config: WITH_IDENTITY,
     authJson: (emulator) => {
       const { authJson, accountId: account_id, userId: chatgpt_user_id } = emulator.issueLogin();
@@ -97,7 +97,7 @@ t.test('a record with a key that is none is replaced', async (t) => {
 
 t.test('a record that Codex wrote (PKCS#8 v2) is used without any registration', async (t) => {
   const { auth_json_agent_identity: recorded } = fixture.recorded[1];
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     config: WITH_IDENTITY,
     authJson: (emulator) => {
       const { authJson, accountId: account_id, userId: chatgpt_user_id } = emulator.issueLogin();
@@ -119,20 +119,20 @@ t.test('a JWT that ends while it is in use goes on; a restart refuses it', async
     token.CODEX_AGENT_IDENTITY ||= emulator.issueIdentityToken({ expiresInSeconds: 60 });
     return token;
   };
-  const scene = await startScene(t, { home, authJson: () => null, env });
+  const scene = await startSidecarWithClock(t, { home, authJson: () => null, env });
   t.equal((await infer(scene)).status, 200);
   scene.time.advance(120_000);
   t.equal((await infer(scene)).status, 200);
   t.equal(await scene.sidecar.manager.reload(), null);
   t.equal((await infer(scene)).status, 200);
-  const again = await startBeside(t, scene, { home, env });
+  const again = await startAnotherSidecar(t, scene, { home, env });
   const refused = await infer(again);
   t.equal(refused.code, 'AUTH_CREDENTIAL_INVALID');
   t.match(refused.text, /expired/);
 });
 
 t.test('a bootstrap that is exhausted cools down, visibly', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   scene.emulator.addFault({ path: '/api/accounts/*', status: 503, times: 3 });
   const first = await infer(scene);
   t.equal(first.status, 503);
@@ -159,7 +159,7 @@ t.test('a bootstrap that is exhausted cools down, visibly', async (t) => {
 });
 
 t.test('onUnavailable: bearer is ready, degraded, warned of and counted', async (t) => {
-  const scene = await startScene(t, { config: DEGRADABLE });
+  const scene = await startSidecarWithClock(t, { config: DEGRADABLE });
   scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
   while ((await scene.status()).agentIdentity.state !== 'unavailable');
   const readiness = await fetch(`${scene.url}/readyz`);
@@ -187,7 +187,7 @@ t.test('onUnavailable: bearer is ready, degraded, warned of and counted', async 
 t.test(
   'both kinds of refusal at once: a bearer in place of an assertion is refreshed like any',
   async (t) => {
-    const scene = await startScene(t, { config: DEGRADABLE });
+    const scene = await startSidecarWithClock(t, { config: DEGRADABLE });
     scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
     while ((await scene.status()).agentIdentity.state !== 'unavailable');
     scene.emulator.expireAccessTokens();

@@ -7,13 +7,13 @@ import {
   Home,
   infer,
   MODELS,
-  startScene,
+  startSidecarWithClock,
   TOKEN,
   times,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 t.test('an API key goes to the OpenAI API, and only model routes exist', async (t) => {
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     authJson: () => null,
     env: (emulator) => ({ CODEX_API_KEY: emulator.issueApiKey() }),
   });
@@ -46,7 +46,7 @@ t.test('an API key goes to the OpenAI API, and only model routes exist', async (
 t.test(
   'a personal access token: whoami once, account and FedRAMP headers, no refresh',
   async (t) => {
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       authJson: () => null,
       env: (emulator) => ({
         CODEX_ACCESS_TOKEN: emulator.issuePersonalAccessToken({
@@ -80,7 +80,7 @@ for (const kind of ['CODEX_ACCESS_TOKEN', 'CODEX_API_KEY'] as const) {
     const home = new Home(t);
     const path = join(home.folder, 'mounted');
     let issue = () => '';
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       authJson: () => null,
       env: (emulator) => {
         const account = { accountId: 'account-1' };
@@ -113,7 +113,7 @@ t.test('a personal access token that was over at the start is read again', async
   const home = new Home(t);
   const path = join(home.folder, 'mounted');
   writeFileSync(path, 'at-ended');
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     authJson: () => null,
     env: () => ({ CODEX_ACCESS_TOKEN_FILE: path }),
   });
@@ -126,7 +126,7 @@ t.test('a personal access token that was over at the start is read again', async
 t.test(
   'a personal access token that whoami refuses, and one that it cannot judge now',
   async (t) => {
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       authJson: () => null,
       env: () => ({ CODEX_ACCESS_TOKEN: 'at-unknown' }),
     });

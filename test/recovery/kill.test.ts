@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
-import { Home } from '../helpers/recovery-scene.ts';
+import { Home } from '../helpers/sidecar-with-clock.ts';
 
-const WRITER = fileURLToPath(new URL('../helpers/recovery-writer.js', import.meta.url));
+const WRITER = fileURLToPath(new URL('../helpers/writer-process.js', import.meta.url));
 const WRITES = 200;
 
 interface Killed {

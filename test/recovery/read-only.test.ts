@@ -8,12 +8,12 @@ import {
   Home,
   infer,
   lastTask,
-  type Scene,
-  startBeside,
-  startScene,
+  type SidecarWithClock,
+  startAnotherSidecar,
+  startSidecarWithClock,
   TOKEN,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 // Root may write anywhere, so the folder is one in which nobody can: the lock is a folder, and the
 // name of the file is so long that no temporary file fits beside it.
@@ -21,7 +21,7 @@ async function readOnly(
   t: Test,
   config: PartialConfig = {},
   content: (emulator: Emulator) => object = (emulator) => emulator.issueLogin().authJson,
-): Promise<Scene> {
+): Promise<SidecarWithClock> {
   const home = new Home(t);
   const name = 'a'.repeat(250);
   mkdirSync(join(home.folder, 'auth.lock'));
@@ -30,7 +30,7 @@ async function readOnly(
     writeFileSync(join(home.folder, name), JSON.stringify(content(emulator)));
     return null;
   };
-  return startScene(t, { home, authJson, config });
+  return startSidecarWithClock(t, { home, authJson, config });
 }
 
 t.test('refreshed tokens live in memory, and it is said', async (t) => {
@@ -116,12 +116,12 @@ t.test('settings that change keep tokens that are in memory only', async (t) => 
 });
 
 /** What was read-only can be written from now on; nothing else changes. */
-function makeWritable({ home }: Scene): void {
+function makeWritable({ home }: SidecarWithClock): void {
   rmSync(join(home.folder, 'auth.lock'), { recursive: true });
   renameSync(join(home.folder, 'a'.repeat(250)), home.path);
 }
 
-const WAYS: [name: string, act: (scene: Scene) => unknown][] = [
+const WAYS: [name: string, act: (scene: SidecarWithClock) => unknown][] = [
   ['a minute later', (scene) => scene.time.advance(60_000)],
   ['at a reload', (scene) => scene.sidecar.reload()],
   ['before exit', (scene) => scene.sidecar.manager.persist()],
@@ -143,7 +143,7 @@ for (const [name, act] of WAYS) {
     t.equal((await scene.status()).status, 'ready');
     t.equal((await scene.status()).bearer.lastError, null);
     await scene.stop();
-    const next = await startBeside(t, scene, { home: scene.home });
+    const next = await startAnotherSidecar(t, scene, { home: scene.home });
     t.equal((await getModels(next)).status, 200);
     next.emulator.expireAccessTokens();
     t.equal((await getModels(next)).status, 200, 'and the refresh token is the new one');

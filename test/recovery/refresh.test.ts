@@ -1,5 +1,11 @@
 import t from 'tap';
-import { getModels, MODELS, type Scene, startScene, TOKEN } from '../helpers/recovery-scene.ts';
+import {
+  getModels,
+  MODELS,
+  type SidecarWithClock,
+  startSidecarWithClock,
+  TOKEN,
+} from '../helpers/sidecar-with-clock.ts';
 import { chatGptToken } from '../helpers/stored-login.ts';
 
 const MINUTE = 60_000;
@@ -8,13 +14,13 @@ const isRefresh = ({ path, complete }: { path: string; complete: boolean }) =>
   path === TOKEN && complete;
 
 /** The background refresh has ended, with its result in place. */
-async function settled(scene: Scene): Promise<void> {
+async function settled(scene: SidecarWithClock): Promise<void> {
   await scene.emulator.waitFor(isRefresh);
   while ((await scene.status()).bearer.state === 'refreshing');
 }
 
 t.test('the token is refreshed in the background, up to a minute before it must be', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   const [delay = 0, ...others] = scene.time.delays;
   t.strictSame(others, []);
@@ -33,7 +39,7 @@ t.test('the token is refreshed in the background, up to a minute before it must 
 });
 
 t.test('a background refresh that fails is tried again while the token lives', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   scene.emulator.addFault({ path: TOKEN, status: 503 });
   scene.time.advance(55 * MINUTE);
@@ -52,7 +58,7 @@ t.test('a background refresh that fails is tried again while the token lives', a
 
 t.test('absent fields keep their old values, unknown ones stay', async (t) => {
   const account = { accountId: 'account-1', userId: 'user-1' };
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     authJson: (emulator) => {
       const { authJson } = emulator.issueLogin(account);
       return { ...authJson, extra: [1], tokens: { ...authJson.tokens, more: 'kept' } };
@@ -74,7 +80,7 @@ t.test('absent fields keep their old values, unknown ones stay', async (t) => {
 });
 
 t.test('a permanent failure is remembered until the file changes', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   const body = { error: { code: 'refresh_token_reused' } };
   scene.emulator.addFault({ path: TOKEN, status: 400, times: 0, body });
@@ -101,7 +107,7 @@ t.test('a permanent failure is remembered until the file changes', async (t) => 
 });
 
 t.test('a refresh whose outcome is unknown is an error that passes', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   scene.emulator.addFault({ path: TOKEN, action: 'reset' });
   scene.time.advance(61 * MINUTE);
@@ -118,7 +124,7 @@ t.test('a refresh whose outcome is unknown is an error that passes', async (t) =
 });
 
 t.test('a refresh token that may be spent is kept back while the old token lives', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   scene.emulator.addFault({ path: TOKEN, action: 'reset' });
   scene.time.advance(55 * MINUTE);
@@ -138,7 +144,7 @@ const UNREADABLE = ['no JWT', 'a.b.c'];
 for (const access_token of UNREADABLE) {
   t.test(`an answer with the access token "${access_token}" spoils nothing`, async (t) => {
     const account = { accountId: 'account-1', userId: 'user-1' };
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       ...LIFETIME,
       authJson: (emulator) => emulator.issueLogin(account).authJson,
     });
@@ -161,7 +167,7 @@ for (const access_token of UNREADABLE) {
 for (const withId of [true, false]) {
   const stored = `with${withId ? '' : 'out'} an account id in the file`;
   t.test(`an answer with the tokens of another account is not taken, ${stored}`, async (t) => {
-    const scene = await startScene(t, {
+    const scene = await startSidecarWithClock(t, {
       authJson: (emulator) => {
         const { authJson } = emulator.issueLogin();
         const { account_id, ...tokens } = authJson.tokens;
@@ -179,7 +185,7 @@ for (const withId of [true, false]) {
 
 t.test('an answer that names no user is taken', async (t) => {
   const account = { accountId: 'account-1', userId: 'user-1' };
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     ...LIFETIME,
     authJson: (emulator) => emulator.issueLogin(account).authJson,
   });
@@ -193,7 +199,7 @@ t.test('an answer that names no user is taken', async (t) => {
   t.equal(scene.home.field('tokens', 'refresh_token'), 'next');
 });
 
-const NOTHING_LIVE: [name: string, body: (scene: Scene) => object][] = [
+const NOTHING_LIVE: [name: string, body: (scene: SidecarWithClock) => object][] = [
   ['no access token', () => ({ refresh_token: 'next' })],
   [
     'an access token that is over',
@@ -205,7 +211,7 @@ const NOTHING_LIVE: [name: string, body: (scene: Scene) => object][] = [
 ];
 for (const [name, body] of NOTHING_LIVE) {
   t.test(`an answer with ${name} does not lead to one refresh after the other`, async (t) => {
-    const scene = await startScene(t, LIFETIME);
+    const scene = await startSidecarWithClock(t, LIFETIME);
     await getModels(scene);
     scene.time.advance(61 * MINUTE);
     scene.emulator.addFault({ path: TOKEN, times: 0, body: body(scene) });
@@ -220,7 +226,7 @@ for (const [name, body] of NOTHING_LIVE) {
 }
 
 t.test('tokens that live for minutes are refreshed at half their time', async (t) => {
-  const scene = await startScene(t, { emulator: { accessTokenLifetimeSeconds: 300 } });
+  const scene = await startSidecarWithClock(t, { emulator: { accessTokenLifetimeSeconds: 300 } });
   await getModels(scene);
   for (const _ of [1, 2]) {
     const [delay = 0] = scene.time.delays;
@@ -233,7 +239,7 @@ t.test('tokens that live for minutes are refreshed at half their time', async (t
 });
 
 t.test('a refresh that is under way is waited for before exit', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   const before = scene.home.field('tokens', 'refresh_token');
   scene.emulator.addFault({ path: TOKEN, delayMs: 200 });
@@ -244,7 +250,7 @@ t.test('a refresh that is under way is waited for before exit', async (t) => {
 });
 
 t.test('another account in the file is an error, and no refresh', async (t) => {
-  const scene = await startScene(t, LIFETIME);
+  const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);
   const mine = scene.home.read();
   scene.home.write(scene.emulator.issueLogin().authJson);
@@ -259,7 +265,7 @@ t.test('another account in the file is an error, and no refresh', async (t) => {
 });
 
 t.test('tokens that an outside program looks after are never refreshed here', async (t) => {
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     ...LIFETIME,
     authJson: (emulator) => ({ ...emulator.issueLogin().authJson, auth_mode: 'chatgptAuthTokens' }),
   });
@@ -272,7 +278,7 @@ t.test('tokens that an outside program looks after are never refreshed here', as
 });
 
 t.test('without an expiry a login is refreshed when it is eight days old', async (t) => {
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     authJson: (emulator) => {
       const { authJson } = emulator.issueLogin();
       const { exp: _, ...claims } = payloadOf(authJson.tokens.access_token);

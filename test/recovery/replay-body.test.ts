@@ -2,32 +2,33 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import t, { type Test } from 'tap';
+import { startScriptedUpstream, whenWhole } from '../helpers/scripted-upstream.ts';
 import {
   ask,
   MODELS,
   RESPONSES,
-  type Scene,
-  startScene,
+  type SidecarWithClock,
+  startSidecarWithClock,
   TOKEN,
-} from '../helpers/recovery-scene.ts';
-import { startRawUpstream, whenWhole } from '../helpers/recovery-upstream.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const refuse = { 'content-type': 'application/json' };
 const REFUSAL = '{"detail":"Unauthorized"}';
 
 /** An upstream that refuses every odd request, once its body is there. */
 const refuseFirst = (t: Test) =>
-  startRawUpstream(t, (request, response, seen) =>
+  startScriptedUpstream(t, (request, response, seen) =>
     whenWhole(request, () => {
       response.writeHead(seen % 2 === 0 ? 401 : 200, refuse);
       response.end(seen % 2 === 0 ? REFUSAL : 'fine');
     }),
   );
 
-const post = (scene: Scene, body: Buffer) => ask(scene.url + RESPONSES, { method: 'POST', body });
+const post = (scene: SidecarWithClock, body: Buffer) =>
+  ask(scene.url + RESPONSES, { method: 'POST', body });
 
 /** A request that the test sends in parts. */
-function openRequest(scene: Scene, headers: Record<string, string | number> = {}) {
+function openRequest(scene: SidecarWithClock, headers: Record<string, string | number> = {}) {
   const request = httpRequest(scene.url + RESPONSES, { method: 'POST', headers, agent: false });
   request.on('error', () => undefined);
   const answer = once(request, 'response').then(async ([response]: IncomingMessage[]) => {
@@ -40,7 +41,7 @@ function openRequest(scene: Scene, headers: Record<string, string | number> = {}
 
 t.test('the body of a replay is the same, byte by byte', async (t) => {
   const upstream = await refuseFirst(t);
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   const sent = randomBytes(300_000);
   t.equal((await post(scene, sent)).text, 'fine');
   t.strictSame(
@@ -54,7 +55,7 @@ t.test('the body of a replay is the same, byte by byte', async (t) => {
 
 t.test('a chunked body that comes slowly', async (t) => {
   const upstream = await refuseFirst(t);
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   const { request, answer } = openRequest(scene);
   request.write('one ');
   await until(() => upstream.arrivals.length === 1);
@@ -67,11 +68,11 @@ t.test('a chunked body that comes slowly', async (t) => {
 });
 
 t.test('a body that is refused before it has come: the replay has all of it', async (t) => {
-  const upstream = await startRawUpstream(t, (request, response, seen) => {
+  const upstream = await startScriptedUpstream(t, (request, response, seen) => {
     if (seen === 0) response.writeHead(401, refuse).end(REFUSAL);
     else whenWhole(request, () => response.writeHead(200).end('fine'));
   });
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   const { request, answer } = openRequest(scene, { 'content-length': 8 });
   const before = scene.home.text();
   request.write('one ');
@@ -85,7 +86,7 @@ t.test('a body that is refused before it has come: the replay has all of it', as
 t.test('a body larger than limits.replayBytes passes its 401 on', async (t) => {
   const upstream = await refuseFirst(t);
   const config = { limits: { replayBytes: 1000, replayTotalBytes: 4000 } };
-  const scene = await startScene(t, { origin: upstream.origin, config });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin, config });
   const answer = await post(scene, Buffer.alloc(1001));
   t.equal(answer.status, 401);
   t.equal(answer.text, REFUSAL);
@@ -95,7 +96,7 @@ t.test('a body larger than limits.replayBytes passes its 401 on', async (t) => {
 });
 
 t.test('every way out gives the kept bytes back', async (t) => {
-  const upstream = await startRawUpstream(t, (request, response) => {
+  const upstream = await startScriptedUpstream(t, (request, response) => {
     const way = request.headers['x-way'];
     if (way === 'hang') return;
     if (way === 'reset') request.socket.destroy();
@@ -105,7 +106,7 @@ t.test('every way out gives the kept bytes back', async (t) => {
     else whenWhole(request, () => response.writeHead(Number(way)).end('x'));
   });
   const config = { limits: { replayBytes: 1000, replayTotalBytes: 1000, bodyBytes: 2000 } };
-  const scene = await startScene(t, { origin: upstream.origin, config });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin, config });
   const body = Buffer.alloc(900);
   for (const way of ['200', '401', '403', '500', 'reset', 'early', 'cut']) {
     await ask(scene.url + RESPONSES, { method: 'POST', body, headers: { 'x-way': way } }).catch(
@@ -129,7 +130,7 @@ t.test('every way out gives the kept bytes back', async (t) => {
 for (const method of ['GET', 'HEAD']) {
   t.test(`a refused ${method} is sent again`, async (t) => {
     const upstream = await refuseFirst(t);
-    const scene = await startScene(t, { origin: upstream.origin });
+    const scene = await startSidecarWithClock(t, { origin: upstream.origin });
     const answer = await ask(scene.url + MODELS, { method });
     t.equal(answer.status, 200);
     t.equal(upstream.arrivals.length, 2);
@@ -138,10 +139,10 @@ for (const method of ['GET', 'HEAD']) {
 
 t.test('a 401 of more than 64 KiB passes through whole', async (t) => {
   const text = 'x'.repeat(200_000);
-  const upstream = await startRawUpstream(t, (_request, response) => {
+  const upstream = await startScriptedUpstream(t, (_request, response) => {
     response.writeHead(401, { 'x-mine': 'kept' }).end(text);
   });
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   const answer = await ask(scene.url + MODELS);
   t.equal(answer.status, 401);
   t.equal(answer.headers.get('x-mine'), 'kept');
@@ -150,11 +151,11 @@ t.test('a 401 of more than 64 KiB passes through whole', async (t) => {
 });
 
 t.test('a 401 that breaks off breaks off for the client too', async (t) => {
-  const upstream = await startRawUpstream(t, (request, response) => {
+  const upstream = await startScriptedUpstream(t, (request, response) => {
     response.writeHead(401, { 'content-length': 99 });
     response.write('{"det', () => request.socket.destroy());
   });
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   await t.rejects(ask(scene.url + MODELS));
   t.equal(upstream.arrivals.length, 1);
   t.equal((await ask(`${scene.url}/livez`)).status, 200);
@@ -162,7 +163,7 @@ t.test('a 401 that breaks off breaks off for the client too', async (t) => {
 
 t.test('a client that leaves while the token is renewed costs no replay', async (t) => {
   const upstream = await refuseFirst(t);
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   scene.emulator.addFault({ path: TOKEN, delayMs: 300 });
   const leaving = new AbortController();
   const asked = ask(scene.url + MODELS, { signal: leaving.signal });

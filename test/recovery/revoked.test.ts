@@ -2,10 +2,10 @@ import t from 'tap';
 import {
   infer,
   RESPONSES,
-  startBeside,
-  startScene,
+  startAnotherSidecar,
+  startSidecarWithClock,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const DELETED = {
   error: {
@@ -15,7 +15,7 @@ const DELETED = {
 };
 
 t.test('a deleted agent runtime ends the identity, without a loop', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await infer(scene);
   const agent = String(scene.home.field('agent_identity', 'agent_runtime_id'));
   scene.emulator.deleteAgent(agent);
@@ -39,7 +39,7 @@ t.test('a deleted agent runtime ends the identity, without a loop', async (t) =>
 
 t.test('the revoked state does not fall back to the bearer', async (t) => {
   const config = { agentIdentity: { policy: 'chatgptAuth', onUnavailable: 'bearer' } };
-  const scene = await startScene(t, { config });
+  const scene = await startSidecarWithClock(t, { config });
   await infer(scene);
   scene.emulator.deleteAgent(String(scene.home.field('agent_identity', 'agent_runtime_id')));
   await infer(scene);
@@ -47,7 +47,7 @@ t.test('the revoked state does not fall back to the bearer', async (t) => {
 });
 
 t.test('the code alone, without the words, says nothing', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await infer(scene);
   const error = { ...DELETED.error, message: 'Agent runtime is busy.' };
   scene.emulator.addFault({ path: RESPONSES, status: 403, body: { error } });
@@ -61,14 +61,14 @@ t.test('the code alone, without the words, says nothing', async (t) => {
 });
 
 t.test('a deletion that the task registration reports', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await infer(scene);
   await scene.stop();
   const { agent_identity: record, ...rest } = scene.home.read();
   const { task_id: _, ...withoutTask } = record as Record<string, unknown>;
   scene.home.write({ ...rest, agent_identity: withoutTask });
   scene.emulator.deleteAgent(String(withoutTask.agent_runtime_id));
-  const next = await startBeside(t, scene, { home: scene.home, config: WITH_IDENTITY });
+  const next = await startAnotherSidecar(t, scene, { home: scene.home, config: WITH_IDENTITY });
   t.equal((await infer(next)).code, 'AUTH_IDENTITY_REVOKED');
   const since = scene.emulator.records.length;
   t.equal((await infer(next)).code, 'AUTH_IDENTITY_REVOKED');

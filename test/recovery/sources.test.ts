@@ -2,10 +2,16 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Emulator } from '../../src/emulator/index.ts';
-import { getModels, Home, infer, type Scene, startScene } from '../helpers/recovery-scene.ts';
+import {
+  getModels,
+  Home,
+  infer,
+  type SidecarWithClock,
+  startSidecarWithClock,
+} from '../helpers/sidecar-with-clock.ts';
 
 /** The credential that a sidecar with this environment and file ends up with. */
-async function found(scene: Scene): Promise<[mode: string | null, from: string | null]> {
+async function found(scene: SidecarWithClock): Promise<[mode: string | null, from: string | null]> {
   for (;;) {
     const { status, authMode, credentialSource } = await scene.status();
     if (status !== 'starting') return [authMode, credentialSource];
@@ -78,7 +84,7 @@ const FILES: [name: string, expected: string, content: (emulator: Emulator) => o
 
 for (const [name, mode, content] of FILES) {
   t.test(`auth.json with ${name}`, async (t) => {
-    const scene = await startScene(t, { authJson: content });
+    const scene = await startSidecarWithClock(t, { authJson: content });
     t.equal((await infer(scene)).status, 200);
     t.strictSame(await found(scene), [mode, 'auth.json']);
   });
@@ -118,7 +124,7 @@ t.test('the environment wins over the file, in the order of Codex', async (t) =>
     ['chatgpt', 'auth.json', () => ({ CODEX_API_KEY: '', CODEX_ACCESS_TOKEN: '\n' })],
   ];
   for (const [mode, from, env] of steps) {
-    const scene = await startScene(t, { env });
+    const scene = await startSidecarWithClock(t, { env });
     t.equal((await infer(scene)).status, 200, from);
     t.strictSame(await found(scene), [mode, from]);
   }
@@ -128,7 +134,7 @@ t.test('a *_FILE variable is read again at every reload', async (t) => {
   const home = new Home(t);
   const path = join(home.folder, 'secret');
   writeFileSync(path, 'not-a-key\n');
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     home,
     authJson: () => null,
     env: () => ({ CODEX_API_KEY_FILE: path }),
@@ -145,7 +151,7 @@ t.test('a *_FILE variable is read again at every reload', async (t) => {
 
 t.test('a variable and its *_FILE at once', async (t) => {
   const env = () => ({ CODEX_API_KEY: 'a', CODEX_API_KEY_FILE: '/b' });
-  const scene = await startScene(t, { env });
+  const scene = await startSidecarWithClock(t, { env });
   const answer = await getModels(scene);
   t.equal(answer.code, 'AUTH_CREDENTIAL_INVALID');
   t.match(answer.text, 'CODEX_API_KEY and CODEX_API_KEY_FILE are both set');
@@ -155,7 +161,7 @@ for (const mode of ['bedrockApiKey', 'headers', 'somethingNew']) {
   t.test(
     `auth_mode ${mode} is refused in words, and does not take a working login away`,
     async (t) => {
-      const scene = await startScene(t, {
+      const scene = await startSidecarWithClock(t, {
         authJson: () => ({ auth_mode: mode, OPENAI_API_KEY: 'sk' }),
       });
       const answer = await getModels(scene);
@@ -175,7 +181,7 @@ for (const mode of ['bedrockApiKey', 'headers', 'somethingNew']) {
 }
 
 t.test('an emptied file, as after a logout, takes the credential away', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   t.equal((await getModels(scene)).status, 200);
   scene.home.write({ extra: 1 });
   await t.rejects(scene.sidecar.reload(), { code: 'AUTH_NOT_CONFIGURED' });

@@ -4,16 +4,16 @@ import {
   infer,
   lastTask,
   RESPONSES,
-  startScene,
+  startSidecarWithClock,
   times,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const TASKS = '/task/register';
 const statuses = (answers: Answer[]) => [...new Set(answers.map(({ status }) => status))];
 
 t.test('100 simultaneous 401s lead to one task registration and 100 replays', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   t.equal((await infer(scene)).status, 200);
   const rejected = lastTask(scene.emulator);
   scene.emulator.revokeTask(rejected);
@@ -30,7 +30,7 @@ t.test('100 simultaneous 401s lead to one task registration and 100 replays', as
 });
 
 t.test('100 simultaneous 401s of a JWT identity: the new task stays in memory', async (t) => {
-  const scene = await startScene(t, {
+  const scene = await startSidecarWithClock(t, {
     authJson: () => null,
     env: (emulator) => ({ CODEX_ACCESS_TOKEN: emulator.issueIdentityToken() }),
   });
@@ -45,7 +45,7 @@ t.test('100 simultaneous 401s of a JWT identity: the new task stays in memory', 
 t.test(
   'a late 401 for a task that was replaced meanwhile: a replay, no registration',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     scene.emulator.addFault({ path: RESPONSES, status: 401, delayMs: 400, body: {} });
     const since = scene.emulator.records.length;
@@ -76,7 +76,7 @@ const WAYS: [
 
 for (const [name, code, fault] of WAYS) {
   t.test(`a 401 whose cause is said by ${name}`, async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     scene.emulator.addFault({ path: RESPONSES, status: 401, ...fault });
     t.equal((await infer(scene)).status, 200);
@@ -88,7 +88,7 @@ for (const [name, code, fault] of WAYS) {
 t.test(
   'a second 401 passes through unchanged, and within the interval no task is registered',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     const headers = { 'x-error-json': encoded, 'x-request-id': 'req-of-the-refusal' };
     const body = { error: { code: 'invalid_task_id', message: 'still gone' } };
@@ -111,7 +111,7 @@ t.test(
 );
 
 t.test('a task that cannot be replaced: the 401 passes on, the identity stays', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await infer(scene);
   scene.emulator.addFault({ path: RESPONSES, status: 401, body: { detail: 'Unauthorized' } });
   scene.emulator.addFault({ path: '/api/accounts/*', status: 503, times: 3 });
@@ -132,7 +132,7 @@ for (const fault of [
   { status: 429, body: { error: { code: 'usage_limit_reached' } } },
 ]) {
   t.test(`${fault.status} ${JSON.stringify(fault.body)} touches no credential`, async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     await infer(scene);
     scene.emulator.addFault({ path: RESPONSES, ...fault });
     t.equal((await infer(scene)).status, fault.status);

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
-import { ask, Home, MODELS, TOKEN } from '../helpers/recovery-scene.ts';
+import { ask, Home, MODELS, TOKEN } from '../helpers/sidecar-with-clock.ts';
 
-const REFRESHER = fileURLToPath(new URL('../helpers/recovery-refresher.js', import.meta.url));
+const REFRESHER = fileURLToPath(new URL('../helpers/refresher-process.js', import.meta.url));
 const ROUNDS = 50;
 
 t.test('two processes on one auth.json, each told to refresh 50 times', async (t) => {

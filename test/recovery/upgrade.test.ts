@@ -4,15 +4,15 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
+import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
 import {
   lastTask,
   RESPONSES,
-  type Scene,
-  startScene,
+  type SidecarWithClock,
+  startSidecarWithClock,
   TOKEN,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
-import { startRawUpstream } from '../helpers/recovery-upstream.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 const TASKS = '/task/register';
 const CREATE = JSON.stringify({
@@ -27,7 +27,10 @@ const CREATE = JSON.stringify({
 });
 
 /** A WebSocket through the sidecar; `status` is there when the upgrade is refused. */
-async function dial(t: Test, scene: Scene): Promise<{ socket: WebSocket; status: number }> {
+async function dial(
+  t: Test,
+  scene: SidecarWithClock,
+): Promise<{ socket: WebSocket; status: number }> {
   const socket = new WebSocket(scene.url.replace('http', 'ws') + RESPONSES, {
     // Compressed, an emulated turn is as short as a refusal.
     perMessageDeflate: false,
@@ -45,7 +48,7 @@ async function dial(t: Test, scene: Scene): Promise<{ socket: WebSocket; status:
 }
 
 t.test('a rejected upgrade is dialled again with a new task', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   const first = await dial(t, scene);
   first.socket.close();
   scene.emulator.revokeTask(lastTask(scene.emulator));
@@ -63,7 +66,7 @@ t.test('a rejected upgrade is dialled again with a new task', async (t) => {
 });
 
 t.test('a second refusal of an upgrade passes on', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   scene.emulator.addFault({ path: RESPONSES, upgrade: true, status: 401, times: 0, body: {} });
   t.equal((await dial(t, scene)).status, 401);
   t.equal(scene.count(RESPONSES), 2);
@@ -73,14 +76,14 @@ t.test('a second refusal of an upgrade passes on', async (t) => {
 });
 
 t.test('a refused bearer upgrade is refreshed and dialled again', async (t) => {
-  const scene = await startScene(t);
+  const scene = await startSidecarWithClock(t);
   scene.emulator.expireAccessTokens();
   t.equal((await dial(t, scene)).status, 101);
   t.equal(scene.count(TOKEN), 1);
 });
 
 t.test('what the client sends early reaches the second dial', async (t) => {
-  const upstream = await startRawUpstream(t, () => undefined);
+  const upstream = await startScriptedUpstream(t, () => undefined);
   const received: Buffer[] = [];
   let accepted: Duplex | null = null;
   upstream.onUpgrade = (_request, socket, seen) => {
@@ -94,7 +97,7 @@ t.test('what the client sends early reaches the second dial', async (t) => {
       'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n',
     );
   };
-  const scene = await startScene(t, { origin: upstream.origin });
+  const scene = await startSidecarWithClock(t, { origin: upstream.origin });
   const client = connect(Number(new URL(scene.url).port), '127.0.0.1');
   t.teardown(() => client.destroy());
   const lines = [
@@ -118,7 +121,7 @@ t.test('what the client sends early reaches the second dial', async (t) => {
 t.test(
   'a socket closed after its first message makes the task suspect at the next dial',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     scene.emulator.addFault({ path: RESPONSES, upgrade: true, action: 'close-after-first-frame' });
     const { socket } = await dial(t, scene);
     const suspect = lastTask(scene.emulator);
@@ -135,7 +138,7 @@ t.test(
 );
 
 t.test('a socket that had a whole turn makes nothing suspect', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   const { socket } = await dial(t, scene);
   socket.send(CREATE);
   await new Promise<void>((resolve) =>
@@ -150,7 +153,7 @@ t.test('a socket that had a whole turn makes nothing suspect', async (t) => {
 });
 
 t.test('a client that leaves unanswered makes nothing suspect', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   const { socket } = await dial(t, scene);
   scene.emulator.addFault({
     path: RESPONSES,
@@ -169,7 +172,7 @@ t.test('a client that leaves unanswered makes nothing suspect', async (t) => {
 });
 
 t.test('a client that leaves while its task is replaced leaves no connection behind', async (t) => {
-  const scene = await startScene(t, { config: WITH_IDENTITY });
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   await dial(t, scene);
   scene.emulator.revokeTask(lastTask(scene.emulator));
   scene.emulator.addFault({ path: '/api/accounts/*', delayMs: 300 });

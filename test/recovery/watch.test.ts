@@ -11,9 +11,9 @@ import {
   Home,
   infer,
   lastTask,
-  startScene,
+  startSidecarWithClock,
   WITH_IDENTITY,
-} from '../helpers/recovery-scene.ts';
+} from '../helpers/sidecar-with-clock.ts';
 
 /** Calls of a watcher, to be awaited. */
 function watched(t: Test, store: Pick<FileAuthStore, 'watch'>, act: () => void = () => undefined) {
@@ -67,7 +67,7 @@ t.test('a mounted secret of Kubernetes: the ..data link is swapped', async (t) =
   version('..2026_1', 'sk-unknown');
   symlinkSync('..2026_1', join(home.folder, '..data'));
   symlinkSync('..data/auth.json', home.path);
-  const scene = await startScene(t, { home });
+  const scene = await startSidecarWithClock(t, { home });
   t.equal((await getModels(scene)).status, 401);
   version('..2026_2', scene.emulator.issueApiKey());
   const reloads: Promise<unknown>[] = [];
@@ -82,7 +82,7 @@ t.test('a mounted secret of Kubernetes: the ..data link is swapped', async (t) =
 t.test(
   'a repaired 401 reads the file under the lock only, and its write wakes nobody',
   async (t) => {
-    const scene = await startScene(t, { config: WITH_IDENTITY });
+    const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     const { home } = scene;
     await infer(scene);
     const reads = t.capture(fsPromises, 'readFile', fsPromises.readFile);
@@ -137,7 +137,7 @@ t.test('a file that could not be read is looked at again at every event', async 
 });
 
 t.test('a login that appears, and another that takes its place', async (t) => {
-  const scene = await startScene(t, { authJson: () => null });
+  const scene = await startSidecarWithClock(t, { authJson: () => null });
   const reloads: Promise<unknown>[] = [];
   const next = watched(t, scene.store, () => reloads.push(scene.sidecar.manager.reload()));
   t.equal((await getModels(scene)).code, 'AUTH_NOT_CONFIGURED');

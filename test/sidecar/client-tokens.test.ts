@@ -9,7 +9,7 @@ import { watchPath } from '../../src/files/watch.ts';
 import { exposure, TokensFile } from '../../src/sidecar/tokens-file.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { send } from '../helpers/exchange.ts';
-import { MODELS, makeFolder, startInFrontOf } from '../helpers/stack.ts';
+import { MODELS, makeFolder, startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 
 const READ_AGAIN = 'client tokens read again';
@@ -22,7 +22,7 @@ async function start(t: Test) {
   const first = await add('first');
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const config = { clients: { tokensFile: path } };
-  const { url, log, sidecar } = await startInFrontOf(t, upstream.origin, { config });
+  const { url, log, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config });
   const statusWith = async (token: string) =>
     (await send(url + MODELS, { headers: { 'x-sidecar-token': token } })).status;
   /** Waits until the log has said so `count` times. */
@@ -223,13 +223,13 @@ t.test(
     const warning = `${path} can be written by other users; run: chmod go-w ${path}`;
     const warnings = (log: string[]) => log.filter((line) => line.includes(warning)).length;
     const origin = 'http://127.0.0.1:1';
-    const { sidecar, log } = await startInFrontOf(t, origin, { config });
+    const { sidecar, log } = await startSidecarInFrontOf(t, origin, { config });
     t.equal(warnings(log), 0, 'as "token add" makes it');
     await chmod(path, 0o602);
     await sidecar.reload();
     await sidecar.reload();
     t.equal(warnings(log), 1, 'once');
-    t.equal(warnings((await startInFrontOf(t, origin, { config })).log), 1);
+    t.equal(warnings((await startSidecarInFrontOf(t, origin, { config })).log), 1);
   },
 );
 

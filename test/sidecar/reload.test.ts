@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { serveProgram } from '../helpers/recovery-program.ts';
-import { ask, getModels, Home, infer } from '../helpers/recovery-scene.ts';
+import { ask, getModels, Home, infer } from '../helpers/sidecar-with-clock.ts';
 
 const TOKENS = `agent:${createHash('sha256').update('hush').digest('hex')}\n`;
 

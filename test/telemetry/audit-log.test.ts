@@ -5,7 +5,7 @@ import { ConfigError } from '../../src/base/errors.ts';
 import { AuditLog, auditLine } from '../../src/telemetry/audit-log.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { exchangeRecord } from '../helpers/exchange-record.ts';
-import { makeFolder } from '../helpers/stack.ts';
+import { makeFolder } from '../helpers/sidecar.ts';
 
 async function openAudit(t: Test) {
   const file = join(await makeFolder(t), 'audit.log');

@@ -11,7 +11,7 @@ import { type CapturedLog, captureLog } from './captured-log.ts';
 export const PAUSE_MS = 60_000;
 
 /** A ChatGPT login in a file, and a backend that registers identities for it. */
-export interface RegisteredIdentityStage extends Backend {
+export interface BackendWithLogin extends Backend {
   home: AuthHome;
   captured: CapturedLog;
   /** A start of the program: reads the file and makes a provider of what it says. */
@@ -21,10 +21,10 @@ export interface RegisteredIdentityStage extends Backend {
 }
 
 /** @param change what the file holds beside, or in place of, the login */
-export async function registeredIdentity(
+export async function startBackendWithLogin(
   t: Test,
   change: JsonObject = {},
-): Promise<RegisteredIdentityStage> {
+): Promise<BackendWithLogin> {
   const backend = await startBackend(t);
   const { authJson } = backend.emulator.issueLogin({ accountId: 'account-1', userId: 'user-1' });
   const captured = captureLog();

@@ -6,16 +6,16 @@ import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { captureLog } from './captured-log.ts';
 
-export interface JwtIdentityStage extends Backend {
+export interface BackendWithJwt extends Backend {
   /** Issues a token and makes a provider of it. */
   start(options?: IdentityTokenOptions): AgentIdentityProvider;
   jwksRequests(): number;
 }
 
-export async function jwtIdentity(
+export async function startBackendWithJwt(
   t: Test,
   jwksBasePath = '/backend-api',
-): Promise<JwtIdentityStage> {
+): Promise<BackendWithJwt> {
   const backend = await startBackend(t);
   const { emulator, http, now, authApi } = backend;
   return {

@@ -12,8 +12,8 @@ import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/em
 import { buildServer, type Sidecar } from '../../src/sidecar/server.ts';
 import { type Environment, readSettings } from '../../src/sidecar/settings.ts';
 import { createDispatcher } from '../../src/upstream/dispatcher.ts';
+import { FakeTime } from './fake-time.ts';
 import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
-import { FakeTime } from './recovery-time.ts';
 
 export const RESPONSES = '/backend-api/codex/responses';
 export const MODELS = '/backend-api/codex/models';
@@ -52,7 +52,7 @@ export class Home {
   }
 }
 
-export interface SceneOptions {
+export interface SidecarWithClockOptions {
   home?: Home;
   /** Content of auth.json; default a login of the emulator; null writes none. */
   authJson?: (emulator: Emulator) => object | null;
@@ -65,7 +65,7 @@ export interface SceneOptions {
   dispatcher?: Dispatcher;
 }
 
-export interface Scene {
+export interface SidecarWithClock {
   emulator: Emulator;
   home: Home;
   sidecar: Sidecar;
@@ -82,19 +82,22 @@ export interface Scene {
 }
 
 /** Emulator and sidecar on real sockets, with one clock and with timers that the test runs. */
-export async function startScene(t: Test, options: SceneOptions = {}): Promise<Scene> {
+export async function startSidecarWithClock(
+  t: Test,
+  options: SidecarWithClockOptions = {},
+): Promise<SidecarWithClock> {
   const time = new FakeTime();
   const emulator = await startEmulator({ now: time.now, ...options.emulator });
   t.teardown(() => emulator.close());
-  return startBeside(t, { emulator, time }, options);
+  return startAnotherSidecar(t, { emulator, time }, options);
 }
 
 /** One more sidecar, for the same backend and clock. */
-export async function startBeside(
+export async function startAnotherSidecar(
   t: Test,
-  { emulator, time }: Pick<Scene, 'emulator' | 'time'>,
-  options: SceneOptions = {},
-): Promise<Scene> {
+  { emulator, time }: Pick<SidecarWithClock, 'emulator' | 'time'>,
+  options: SidecarWithClockOptions = {},
+): Promise<SidecarWithClock> {
   const home = options.home ?? new Home(t);
   const login = options.authJson ?? (() => emulator.issueLogin().authJson);
   const content = options.home && !options.authJson ? null : login(emulator);
@@ -158,7 +161,7 @@ export async function startBeside(
   };
 }
 
-function withUpstream(emulator: Emulator, { origin }: SceneOptions): PartialConfig {
+function withUpstream(emulator: Emulator, { origin }: SidecarWithClockOptions): PartialConfig {
   const upstream = { ...emulator.upstream, proxy: null };
   if (origin === undefined) return { upstream };
   const elsewhere = { chatgptBaseUrl: `${origin}/backend-api`, openaiBaseUrl: `${origin}/v1` };
@@ -179,10 +182,13 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Answer> 
   return { status, headers, text: await response.text(), code: headers.get('x-sidecar-error') };
 }
 
-export const getModels = (scene: Pick<Scene, 'url'>) => ask(scene.url + MODELS);
+export const getModels = (scene: Pick<SidecarWithClock, 'url'>) => ask(scene.url + MODELS);
 
 /** One inference request. */
-export function infer(scene: Pick<Scene, 'url'>, body: object = { input: [] }): Promise<Answer> {
+export function infer(
+  scene: Pick<SidecarWithClock, 'url'>,
+  body: object = { input: [] },
+): Promise<Answer> {
   return ask(scene.url + RESPONSES, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -11,7 +11,7 @@ import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 
 /** An emulated backend, and in front of it the real `serve` command in a process of its own. */
-export interface Stage {
+export interface ServeWithEmulator {
   backend: Emulator;
   /** Address of the sidecar. */
   url: string;
@@ -23,7 +23,9 @@ export interface Stage {
  * The sidecar holds a ChatGPT login and registers an identity; the agent gets the client token.
  * @param options.askForToken false lets any caller on this machine in
  */
-export async function openStage({ askForToken = true } = {}): Promise<Stage> {
+export async function startServeWithEmulator({
+  askForToken = true,
+} = {}): Promise<ServeWithEmulator> {
   const backend = await startEmulator();
   // From here on a bearer where an assertion belongs is refused by the backend.
   backend.settings.bearerOnAssertionRoutes = 'refuse';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
-import { makeFolder, startTestSidecar, type TestSidecar } from '../helpers/stack.ts';
+import { makeFolder, startTestSidecar, type TestSidecar } from '../helpers/sidecar.ts';
 
 export const TOKEN = 'client-token-of-the-attacked';
 
@@ -23,7 +23,7 @@ export interface Seen {
   complete: boolean;
 }
 
-export interface Stand extends TestSidecar {
+export interface GuardedSidecar extends TestSidecar {
   seen: Seen[];
   /** What the upstream could not parse: the sidecar must never send such a thing. */
   broken: string[];
@@ -31,7 +31,7 @@ export interface Stand extends TestSidecar {
   dial(): Socket;
 }
 
-export interface StandOptions {
+export interface GuardedSidecarOptions {
   viaSocket?: boolean;
   config?: PartialConfig;
 }
@@ -40,7 +40,10 @@ export interface StandOptions {
  * A sidecar with a client token, whose credential makes assertions and bearers, in front of an
  * upstream that answers everything with 200 and writes it down.
  */
-export async function startStand(t: Test, options: StandOptions = {}): Promise<Stand> {
+export async function startGuardedSidecar(
+  t: Test,
+  options: GuardedSidecarOptions = {},
+): Promise<GuardedSidecar> {
   const emulator = await startEmulator();
   t.teardown(() => emulator.close());
   const { origin, seen, broken } = await startRecorder(t);

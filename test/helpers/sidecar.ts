@@ -67,13 +67,13 @@ export async function startTestSidecar(t: Test, options: SidecarOptions): Promis
   return { sidecar: { ...sidecar, stop }, url: url ?? '', port: port ?? 0, codexHome, log };
 }
 
-export interface Stack extends TestSidecar {
+export interface SidecarWithEmulator extends TestSidecar {
   emulator: Emulator;
 }
 
 type Given = Pick<SidecarOptions, 'authJson' | 'env' | 'config'>;
 
-export interface StackOptions extends Omit<SidecarOptions, 'authJson' | 'env'> {
+export interface SidecarWithEmulatorOptions extends Omit<SidecarOptions, 'authJson' | 'env'> {
   emulator?: EmulatorOptions;
   /** The credential of the sidecar; default a ChatGPT login. */
   credential?: (emulator: Emulator) => Given;
@@ -84,7 +84,10 @@ export const chatGptLogin = (emulator: Emulator): Given => ({
 });
 
 /** The emulated backend, and a sidecar in front of it. */
-export async function startStack(t: Test, options: StackOptions = {}): Promise<Stack> {
+export async function startSidecarWithEmulator(
+  t: Test,
+  options: SidecarWithEmulatorOptions = {},
+): Promise<SidecarWithEmulator> {
   const { emulator: emulatorOptions, credential = chatGptLogin, ...rest } = options;
   const emulator = await startEmulator(emulatorOptions);
   t.teardown(() => emulator.close());
@@ -95,7 +98,7 @@ export async function startStack(t: Test, options: StackOptions = {}): Promise<S
 }
 
 /** A sidecar with a made-up ChatGPT login, in front of any server. */
-export function startInFrontOf(
+export function startSidecarInFrontOf(
   t: Test,
   origin: string,
   options: SidecarOptions = {},
@@ -116,7 +119,7 @@ export const NO_TOKEN_ENDPOINT = {
   oauthRevokeUrl: 'http://127.0.0.1:1/oauth/revoke',
 };
 
-/** What the sidecar of {@link startInFrontOf} sends upstream. */
+/** What the sidecar of {@link startSidecarInFrontOf} sends upstream. */
 export const FAKE_ACCESS_TOKEN = fakeJwt({
   chatgpt_account_id: 'account-of-the-sidecar',
   chatgpt_user_id: 'user-of-the-sidecar',

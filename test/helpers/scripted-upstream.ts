@@ -11,7 +11,7 @@ export interface SeenRequest {
 
 type Handler = (request: IncomingMessage, response: ServerResponse, seen: number) => void;
 
-export interface RawUpstream {
+export interface ScriptedUpstream {
   origin: string;
   /** Requests whose body came whole, in order. */
   whole: SeenRequest[];
@@ -21,8 +21,8 @@ export interface RawUpstream {
 }
 
 /** A server that answers as the test says; `seen` counts the requests before this one. */
-export async function startRawUpstream(t: Test, handler: Handler): Promise<RawUpstream> {
-  const upstream: RawUpstream = {
+export async function startScriptedUpstream(t: Test, handler: Handler): Promise<ScriptedUpstream> {
+  const upstream: ScriptedUpstream = {
     origin: '',
     whole: [],
     arrivals: [],
