@@ -50,7 +50,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
   {
     what: 'additions to the types of the web framework',
     pattern: /declare module/,
-    places: [CONTEXT_FILE, 'emulator/http-server.ts'],
+    places: [CONTEXT_FILE, 'emulator/app.ts'],
   },
   {
     what: 'files and other programs',

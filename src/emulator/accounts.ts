@@ -4,14 +4,14 @@ import { randomBytes } from 'node:crypto';
 export interface AccountOptions {
   accountId?: string;
   userId?: string;
-  /** null leaves the e-mail out of every token and answer. */
+  /** null leaves the e-mail out of every token and response. */
   email?: string | null;
   planType?: string;
   fedramp?: boolean;
 }
 
 /** One ChatGPT account as the emulated backend knows it. */
-export interface Account {
+export interface EmulatedAccount {
   readonly accountId: string;
   readonly userId: string;
   readonly email: string | null;
@@ -30,7 +30,7 @@ export function createIdSource(): IdSource {
   };
 }
 
-export function makeAccount(options: AccountOptions, nextId: IdSource): Account {
+export function makeAccount(options: AccountOptions, nextId: IdSource): EmulatedAccount {
   const { email, planType = 'pro', fedramp = false } = options;
   const accountId = options.accountId ?? nextId('account-');
   return {

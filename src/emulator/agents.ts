@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Account, IdSource } from './accounts.ts';
+import type { EmulatedAccount, IdSource } from './accounts.ts';
 
 /** Whether a run task still counts, or how its end is reported. */
 export type TaskState = 'live' | 'expired' | 'not_found';
@@ -9,7 +9,7 @@ export interface Agent {
   readonly agentRuntimeId: string;
   /** `ssh-ed25519 AAAA…` */
   readonly publicKeySsh: string;
-  readonly account: Account;
+  readonly account: EmulatedAccount;
   readonly tasks: Map<string, TaskState>;
   deleted: boolean;
 }
@@ -28,7 +28,7 @@ export class AgentStore {
     return this.#agents.get(agentRuntimeId) ?? null;
   }
 
-  register(publicKeySsh: string, account: Account): Agent {
+  register(publicKeySsh: string, account: EmulatedAccount): Agent {
     // The `+` catches a client that does not encode the id as a path segment.
     const agentRuntimeId = this.#nextId('agent-rt+');
     const agent = { agentRuntimeId, publicKeySsh, account, tasks: new Map(), deleted: false };

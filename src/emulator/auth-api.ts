@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { parseSshPublicKey } from '../agent-identity/keys.ts';
 import { sealTaskId } from '../agent-identity/sealed-task-id.ts';
-import type { Account } from './accounts.ts';
+import type { EmulatedAccount } from './accounts.ts';
 import type { Agent } from './agents.ts';
-import { type Answer, badRequest, json, notFound } from './answer.ts';
-import { createSend } from './http-server.ts';
+import { createSend } from './app.ts';
 import { refusalResponse } from './refusals.ts';
+import { badRequest, type EmulatedResponse, json, notFound } from './response.ts';
 import { type EmulatorState, ofAccount } from './state.ts';
 import { verifyRegistration } from './verify.ts';
 
@@ -80,7 +80,11 @@ export function addAuthApi(app: FastifyInstance, state: EmulatorState): void {
   );
 }
 
-function registerAgent(state: EmulatorState, account: Account, publicKey: string): Answer {
+function registerAgent(
+  state: EmulatorState,
+  account: EmulatedAccount,
+  publicKey: string,
+): EmulatedResponse {
   try {
     parseSshPublicKey(publicKey);
   } catch {
@@ -94,7 +98,7 @@ async function registerTask(
   state: EmulatorState,
   agent: Agent,
   body: RegisterTask['Body'],
-): Promise<Answer> {
+): Promise<EmulatedResponse> {
   const { maxTimestampSkewSeconds, sealTaskIds } = state.settings;
   const problem = verifyRegistration(agent, body, { nowMs: state.now(), maxTimestampSkewSeconds });
   if (problem !== null) return json(401, { error: { message: problem, code: 'unauthorized' } });
@@ -104,7 +108,7 @@ async function registerTask(
   return json(200, { encrypted_task_id: await sealTaskId(agent.publicKeySsh, taskId) });
 }
 
-function whoami(account: Account): Answer {
+function whoami(account: EmulatedAccount): EmulatedResponse {
   const { email, userId, accountId, planType, fedramp } = account;
   return json(200, {
     ...(email === null ? {} : { email }),

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import type { Account } from './accounts.ts';
-import { type Answer, json } from './answer.ts';
-import { createSend } from './http-server.ts';
+import type { EmulatedAccount } from './accounts.ts';
+import { createSend } from './app.ts';
+import { type EmulatedResponse, json } from './response.ts';
 import { type EmulatorState, ofAccount } from './state.ts';
 
 const BEARER = { config: { emulatorAuth: 'bearer' } } as const;
@@ -25,7 +25,7 @@ export function addBackendApi(app: FastifyInstance, state: EmulatorState): void 
   app.all('/backend-api/*', BEARER, (_request, reply) => send(reply, anythingElse()));
 }
 
-function usage({ planType }: Account): Answer {
+function usage({ planType }: EmulatedAccount): EmulatedResponse {
   const window = { used_percent: 1, limit_window_seconds: 18_000, reset_after_seconds: 9_000 };
   return json(200, {
     plan_type: planType,
@@ -34,16 +34,16 @@ function usage({ planType }: Account): Answer {
   });
 }
 
-function accountsCheck({ accountId, planType }: Account): Answer {
+function accountsCheck({ accountId, planType }: EmulatedAccount): EmulatedResponse {
   const account = { id: accountId, plan_type: planType, structure: 'personal' };
   return json(200, { accounts: [account], default_account_id: accountId });
 }
 
-function userSettings({ email }: Account): Answer {
+function userSettings({ email }: EmulatedAccount): EmulatedResponse {
   return json(200, { email, settings: {} });
 }
 
 /** Enough for a client that only wants to know whether its credential was good. */
-function anythingElse(): Answer {
+function anythingElse(): EmulatedResponse {
   return json(200, { ok: true });
 }

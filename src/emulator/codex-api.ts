@@ -1,12 +1,16 @@
 import type { FastifyInstance } from 'fastify';
-import { type Answer, eventStream, json } from './answer.ts';
-import { createSend } from './http-server.ts';
+import { createSend } from './app.ts';
+import { type EmulatedResponse, eventStream, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
 import { compactOutput, modelOf, turnEvents } from './turn.ts';
-import type { RouteAuth } from './verify.ts';
+import type { RequiredAuth } from './verify.ts';
 
 /** Base paths of the model routes: the ChatGPT backend and the API with keys. */
-export const MODEL_BASES: readonly { base: string; inference: RouteAuth; other: RouteAuth }[] = [
+export const MODEL_BASES: readonly {
+  base: string;
+  inference: RequiredAuth;
+  other: RequiredAuth;
+}[] = [
   { base: '/backend-api/codex', inference: 'assertion', other: 'bearer' },
   { base: '/v1', inference: 'apiKey', other: 'apiKey' },
 ];
@@ -44,10 +48,10 @@ export function turnHeaders(
 }
 
 /** Empty, in the shape of both bases: Codex then uses the list that it brings along. */
-function modelList(): Answer {
+function modelList(): EmulatedResponse {
   return json(200, { object: 'list', data: [], models: [] });
 }
 
-function upgradeRequired(): Answer {
+function upgradeRequired(): EmulatedResponse {
   return json(426, { detail: 'Upgrade Required' }, { upgrade: 'websocket' });
 }

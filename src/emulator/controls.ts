@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { AccountOptions } from './accounts.ts';
-import { badRequest, json, notFound } from './answer.ts';
+import { createSend } from './app.ts';
 import { CONTROL_BODIES } from './control-schemas.ts';
 import type { Fault } from './faults.ts';
-import { createSend } from './http-server.ts';
-import type { IdentityTokenOptions } from './identity-token.ts';
+import type { IdentityTokenOptions } from './issue-identity-token.ts';
 import type { Operator } from './operator.ts';
+import { badRequest, json, notFound } from './response.ts';
 import { type EmulatorSettings, type EmulatorState, exchangeOf } from './state.ts';
 
 interface AccountBody {

@@ -2,17 +2,17 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
-import { type Answer, firstHalf } from './answer.ts';
-import type { Exchange } from './exchange.ts';
+import type { EmulatedExchange } from './exchange.ts';
+import { type EmulatedResponse, firstHalf } from './response.ts';
 import type { EmulatorState } from './state.ts';
 
 const GARBAGE = '\u0000\u0001 this is not HTTP \u0002\r\n\r\n';
 
 /**
- * Lets the fault of an exchange happen to its connection before any answer.
+ * Lets the fault of an exchange happen to its connection before any response.
  * @returns whether the connection is used up, so that nothing more can be sent
  */
-export function sabotage(exchange: Exchange, socket: Socket): boolean {
+export function sabotage(exchange: EmulatedExchange, socket: Socket): boolean {
   switch (exchange.fault?.action) {
     case 'reset':
       exchange.severed = true;
@@ -34,28 +34,28 @@ export function sabotage(exchange: Exchange, socket: Socket): boolean {
   }
 }
 
-/** Sends an answer, bent by the fault of its exchange: headers, pauses, a cut in the middle. */
+/** Sends a response, bent by the fault of its exchange: headers, pauses, a cut in the middle. */
 export async function deliver(
   state: EmulatorState,
-  exchange: Exchange,
-  response: ServerResponse,
-  answer: Answer,
+  exchange: EmulatedExchange,
+  reply: ServerResponse,
+  response: EmulatedResponse,
 ): Promise<void> {
   const { record, fault } = exchange;
   const partial = fault?.action === 'cut' || fault?.action === 'stall';
-  record.status = answer.status;
-  response.writeHead(answer.status, responseHeaders(state, exchange, answer));
-  response.flushHeaders();
+  record.status = response.status;
+  reply.writeHead(response.status, responseHeaders(state, exchange, response));
+  reply.flushHeaders();
   state.recorder.changed(record);
-  for (const piece of partial ? firstHalf(answer.pieces) : answer.pieces) {
+  for (const piece of partial ? firstHalf(response.pieces) : response.pieces) {
     if (fault?.pieceDelayMs !== undefined) await pause(state, fault.pieceDelayMs);
-    if (response.destroyed) return;
-    await write(response, piece);
+    if (reply.destroyed) return;
+    await write(reply, piece);
   }
-  if (!partial) response.end();
+  if (!partial) reply.end();
   if (fault?.action === 'cut') {
     exchange.severed = true;
-    response.destroy();
+    reply.destroy();
   }
 }
 
@@ -65,7 +65,11 @@ export async function pause(state: EmulatorState, ms: number): Promise<void> {
 }
 
 /** Puts the end of an exchange into its record. */
-export function trackEnd(state: EmulatorState, exchange: Exchange, response: ServerResponse): void {
+export function trackEnd(
+  state: EmulatorState,
+  exchange: EmulatedExchange,
+  response: ServerResponse,
+): void {
   const { record } = exchange;
   response.once('finish', () => {
     record.complete = true;
@@ -79,14 +83,14 @@ export function trackEnd(state: EmulatorState, exchange: Exchange, response: Ser
 
 function responseHeaders(
   state: EmulatorState,
-  exchange: Exchange,
-  answer: Answer,
+  exchange: EmulatedExchange,
+  response: EmulatedResponse,
 ): Record<string, string> {
-  const { pieces } = answer;
+  const { pieces } = response;
   const headers: Record<string, string> = {
     date: new Date(state.now()).toUTCString(),
     'x-request-id': state.nextId('req-'),
-    ...answer.headers,
+    ...response.headers,
   };
   if (pieces.length === 1) headers['content-length'] = String(Buffer.byteLength(pieces.join('')));
   for (const [name, value] of Object.entries(exchange.fault?.headers ?? {})) {

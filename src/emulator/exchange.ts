@@ -1,10 +1,10 @@
-import type { Answer } from './answer.ts';
 import type { Fault } from './faults.ts';
 import type { EmulatorRecord } from './records.ts';
+import type { EmulatedResponse } from './response.ts';
 import type { Verdict } from './verify.ts';
 
 /** One request on its way through the emulator. */
-export interface Exchange {
+export interface EmulatedExchange {
   readonly record: EmulatorRecord;
   /** The fault that hits this request, once its headers are read. */
   fault: Fault | null;
@@ -14,8 +14,8 @@ export interface Exchange {
   severed: boolean;
 }
 
-/** The answer that a fault orders in place of the true one; null when it orders none. */
-export function faultResponse(fault: Fault): Answer | null {
+/** The response that a fault orders instead of the true one; null when it orders none. */
+export function faultResponse(fault: Fault): EmulatedResponse | null {
   const { status, body } = fault;
   if (status === undefined && body === undefined) return null;
   const text = typeof body === 'string' ? body : JSON.stringify(body ?? {});

@@ -8,15 +8,15 @@ export interface Fault {
   times?: number;
   /** true: only upgrades; false: only plain requests; default both. */
   upgrade?: boolean;
-  /** Status of the answer that takes the place of the true one; default 200 with a `body`. */
+  /** Status of the response that replaces the true one; default 200 with a `body`. */
   status?: number;
-  /** Added to the answer, in place of a header of the same name. */
+  /** Added to the response, in place of a header of the same name. */
   headers?: Record<string, string>;
   /** A string is sent as it is, anything else as JSON. */
   body?: unknown;
-  /** Waits before the answer. */
+  /** Waits before the response. */
   delayMs?: number;
-  /** Waits between the pieces of an answer (server-sent events, frames): a slow body. */
+  /** Waits between the pieces of a response (server-sent events, frames): a slow body. */
   pieceDelayMs?: number;
   action?: FaultAction;
 }
@@ -24,15 +24,15 @@ export interface Fault {
 export const FAULT_ACTIONS = [
   /** TCP RST before the headers (over TLS the socket is destroyed). */
   'reset',
-  /** Never answers. */
+  /** Never responds. */
   'hang',
-  /** Headers and half the answer, then the socket is destroyed. */
+  /** Headers and half the body, then the socket is destroyed. */
   'cut',
-  /** Headers and half the answer, then nothing, with the socket left open. */
+  /** Headers and half the body, then nothing, with the socket left open. */
   'stall',
-  /** Bytes that are no HTTP. */
+  /** Bytes that are not HTTP. */
   'garbage',
-  /** Closes without an answer. */
+  /** Closes without a response. */
   'empty',
   /** WebSocket: accepts, then closes with 1008 at the first frame. */
   'close-after-first-frame',

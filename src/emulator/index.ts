@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { createEmulatorApp } from './app.ts';
 import { addAuthApi } from './auth-api.ts';
 import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';
 import { addControls } from './controls.ts';
-import { createHttpServer } from './http-server.ts';
 import { addOAuthApi } from './oauth-api.ts';
 import { createOperator, type Operator } from './operator.ts';
 import type { EmulatorRecord } from './records.ts';
@@ -14,8 +14,8 @@ import { addWebSockets } from './websocket.ts';
 
 export type { AccountOptions } from './accounts.ts';
 export type { Fault, FaultAction } from './faults.ts';
-export type { IdentityTokenOptions } from './identity-token.ts';
-export type { ChatGptLogin } from './operator.ts';
+export type { IdentityTokenOptions } from './issue-identity-token.ts';
+export type { IssuedLogin } from './operator.ts';
 export type { EmulatorRecord, RecordedAuth } from './records.ts';
 export type { EmulatorSettings } from './state.ts';
 
@@ -63,7 +63,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     closing: closing.signal,
   });
   const operator = createOperator(state);
-  const app = createHttpServer(state, https);
+  const app = createEmulatorApp(state, https);
   addAuthApi(app, state);
   addOAuthApi(app, state);
   addCodexApi(app, state);

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import { type Answer, json } from './answer.ts';
-import { createSend } from './http-server.ts';
+import { createSend } from './app.ts';
+import { type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
-import type { RefreshOutcome } from './tokens.ts';
+import type { RefreshResult } from './tokens.ts';
 
 interface Refresh {
   Body: { refresh_token: string };
@@ -46,7 +46,7 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   );
 }
 
-function refreshResponse(outcome: RefreshOutcome): Answer {
+function refreshResponse(outcome: RefreshResult): EmulatedResponse {
   if (!outcome.ok) {
     const { code } = outcome;
     const type = 'invalid_request_error';

@@ -1,11 +1,11 @@
 import { wholeSeconds } from '../base/clock.ts';
 import { type AccountOptions, makeAccount } from './accounts.ts';
 import type { Fault } from './faults.ts';
-import { type IdentityTokenOptions, issueIdentityToken } from './identity-token.ts';
+import { type IdentityTokenOptions, issueIdentityToken } from './issue-identity-token.ts';
 import type { EmulatorSettings, EmulatorState } from './state.ts';
 
 /** A ChatGPT login as Codex stores it. */
-export interface ChatGptLogin {
+export interface IssuedLogin {
   /** A whole `auth.json`. */
   authJson: {
     auth_mode: 'chatgpt';
@@ -21,7 +21,7 @@ export interface ChatGptLogin {
 
 /** What a test, or a person through `/__emulator`, can order. Every credential is a throw-away. */
 export interface Operator {
-  issueLogin(account?: AccountOptions): ChatGptLogin;
+  issueLogin(account?: AccountOptions): IssuedLogin;
   /** An Agent Identity JWT for a new agent runtime that is registered already. */
   issueIdentityToken(options?: IdentityTokenOptions): string;
   issueApiKey(): string;
@@ -56,7 +56,7 @@ export function createOperator(state: EmulatorState): Operator {
   };
 }
 
-function issueLogin(state: EmulatorState, options: AccountOptions): ChatGptLogin {
+function issueLogin(state: EmulatorState, options: AccountOptions): IssuedLogin {
   const account = makeAccount(options, state.nextId);
   const { accountId, userId } = account;
   const { idToken, accessToken, refreshToken } = state.tokens.issueTokenSet(account);

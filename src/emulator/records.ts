@@ -20,9 +20,9 @@ export interface EmulatorRecord {
   body: unknown;
   /** Parsed text frames received, WebSocket only. */
   frames: unknown[];
-  /** Status that was answered; null before the answer, or when there was none. */
+  /** Status of the response; null before it, or when there was none. */
   status: number | null;
-  /** The answer was sent whole, or the WebSocket was closed cleanly. */
+  /** The response was sent whole, or the WebSocket was closed cleanly. */
   complete: boolean;
   /** The client went away first. */
   aborted: boolean;

@@ -1,8 +1,8 @@
-import { type Answer, json } from './answer.ts';
+import { type EmulatedResponse, json } from './response.ts';
 import type { RefusalKind } from './verify.ts';
 
 /** How the backend answers a refused credential. */
-export function refusalResponse(refusal: RefusalKind): Answer {
+export function refusalResponse(refusal: RefusalKind): EmulatedResponse {
   switch (refusal) {
     case 'unauthorized':
       return json(401, { detail: 'Unauthorized' });
@@ -22,7 +22,7 @@ export function refusalResponse(refusal: RefusalKind): Answer {
   }
 }
 
-function taskRefusal(code: string, message: string): Answer {
+function taskRefusal(code: string, message: string): EmulatedResponse {
   const body = { error: { message, type: 'invalid_request_error', param: null, code } };
   return json(401, body, { 'x-openai-authorization-error': code });
 }

@@ -1,16 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../base/clock.ts';
-import { type Account, createIdSource, type IdSource } from './accounts.ts';
+import { createIdSource, type EmulatedAccount, type IdSource } from './accounts.ts';
 import { AgentStore } from './agents.ts';
-import type { Answer } from './answer.ts';
-import type { Exchange } from './exchange.ts';
+import type { EmulatedExchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
 import { Recorder } from './records.ts';
 import { refusalResponse } from './refusals.ts';
+import type { EmulatedResponse } from './response.ts';
 import { createSigningKey, lazyUnknownKey, type SigningKey } from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
-import { type RouteAuth, type Verdict, verifyRequest } from './verify.ts';
+import { type RequiredAuth, type Verdict, verifyRequest } from './verify.ts';
 
 /** What can be changed while the emulator runs. */
 export interface EmulatorSettings {
@@ -36,7 +36,7 @@ export interface EmulatorState {
   readonly agents: AgentStore;
   readonly faults: FaultBook;
   readonly recorder: Recorder;
-  readonly exchanges: WeakMap<IncomingMessage, Exchange>;
+  readonly exchanges: WeakMap<IncomingMessage, EmulatedExchange>;
   /** Aborted when the emulator closes. */
   readonly closing: AbortSignal;
 }
@@ -72,7 +72,7 @@ export async function createState(options: {
 }
 
 /** The exchange that belongs to a request of the HTTP server. */
-export function exchangeOf(state: EmulatorState, request: IncomingMessage): Exchange {
+export function exchangeOf(state: EmulatorState, request: IncomingMessage): EmulatedExchange {
   const exchange = state.exchanges.get(request);
   if (!exchange) throw new Error('the request did not come through the server of the emulator');
   return exchange;
@@ -83,15 +83,19 @@ export function openExchange(
   state: EmulatorState,
   request: IncomingMessage,
   transport: 'http' | 'websocket',
-): Exchange {
+): EmulatedExchange {
   const record = state.recorder.open(request, transport, state.now());
-  const exchange: Exchange = { record, fault: null, verdict: null, severed: false };
+  const exchange: EmulatedExchange = { record, fault: null, verdict: null, severed: false };
   state.exchanges.set(request, exchange);
   return exchange;
 }
 
 /** Judges the credential of a request and writes the verdict into its record. */
-export function judge(state: EmulatorState, exchange: Exchange, route: RouteAuth): Verdict {
+export function judge(
+  state: EmulatorState,
+  exchange: EmulatedExchange,
+  route: RequiredAuth,
+): Verdict {
   const { settings, agents, tokens, recorder } = state;
   const rules = {
     route,
@@ -109,12 +113,12 @@ export function judge(state: EmulatorState, exchange: Exchange, route: RouteAuth
   return verdict;
 }
 
-/** The answer for the account whose credential came with a request. */
+/** The response for the account whose credential came with a request. */
 export function ofAccount(
   state: EmulatorState,
   request: IncomingMessage,
-  make: (account: Account) => Answer,
-): Answer {
+  make: (account: EmulatedAccount) => EmulatedResponse,
+): EmulatedResponse {
   const account = exchangeOf(state, request).verdict?.account ?? null;
   return account === null ? refusalResponse('unauthorized') : make(account);
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.ts';
-import type { Account, IdSource } from './accounts.ts';
+import type { EmulatedAccount, IdSource } from './accounts.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /** What a bearer token that was issued here stands for. */
 export type Grant =
-  | { kind: 'access'; account: Account; expiresAtMs: number; revoked: boolean }
-  | { kind: 'personal'; account: Account }
+  | { kind: 'access'; account: EmulatedAccount; expiresAtMs: number; revoked: boolean }
+  | { kind: 'personal'; account: EmulatedAccount }
   | { kind: 'apiKey' };
 
 /** What the token endpoint hands out. */
@@ -15,12 +15,12 @@ export interface TokenSet {
   refreshToken: string;
 }
 
-export type RefreshOutcome =
+export type RefreshResult =
   | { ok: true; tokens: TokenSet }
   | { ok: false; code: 'refresh_token_reused' | 'refresh_token_invalidated' };
 
 interface RefreshState {
-  account: Account;
+  account: EmulatedAccount;
   accessToken: string;
   state: 'live' | 'used' | 'revoked';
 }
@@ -53,7 +53,7 @@ export class TokenStore {
     return this.#grants.get(token) ?? null;
   }
 
-  issueTokenSet(account: Account): TokenSet {
+  issueTokenSet(account: EmulatedAccount): TokenSet {
     const issuedAt = Math.floor(this.#now() / 1000);
     const expiresAt = issuedAt + this.#lifetimeSeconds;
     const claims = { ...accountClaims(account), iat: issuedAt, exp: expiresAt };
@@ -70,7 +70,7 @@ export class TokenStore {
     return { idToken, accessToken, refreshToken };
   }
 
-  issuePersonalAccessToken(account: Account): string {
+  issuePersonalAccessToken(account: EmulatedAccount): string {
     const token = this.#nextId('at-');
     this.#grants.set(token, { kind: 'personal', account });
     return token;
@@ -82,8 +82,8 @@ export class TokenStore {
     return key;
   }
 
-  /** Rotates: the given refresh token works once, then the one in the answer does. */
-  refresh(refreshToken: string): RefreshOutcome {
+  /** Rotates: the given refresh token works once, then the one in the response does. */
+  refresh(refreshToken: string): RefreshResult {
     const known = this.#refresh.get(refreshToken);
     if (!known || known.state === 'revoked') {
       return { ok: false, code: 'refresh_token_invalidated' };
@@ -111,7 +111,7 @@ export class TokenStore {
   }
 }
 
-function accountClaims(account: Account): Record<string, unknown> {
+function accountClaims(account: EmulatedAccount): Record<string, unknown> {
   return {
     iss: 'https://auth.openai.com',
     ...(account.email === null ? {} : { email: account.email }),

@@ -1,5 +1,5 @@
 import type { IdSource } from './accounts.ts';
-import type { ServerEvent } from './answer.ts';
+import type { ServerEvent } from './response.ts';
 
 export const DEFAULT_MODEL = 'gpt-emulated';
 
@@ -37,7 +37,7 @@ export function turnEvents(request: unknown, nextId: IdSource): ServerEvent[] {
   ];
 }
 
-/** The answer to `POST …/responses/compact` (compaction version 1). */
+/** The response to `POST …/responses/compact` (compaction version 1). */
 export function compactOutput(nextId: IdSource): { output: Item[] } {
   return { output: [compactionItem(nextId)] };
 }

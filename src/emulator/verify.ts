@@ -5,7 +5,7 @@ import {
   verifyAssertion,
 } from '../agent-identity/assertion.ts';
 import { verifyMessage } from '../agent-identity/keys.ts';
-import type { Account } from './accounts.ts';
+import type { EmulatedAccount } from './accounts.ts';
 import type { Agent } from './agents.ts';
 import type { RecordedAuth } from './records.ts';
 import type { Grant } from './tokens.ts';
@@ -14,13 +14,13 @@ import type { Grant } from './tokens.ts';
  * What a route asks for. `assertion` and `bearer` go with the account headers; `registration` is
  * an access token with the FedRAMP header only; `whoami` is a bearer token alone.
  */
-export type RouteAuth = 'assertion' | 'bearer' | 'registration' | 'whoami' | 'apiKey' | 'none';
+export type RequiredAuth = 'assertion' | 'bearer' | 'registration' | 'whoami' | 'apiKey' | 'none';
 
 /** How a refusal is answered; `./refusals.ts` has the bodies. */
 export type RefusalKind = 'unauthorized' | 'task_expired' | 'task_not_found' | 'agent_deleted';
 
 export interface VerifyRules {
-  route: RouteAuth;
+  route: RequiredAuth;
   bearerOnAssertionRoutes: 'accept' | 'refuse';
   nowMs: number;
   maxTimestampSkewSeconds: number;
@@ -35,13 +35,13 @@ export interface Directory {
 export interface Verdict {
   auth: RecordedAuth;
   /** Whose credential it is; null on failure, with an API key, and on open routes. */
-  account: Account | null;
+  account: EmulatedAccount | null;
   /** null lets the request in. */
   refusal: RefusalKind | null;
 }
 
 type Headers = Readonly<Record<string, string>>;
-type Check = { refusal: RefusalKind; problem: string } | { account: Account | null };
+type CheckResult = { refusal: RefusalKind; problem: string } | { account: EmulatedAccount | null };
 
 const BEARER = 'Bearer ';
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
@@ -83,7 +83,7 @@ function checkCredential(
   kind: RecordedAuth['kind'],
   rules: VerifyRules,
   known: Directory,
-): Check {
+): CheckResult {
   const authorization = headers.authorization ?? '';
   if (kind === 'none') return refuse('there is no Authorization header');
   if (kind === 'other') return refuse('the Authorization scheme is unknown');
@@ -94,7 +94,7 @@ function checkCredential(
   return checkAssertion(headers, authorization, rules, known);
 }
 
-function checkBearer(headers: Headers, grant: Grant | null, rules: VerifyRules): Check {
+function checkBearer(headers: Headers, grant: Grant | null, rules: VerifyRules): CheckResult {
   const { route } = rules;
   if (grant === null) return refuse('the bearer token was not issued here');
   if (grant.kind === 'apiKey') return checkApiKey(headers, route);
@@ -114,7 +114,7 @@ function checkBearer(headers: Headers, grant: Grant | null, rules: VerifyRules):
   return checkAccountHeaders(headers, grant.account) ?? { account: grant.account };
 }
 
-function checkApiKey(headers: Headers, route: RouteAuth): Check {
+function checkApiKey(headers: Headers, route: RequiredAuth): CheckResult {
   if (route !== 'apiKey') return refuse('an API key is accepted under /v1 only');
   if ('chatgpt-account-id' in headers || 'x-openai-fedramp' in headers) {
     return refuse('an API key goes without account headers');
@@ -127,7 +127,7 @@ function checkAssertion(
   authorization: string,
   rules: VerifyRules,
   known: Directory,
-): Check {
+): CheckResult {
   const claims = parseAssertion(authorization);
   if (claims === null || !isCanonical(claims, authorization)) {
     return refuse('the assertion is malformed');
@@ -147,14 +147,14 @@ function checkAssertion(
   return checkAccountHeaders(headers, agent.account) ?? { account: agent.account };
 }
 
-function checkAccountHeaders(headers: Headers, account: Account): Check | null {
+function checkAccountHeaders(headers: Headers, account: EmulatedAccount): CheckResult | null {
   if (headers['chatgpt-account-id'] !== account.accountId) {
     return refuse('chatgpt-account-id is missing or names another account');
   }
   return checkFedramp(headers, account);
 }
 
-function checkFedramp(headers: Headers, account: Account): Check | null {
+function checkFedramp(headers: Headers, account: EmulatedAccount): CheckResult | null {
   const expected = account.fedramp ? 'true' : undefined;
   if (headers['x-openai-fedramp'] === expected) return null;
   return refuse(
@@ -192,6 +192,6 @@ function isPaddedBase64(value: string): boolean {
   return Buffer.from(value, 'base64').toString('base64') === value;
 }
 
-function refuse(problem: string, refusal: RefusalKind = 'unauthorized'): Check {
+function refuse(problem: string, refusal: RefusalKind = 'unauthorized'): CheckResult {
   return { refusal, problem };
 }

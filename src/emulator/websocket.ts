@@ -1,13 +1,13 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { firstHalf, notFound } from './answer.ts';
 import { MODEL_BASES, turnHeaders } from './codex-api.ts';
 import { deliver, pause, trackEnd } from './deliver.ts';
-import type { Exchange } from './exchange.ts';
+import type { EmulatedExchange } from './exchange.ts';
 import { examine, intercept } from './gate.ts';
+import { firstHalf, notFound } from './response.ts';
 import { type EmulatorState, openExchange } from './state.ts';
 import { turnEvents } from './turn.ts';
-import type { RouteAuth } from './verify.ts';
+import type { RequiredAuth } from './verify.ts';
 
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const POLICY_VIOLATION = 1008;
@@ -54,7 +54,7 @@ async function upgrade(
   });
 }
 
-function serve(state: EmulatorState, exchange: Exchange, client: WebSocket): void {
+function serve(state: EmulatorState, exchange: EmulatedExchange, client: WebSocket): void {
   const { record, fault } = exchange;
   record.status = 101;
   state.recorder.changed(record);
@@ -79,7 +79,7 @@ function serve(state: EmulatorState, exchange: Exchange, client: WebSocket): voi
 
 async function responseFrame(
   state: EmulatorState,
-  exchange: Exchange,
+  exchange: EmulatedExchange,
   client: WebSocket,
   frame: unknown,
 ): Promise<void> {
@@ -112,7 +112,7 @@ function turnFrames(state: EmulatorState, frame: unknown): string[] {
 /** Lets an upgrade be answered like any request, by the same functions. */
 function plainResponse(
   state: EmulatorState,
-  exchange: Exchange,
+  exchange: EmulatedExchange,
   request: IncomingMessage,
 ): ServerResponse {
   const { socket } = request;
@@ -124,7 +124,7 @@ function plainResponse(
   return response;
 }
 
-function routeOf(url: string): RouteAuth | null {
+function routeOf(url: string): RequiredAuth | null {
   const [path] = url.split('?', 1);
   return MODEL_BASES.find(({ base }) => path === `${base}/responses`)?.inference ?? null;
 }

@@ -5,9 +5,9 @@ import { buildAssertion } from '../../src/agent-identity/assertion.ts';
 import { type AgentKey, generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
 import { wholeSeconds } from '../../src/base/clock.ts';
 import {
-  type ChatGptLogin,
   type Emulator,
   type EmulatorOptions,
+  type IssuedLogin,
   startEmulator,
 } from '../../src/emulator/index.ts';
 
@@ -52,7 +52,7 @@ export async function call(
   };
 }
 
-export function bearerHeaders(login: ChatGptLogin): Record<string, string> {
+export function bearerHeaders(login: IssuedLogin): Record<string, string> {
   return {
     authorization: `Bearer ${login.accessToken}`,
     'chatgpt-account-id': login.accountId,
@@ -61,7 +61,7 @@ export function bearerHeaders(login: ChatGptLogin): Record<string, string> {
 
 /** A registered agent with a run task, made over the wire. */
 export interface RegisteredAgent {
-  login: ChatGptLogin;
+  login: IssuedLogin;
   key: AgentKey;
   agentRuntimeId: string;
   taskId: string;

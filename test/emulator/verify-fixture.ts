@@ -1,19 +1,19 @@
 import { buildAssertion } from '../../src/agent-identity/assertion.ts';
 import { generateAgentKey } from '../../src/agent-identity/keys.ts';
-import type { Account } from '../../src/emulator/accounts.ts';
+import type { EmulatedAccount } from '../../src/emulator/accounts.ts';
 import type { Agent } from '../../src/emulator/agents.ts';
 import type { Grant } from '../../src/emulator/tokens.ts';
-import { type RouteAuth, verifyRequest } from '../../src/emulator/verify.ts';
+import { type RequiredAuth, verifyRequest } from '../../src/emulator/verify.ts';
 
 export const NOW = Date.parse('2026-11-20T21:30:36Z');
-const account: Account = {
+const account: EmulatedAccount = {
   accountId: 'acc',
   userId: 'user',
   email: null,
   planType: 'pro',
   fedramp: false,
 };
-const fedrampAccount: Account = { ...account, accountId: 'gov', fedramp: true };
+const fedrampAccount: EmulatedAccount = { ...account, accountId: 'gov', fedramp: true };
 export const key = generateAgentKey();
 const agent: Agent = {
   agentRuntimeId: 'agent-1',
@@ -45,7 +45,7 @@ const grants: Record<string, Grant> = {
 /** Judges a request against a made-up directory of agents and tokens, at {@link NOW}. */
 export function judge(
   headers: Record<string, string>,
-  route: RouteAuth = 'assertion',
+  route: RequiredAuth = 'assertion',
   bearerOnAssertionRoutes: 'accept' | 'refuse' = 'accept',
 ) {
   const rules = { route, bearerOnAssertionRoutes, nowMs: NOW, maxTimestampSkewSeconds: 300 };

@@ -3,7 +3,7 @@ import { buildAssertion } from '../../src/agent-identity/assertion.ts';
 import { generateAgentKey, signMessage } from '../../src/agent-identity/keys.ts';
 import { wholeSeconds } from '../../src/base/clock.ts';
 import { joinHeaders } from '../../src/emulator/records.ts';
-import type { RouteAuth } from '../../src/emulator/verify.ts';
+import type { RequiredAuth } from '../../src/emulator/verify.ts';
 import { assertion, bearer, claimsOf, encode, judge, key, NOW } from './verify-fixture.ts';
 
 t.test('what is accepted', async (t) => {
@@ -30,7 +30,7 @@ t.test('what is accepted', async (t) => {
   t.equal(judge({ ...gov, 'x-openai-fedramp': 'true' }).refusal, null);
 });
 
-const refused: Record<string, [Record<string, string>, RouteAuth, RegExp]> = {
+const refused: Record<string, [Record<string, string>, RequiredAuth, RegExp]> = {
   'no credential': [{}, 'assertion', /no Authorization/],
   'an unknown scheme': [{ authorization: 'Basic eDp5' }, 'assertion', /scheme/],
   'an assertion that is no JSON': [

@@ -1,5 +1,5 @@
-/** An answer before it is sent; its pieces are written one by one. */
-export interface Answer {
+/** A response before it is sent; its pieces are written one by one. */
+export interface EmulatedResponse {
   status: number;
   headers: Record<string, string>;
   pieces: string[];
@@ -11,7 +11,11 @@ export interface ServerEvent {
   [field: string]: unknown;
 }
 
-export function json(status: number, body: unknown, headers: Record<string, string> = {}): Answer {
+export function json(
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): EmulatedResponse {
   return {
     status,
     headers: { 'content-type': 'application/json', ...headers },
@@ -20,7 +24,10 @@ export function json(status: number, body: unknown, headers: Record<string, stri
 }
 
 /** A server-sent event stream, one piece an event. */
-export function eventStream(events: ServerEvent[], headers: Record<string, string>): Answer {
+export function eventStream(
+  events: ServerEvent[],
+  headers: Record<string, string>,
+): EmulatedResponse {
   return {
     status: 200,
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...headers },
@@ -29,11 +36,11 @@ export function eventStream(events: ServerEvent[], headers: Record<string, strin
 }
 
 /** 400 that says which field is wrong. */
-export function badRequest(message: string): Answer {
+export function badRequest(message: string): EmulatedResponse {
   return json(400, { error: { message, type: 'invalid_request_error', code: 'invalid_request' } });
 }
 
-export function notFound(): Answer {
+export function notFound(): EmulatedResponse {
   return json(404, { detail: 'Not Found' });
 }
 

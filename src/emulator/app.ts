@@ -7,23 +7,23 @@ import {
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import { type Answer, badRequest, json, notFound } from './answer.ts';
 import { deliver, trackEnd } from './deliver.ts';
 import { examine, intercept } from './gate.ts';
+import { badRequest, type EmulatedResponse, json, notFound } from './response.ts';
 import { type EmulatorState, exchangeOf, openExchange } from './state.ts';
-import type { RouteAuth } from './verify.ts';
+import type { RequiredAuth } from './verify.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a route of the emulator asks for; every route must say it. */
-    emulatorAuth?: RouteAuth;
+    emulatorAuth?: RequiredAuth;
   }
 }
 
 const BODY_LIMIT = 1024 ** 3;
 
 /** The server with everything that holds for every route; it has no route yet. */
-export function createHttpServer(
+export function createEmulatorApp(
   state: EmulatorState,
   https: { key: string; cert: string } | undefined,
 ): FastifyInstance {
@@ -57,13 +57,13 @@ interface Reply {
   request: { raw: IncomingMessage };
 }
 
-export type Send = (reply: Reply, answer: Answer) => Promise<void>;
+export type Send = (reply: Reply, response: EmulatedResponse) => Promise<void>;
 
 /** Makes the one function through which every route answers. */
 export function createSend(state: EmulatorState): Send {
-  return async (reply, answer) => {
+  return async (reply, response) => {
     reply.hijack();
-    await deliver(state, exchangeOf(state, reply.request.raw), reply.raw, answer);
+    await deliver(state, exchangeOf(state, reply.request.raw), reply.raw, response);
   };
 }
 
