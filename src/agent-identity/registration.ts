@@ -6,6 +6,7 @@ import {
   ResponseTooLargeError,
   type TextResponse,
 } from '../upstream/http-client.ts';
+import { transportCode } from '../upstream/transport-error.ts';
 import { type AgentKey, signMessage } from './keys.ts';
 import { openSealedTaskId } from './sealed-task-id.ts';
 
@@ -193,5 +194,5 @@ function fail(answer: Answer, problem: string, cause?: unknown): never {
 /** Failed connections to several addresses come as one AggregateError without a message. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.message || (error as NodeJS.ErrnoException).code || error.name;
+  return error.message || transportCode(error);
 }

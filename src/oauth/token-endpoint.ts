@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
+import { wasNeverSent } from '../upstream/transport-error.ts';
 
 /** Public client id of Codex; `CODEX_APP_SERVER_LOGIN_CLIENT_ID` replaces it. */
 export const CODEX_CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
@@ -48,11 +49,6 @@ const PERMANENT_CODES = new Set([
   'refresh_token_invalidated',
   'invalid_grant',
 ]);
-
-// Failures before a byte was sent. Anything later may have been carried out, and a refresh token
-// works only once.
-const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT']);
-const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
 /**
  * Trades a refresh token for new tokens (openai/codex `codex-rs/login`). The token is single use:
@@ -107,6 +103,7 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
         },
       });
     } catch (cause) {
+      // What was sent may have been carried out, and a refresh token works only once.
       const unsent = wasNeverSent(cause);
       if (attempt < MAX_ATTEMPTS && unsent) continue;
       const outcome = unsent ? 'unsent' : 'unknown';
@@ -137,12 +134,6 @@ function errorCode(text: string): string | null {
   const nested = isObject(error) ? error.code : error;
   const found = nested ?? code;
   return typeof found === 'string' && /^[a-z0-9_.-]{1,80}$/i.test(found) ? found : null;
-}
-
-function wasNeverSent(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(wasNeverSent);
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && (NEVER_SENT.has(code) || TLS_CODE.test(code));
 }
 
 function secretAt(object: JsonObject, name: string): Secret | null {

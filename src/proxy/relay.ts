@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { errnoOf, SidecarError } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
-import { upstreamError } from '../upstream/dispatcher.ts';
+import { upstreamError } from '../upstream/transport-error.ts';
 import {
   downstreamHeaders,
   type HeaderLookup,

@@ -1,7 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher } from 'undici';
-import { SidecarError } from '../base/errors.ts';
 import { type ProxyEnvironment, throughEnvironment, throughProxy } from './egress-proxy.ts';
 
 export interface DispatcherOptions {
@@ -62,35 +61,4 @@ export function createDispatcher(
   if (proxy === 'env') return throughEnvironment(settings, proxyEnvironment);
   if (proxy === null) return new Agent(settings);
   return throughProxy(settings, 'upstream.proxy', proxy, '');
-}
-
-const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']);
-const TLS_CODE =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/;
-
-/** A failed exchange in the words of `docs/errors.md`. */
-export function upstreamError(error: unknown, origin: string): SidecarError {
-  // A body that grew over its limit aborts the exchange with its own error.
-  if (error instanceof SidecarError) return error;
-  const code = errorCode(error);
-  const options = { cause: error, retryAfterSeconds: 1 };
-  if (TIMEOUT_CODES.has(code)) {
-    return new SidecarError('UPSTREAM_TIMEOUT', `${origin} did not answer in time`, options);
-  }
-  if (TLS_CODE.test(code)) {
-    return new SidecarError(
-      'UPSTREAM_TLS',
-      `the certificate of ${origin} is not trusted (${code}); nothing was sent`,
-      { cause: error },
-    );
-  }
-  return new SidecarError('UPSTREAM_UNREACHABLE', `${origin} cannot be reached (${code})`, options);
-}
-
-// Happy Eyeballs and undici wrap the error that says what happened.
-function errorCode(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0]);
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  if (typeof code === 'string') return code;
-  return cause === undefined ? 'unknown error' : errorCode(cause);
 }

@@ -1,7 +1,8 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
-import { ConfigError, errnoOf } from '../base/errors.ts';
+import { ConfigError } from '../base/errors.ts';
+import { transportCode } from './transport-error.ts';
 
-/** Proxy settings as the environment names them; HTTP_PROXY is for nothing that we dial. */
+/** Proxy settings from the environment. HTTP_PROXY is not among them: we dial plain http directly. */
 export interface ProxyEnvironment {
   httpsProxy: string | null;
   noProxy: string | null;
@@ -20,7 +21,7 @@ export function throughEnvironment(
 }
 
 /**
- * Upstreams with https through one proxy. Those with plain http are on loopback and always dialled
+ * Dials https upstreams through one proxy. Plain http ones are on loopback and always dialled
  * directly: a proxy would read their credentials, and dial a loopback of its own.
  * @param name of the setting that holds `proxy`
  * @param noProxy as in `NO_PROXY`
@@ -36,7 +37,7 @@ export function throughProxy(
     ...tunnelled(settings),
     ...authorization,
     httpsProxy: uri,
-    // Empty is none; without it undici would read the environment itself.
+    // Empty string: no proxy. Without it undici would read the environment itself.
     httpProxy: '',
     noProxy,
   };
@@ -56,25 +57,71 @@ function tunnelled(settings: ConnectionSettings) {
 }
 
 /**
- * A proxy that hangs up instead of answering CONNECT looks to undici like an idle connection that
- * was closed, for which it dials again at once and without end.
+ * Gives every failure to get a tunnel a code of its own. Undici's codes are those of an exchange too,
+ * which may have been carried out; here nothing has been sent. And a proxy that hangs up instead of
+ * answering CONNECT looks to undici like an idle connection that was closed, for which it dials again
+ * at once and without end.
  */
 function withFinalFailures(pool: Pool): Pool {
   const tunnel = pool.connect.bind(pool) as (options: object) => Promise<Dispatcher.ConnectData>;
   const connect = async (options: object) => {
-    try {
-      return await tunnel(options);
-    } catch (cause) {
-      if (errnoOf(cause) !== 'UND_ERR_SOCKET') throw cause;
-      throw Object.assign(new Error('the proxy hung up', { cause }), { code: 'PROXY_HUNG_UP' });
-    }
+    const answered = await tunnel(options).catch((cause: unknown) => {
+      const failure = TUNNEL_FAILURES[transportCode(cause)];
+      throw failure ? tunnelError(...failure, cause) : cause;
+    });
+    if (answered.statusCode === 200) return answered;
+    answered.socket.on('error', () => undefined).destroy();
+    throw tunnelError('PROXY_REFUSED', `the proxy answered ${answered.statusCode}`);
   };
   return Object.assign(pool, { connect });
 }
 
+const TUNNEL_FAILURES: Partial<Record<string, [code: string, message: string]>> = {
+  UND_ERR_SOCKET: ['PROXY_HUNG_UP', 'the proxy hung up'],
+  ECONNRESET: ['PROXY_HUNG_UP', 'the proxy hung up'],
+  EPIPE: ['PROXY_HUNG_UP', 'the proxy hung up'],
+  UND_ERR_HEADERS_TIMEOUT: ['PROXY_TIMEOUT', 'the proxy did not answer in time'],
+};
+
+function tunnelError(code: string, message: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { code });
+}
+
 /**
- * The address of a proxy, and apart from it what authorises us there: undici would take a user only
- * with a password. An address without a scheme is http, as for curl.
+ * The proxy that a request to `url` goes through; null when it is dialled directly. What the
+ * dispatchers of this file do, told without a connection; `NO_PROXY` is read as undici's
+ * EnvHttpProxyAgent does: `*` alone exempts everything, a name also its subdomains.
+ * @param setting.proxy "env", null, or the URL of a proxy
+ */
+export function proxyFor(
+  url: URL,
+  { proxy, proxyEnvironment }: { proxy: string | null; proxyEnvironment: ProxyEnvironment },
+): URL | null {
+  if (url.protocol !== 'https:') return null;
+  if (proxy !== 'env') {
+    return proxy === null ? null : new URL(parseProxy('upstream.proxy', proxy).uri);
+  }
+  const { httpsProxy, noProxy } = proxyEnvironment;
+  if (httpsProxy === null || isExempt(url, noProxy ?? '')) return null;
+  return new URL(parseProxy('HTTPS_PROXY', httpsProxy).uri);
+}
+
+function isExempt({ hostname, port }: URL, noProxy: string): boolean {
+  if (noProxy === '*') return true;
+  return noProxy
+    .split(/[,\s]/)
+    .filter(Boolean)
+    .some((entry) => {
+      const [, host = entry, entryPort = '0'] = /^(.+):(\d+)$/.exec(entry) ?? [];
+      if (Number(entryPort) !== 0 && Number(entryPort) !== Number(port || 443)) return false;
+      const name = host.replace(/^\*?\./, '').toLowerCase();
+      return hostname === name || hostname.endsWith(`.${name}`);
+    });
+}
+
+/**
+ * Splits the address of a proxy from the user and password in it, because undici would ignore a user
+ * without a password. An address without a scheme is http, as for curl.
  * @param name of the setting, for the error
  */
 export function parseProxy(name: string, value: string): { uri: string; token?: string } {

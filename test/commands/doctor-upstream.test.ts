@@ -5,7 +5,6 @@ import {
   checkJwks,
   checkUpstream,
   neededUpstreams,
-  proxyFor,
 } from '../../src/commands/doctor/upstream.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
@@ -110,35 +109,6 @@ t.test('with a proxy, what is reached is the proxy', async (t) => {
   t.match(direct[0]?.check, `TCP 127.0.0.1:${plain.port}`);
   t.equal(unused.connections, 0);
 });
-
-const env = (proxies: object) => ({
-  proxy: 'env',
-  proxyEnvironment: { ...NO_PROXIES, ...proxies },
-});
-const P = 'http://p:1/';
-const PROXIES: [url: string, settings: Parameters<typeof proxyFor>[1], proxy: string | null][] = [
-  ['https://a.b', { proxy: null, proxyEnvironment: { ...NO_PROXIES, httpsProxy: P } }, null],
-  ['https://a.b', { proxy: P, proxyEnvironment: NO_PROXIES }, P],
-  ['https://a.b', env({ httpsProxy: P }), P],
-  ['https://a.b', env({ httpsProxy: 'p:1' }), P],
-  ['http://localhost', env({ httpsProxy: P }), null],
-  ['http://localhost', { proxy: P, proxyEnvironment: NO_PROXIES }, null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: '*' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: 'x, a.b' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: '.b' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: 'B' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: '*.b' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: '.a.b' }), null],
-  ['https://ab', env({ httpsProxy: P, noProxy: 'b' }), P],
-  ['https://a.b', env({ httpsProxy: P, noProxy: 'a.b:443' }), null],
-  ['https://a.b', env({ httpsProxy: P, noProxy: 'a.b:8443' }), P],
-];
-
-for (const [url, settings, proxy] of PROXIES) {
-  t.test(`the proxy for ${url} under ${JSON.stringify(settings)}`, async (t) => {
-    t.equal(proxyFor(new URL(url), settings)?.href ?? null, proxy);
-  });
-}
 
 t.test('the clock is compared with the answer', async (t) => {
   const upstream = await startUpstream(t, (_request, response) => {

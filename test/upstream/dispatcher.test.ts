@@ -4,8 +4,8 @@ import {
   createDispatcher,
   type DispatcherOptions,
   PATIENCE,
-  upstreamError,
 } from '../../src/upstream/dispatcher.ts';
+import { upstreamError } from '../../src/upstream/transport-error.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startConnectProxy } from '../helpers/connect-proxy.ts';
 import { closeOf } from '../helpers/exchange.ts';

@@ -7,13 +7,13 @@ import { USER_AGENT } from '../../base/version.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import type { BackendClock } from '../../upstream/backend-clock.ts';
-import { upstreamError } from '../../upstream/dispatcher.ts';
-import { type ProxyEnvironment, parseProxy } from '../../upstream/egress-proxy.ts';
+import { type ProxyEnvironment, proxyFor } from '../../upstream/egress-proxy.ts';
 import {
   createHttpClient,
   type HttpClient,
   ResponseTooLargeError,
 } from '../../upstream/http-client.ts';
+import { transportCode, upstreamError } from '../../upstream/transport-error.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
@@ -66,7 +66,7 @@ export async function checkUpstream(
   const name = first.hostname.replace(/^\[|\]$/g, '');
   if (isIP(name) === 0) {
     const check = `DNS ${name}`;
-    const problem = await resolveName(name).then(() => null, codeOf);
+    const problem = await resolveName(name).then(() => null, transportCode);
     if (problem !== null) {
       return [failure(check, `does not resolve${via} (${problem})`, 'check DNS and the spelling')];
     }
@@ -157,31 +157,6 @@ export function checkClock(skewSeconds: number | null): Finding {
   return warning('clock', text, 'set the clock; until then the sidecar corrects for it');
 }
 
-/** The proxy for a URL, as `outgoing-proxy.ts` and undici's EnvHttpProxyAgent choose; null for none. */
-export function proxyFor(
-  url: URL,
-  { proxy, proxyEnvironment }: Omit<Network, 'dispatcher'>,
-): URL | null {
-  if (url.protocol === 'http:') return null;
-  if (proxy !== 'env') return proxy === null ? null : new URL(proxy);
-  const { httpsProxy, noProxy } = proxyEnvironment;
-  if (httpsProxy === null || isExempt(url, noProxy ?? '')) return null;
-  return new URL(parseProxy('HTTPS_PROXY', httpsProxy).uri);
-}
-
-function isExempt({ hostname, port }: URL, noProxy: string): boolean {
-  if (noProxy === '*') return true;
-  return noProxy
-    .split(/[,\s]+/)
-    .filter(Boolean)
-    .some((entry) => {
-      const [, host = entry, entryPort = null] = /^(.+):(\d+)$/.exec(entry) ?? [];
-      if (entryPort !== null && entryPort !== (port || '443')) return false;
-      const name = host.replace(/^\*?\./, '').toLowerCase();
-      return hostname === name || hostname.endsWith(`.${name}`);
-    });
-}
-
 /** @returns null, or why there is no connection */
 function canConnect(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
@@ -192,11 +167,6 @@ function canConnect(host: string, port: number): Promise<string | null> {
     };
     socket.once('connect', () => end(null));
     socket.once('timeout', () => end(`no answer in ${TIMEOUT_MS / 1000} s`));
-    socket.once('error', (error) => end(codeOf(error)));
+    socket.once('error', (error) => end(transportCode(error)));
   });
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return codeOf(error.errors[0]);
-  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
 }
