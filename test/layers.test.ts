@@ -58,6 +58,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     places: [
       'files',
       'auth-store',
+      'telemetry/audit-log.ts',
       'sidecar',
       'commands',
       'admin/page/index.ts',

@@ -3,9 +3,8 @@ import { FileAuthStore } from '../auth-store/file-store.ts';
 import { SidecarError } from '../base/errors.ts';
 import { USER_AGENT } from '../base/version.ts';
 import { CODEX_CLIENT_ID, revokeToken } from '../oauth/token-endpoint.ts';
-import { readAuthorities } from '../sidecar/ca-file.ts';
+import { openDispatcher } from '../sidecar/preflight.ts';
 import type { Settings } from '../sidecar/settings.ts';
-import { createDispatcher } from '../upstream/dispatcher.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
 
 /**
@@ -41,18 +40,17 @@ function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): 
 }
 
 async function revokeAt(
-  { config, proxyEnvironment, oauthClientId }: Settings,
+  settings: Settings,
   token: Parameters<typeof revokeToken>[1],
 ): Promise<void> {
-  const { caFile, proxy, oauthTokenUrl, oauthRevokeUrl } = config.upstream;
-  const ca = await readAuthorities(caFile);
-  const dispatcher = createDispatcher({ ca, proxy, proxyEnvironment });
+  const { oauthTokenUrl, oauthRevokeUrl } = settings.config.upstream;
+  const dispatcher = await openDispatcher(settings);
   try {
     await revokeToken(
       {
         tokenUrl: oauthTokenUrl,
         revokeUrl: oauthRevokeUrl,
-        clientId: oauthClientId ?? CODEX_CLIENT_ID,
+        clientId: settings.oauthClientId ?? CODEX_CLIENT_ID,
         http: createHttpClient(dispatcher, USER_AGENT),
       },
       token,

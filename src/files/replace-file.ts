@@ -46,7 +46,7 @@ async function writeTemporary(path: string, text: string, like?: Stats): Promise
 }
 
 /** Where a chain of symbolic links ends, even when nothing is there yet. */
-async function linkTarget(path: string): Promise<string> {
+export async function linkTarget(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch {

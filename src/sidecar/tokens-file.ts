@@ -81,7 +81,9 @@ export class TokensFile {
     const look = await this.#look(path, ++this.#looks);
     const { tokens } = look;
     if (atStart && tokens?.size === 0) {
-      throw new ConfigError(`clients.tokensFile: ${path} holds no token`);
+      throw new ConfigError(
+        `clients.tokensFile: ${path} holds no token; run "codex-auth-sidecar token add NAME"`,
+      );
     }
     return { tokens, commit: () => this.#commit(look) };
   }

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import { access, constants, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { destination } from 'pino';
 import { ConfigError, errnoOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { linkTarget } from '../files/replace-file.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
 
 type Destination = ReturnType<typeof destination>;
@@ -44,7 +47,7 @@ export class AuditLog {
     try {
       return new AuditLog(await openFile(target), target, log);
     } catch (error) {
-      throw new ConfigError(`log.audit: cannot write ${target} (${errnoOf(error)})`);
+      throw cannotWrite(target, error);
     }
   }
 
@@ -121,6 +124,32 @@ export class AuditLog {
     });
     return target;
   }
+}
+
+/**
+ * Whether {@link AuditLog.open} can open the target; makes no file.
+ * @param target null: there is no audit log
+ * @throws ConfigError when it cannot
+ */
+export async function checkAuditTarget(target: string | null): Promise<void> {
+  if (target === null || isStandardOutput(target)) return;
+  try {
+    const path = await linkTarget(target);
+    const { O_WRONLY, O_APPEND, O_NONBLOCK } = constants;
+    // A pipe that nobody reads fails at once then, where it would wait otherwise.
+    const file = await open(path, O_WRONLY | O_APPEND | O_NONBLOCK).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT')
+        return access(dirname(path), constants.W_OK | constants.X_OK);
+      throw error;
+    });
+    await file?.close();
+  } catch (error) {
+    throw cannotWrite(target, error);
+  }
+}
+
+function cannotWrite(target: string, error: unknown): ConfigError {
+  return new ConfigError(`log.audit: cannot write ${target} (${errnoOf(error)})`);
 }
 
 /** Whether a `log.audit` names standard output. */

@@ -1,6 +1,7 @@
 import { chmodSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { createLogger } from '../../src/base/logger.ts';
 import {
   type Check,
   type Finding,
@@ -17,7 +18,10 @@ import {
   checkNode,
   OLDEST_NODE,
 } from '../../src/commands/doctor/local.ts';
-import { resolveConfig } from '../../src/config/resolve.ts';
+import type { PartialConfig } from '../../src/config/resolve.ts';
+import { preflight } from '../../src/sidecar/preflight.ts';
+import { readSettings } from '../../src/sidecar/settings.ts';
+import { TokensFile } from '../../src/sidecar/tokens-file.ts';
 
 const outcomes = (findings: Finding[]) => findings.map(({ outcome }) => outcome);
 
@@ -27,6 +31,13 @@ t.test('the version of Node.js', async (t) => {
   t.equal(checkNode('100.0.0').outcome, 'ok');
   t.match(checkNode('20.9.0'), { outcome: 'failure', remedy: /install Node\.js 20\.18\.1/ });
 });
+
+/** What `doctor` says about the client tokens of a configuration. */
+async function clients(flags: PartialConfig): Promise<Finding> {
+  const settings = await readSettings({}, null, flags);
+  const tokens = new TokensFile(createLogger({ level: 'silent' }), () => undefined);
+  return checkClients(settings.config, await preflight(settings, tokens, false));
+}
 
 const TOKENS: [name: string, config: object, text: string | null, outcome: string][] = [
   ['none on loopback', {}, null, 'warning'],
@@ -42,7 +53,7 @@ for (const [name, config, text, outcome] of TOKENS) {
     const folder = t.testdir(text === null ? {} : { tokens: text });
     const tokensFile = text === null ? null : join(folder, 'tokens');
     if (tokensFile !== null) chmodSync(tokensFile, 0o600);
-    const finding = await checkClients(resolveConfig({ ...config, clients: { tokensFile } }));
+    const finding = await clients({ ...config, clients: { tokensFile } });
     t.equal(finding.outcome, outcome, finding.message);
   });
 }
@@ -50,7 +61,7 @@ for (const [name, config, text, outcome] of TOKENS) {
 t.test('client tokens: a file that others can write', async (t) => {
   const tokensFile = join(t.testdir({ tokens: `a:${'0'.repeat(64)}\n` }), 'tokens');
   chmodSync(tokensFile, 0o620);
-  t.match(await checkClients(resolveConfig({ clients: { tokensFile } })), {
+  t.match(await clients({ clients: { tokensFile } }), {
     outcome: 'warning',
     message: `${tokensFile} can be written by other users`,
     remedy: `run: chmod go-w ${tokensFile}`,
@@ -58,7 +69,7 @@ t.test('client tokens: a file that others can write', async (t) => {
 });
 
 t.test('client tokens: no such file', async (t) => {
-  const finding = await checkClients(resolveConfig({ clients: { tokensFile: '/nonexistent' } }));
+  const finding = await clients({ clients: { tokensFile: '/nonexistent' } });
   t.match(finding, { outcome: 'failure', message: /cannot read \/nonexistent \(ENOENT\)/ });
 });
 

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
+import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { Finding } from '../../src/commands/doctor/finding.ts';
 import { makeFile, makeFolder, run, start } from '../helpers/program.ts';
 
 t.jobs = 4;
 
-/** Runs `serve`, which must end with 2 and say exactly `message`. */
+/** Runs `serve`, which must end with 2 and say exactly `message`, and `doctor`, which must see it. */
 async function refuses(
   t: Test,
   message: string,
@@ -18,6 +20,27 @@ async function refuses(
     stdout: '',
     stderr: `codex-auth-sidecar: wrong configuration: ${message}\n`,
   });
+  await doctorFinds(t, message, args, env);
+}
+
+async function doctorFinds(
+  t: Test,
+  message: string,
+  args: string[],
+  env: Record<string, string>,
+): Promise<void> {
+  // It goes on to the upstream where it can, and that must not leave this machine.
+  const nowhere = { SIDECAR_CHATGPT_BASE_URL: 'http://127.0.0.1:1/backend-api' };
+  const { code, stdout } = await run(t, ['doctor', '--json', '--port', '0', ...args], {
+    ...(message.includes('chatgptBaseUrl') ? {} : nowhere),
+    ...env,
+  });
+  t.equal(code, 1);
+  const failures = JSON.parse(stdout).filter((found: Finding) => found.outcome === 'failure');
+  t.ok(
+    failures.some((found: Finding) => found.message === message),
+    stdout,
+  );
 }
 
 const HTTPS_ONLY = 'must use https; plain http is for loopback hosts only';
@@ -35,6 +58,11 @@ const CONFIGS: { config: unknown; says: string }[] = [
     config: { upstream: { caFile: '/nonexistent/ca.pem' } },
     says: 'upstream.caFile: cannot read /nonexistent/ca.pem (ENOENT)',
   },
+  {
+    config: { log: { audit: '/nonexistent/audit.log' } },
+    says: 'log.audit: cannot write /nonexistent/audit.log (ENOENT)',
+  },
+  { config: { log: { audit: '/' } }, says: 'log.audit: cannot write / (EISDIR)' },
 ];
 
 for (const { config, says } of CONFIGS) {
@@ -80,6 +108,14 @@ const ENVIRONMENTS: { env: Record<string, string>; says: string }[] = [
     env: { SIDECAR_HOST: '0.0.0.0' },
     says: 'listen.host 0.0.0.0 is not loopback: set clients.tokensFile, or pass --allow-unauthenticated',
   },
+  {
+    env: { CODEX_API_KEY_FILE: '/nonexistent/key' },
+    says: 'CODEX_API_KEY_FILE: cannot read /nonexistent/key (ENOENT)',
+  },
+  {
+    env: { HTTPS_PROXY: 'socks5://127.0.0.1:1' },
+    says: 'HTTPS_PROXY must be an http or https URL',
+  },
 ];
 
 for (const { env, says } of ENVIRONMENTS) {
@@ -104,6 +140,13 @@ t.test('a caFile without a certificate', async (t) => {
   ]);
 });
 
+t.test('an audit log behind a link that leads nowhere', async (t) => {
+  const audit = join(await makeFolder(t), 'audit.log');
+  await symlink('/nonexistent/audit.log', audit);
+  const config = await makeFile(t, 'config.json', { log: { audit } });
+  await refuses(t, `log.audit: cannot write ${audit} (ENOENT)`, ['--config', config]);
+});
+
 t.test('SIDECAR_PORT must be a port', async (t) => {
   t.match(await run(t, ['serve'], { SIDECAR_PORT: 'http' }), {
     code: 2,
@@ -114,7 +157,8 @@ t.test('SIDECAR_PORT must be a port', async (t) => {
 t.test('a tokens file without a token, or with a line that is none', async (t) => {
   const digest = createHash('sha256').update('token').digest('hex');
   const empty = await makeFile(t, 'tokens', '# nothing yet\n\n');
-  await refuses(t, `clients.tokensFile: ${empty} holds no token`, [], {
+  const remedy = 'run "codex-auth-sidecar token add NAME"';
+  await refuses(t, `clients.tokensFile: ${empty} holds no token; ${remedy}`, [], {
     SIDECAR_CLIENT_TOKENS_FILE: empty,
   });
   const broken = await makeFile(t, 'tokens', `agent:${digest}\nother:hunter2\n`);

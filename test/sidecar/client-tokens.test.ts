@@ -153,11 +153,11 @@ t.test('a token that is taken away during a reload stays away', async (t) => {
     proceed = resolve;
   });
   const arrived = new Promise<void>((arrive) => {
-    t.intercept(manager, 'reload', {
-      value: async (...args: Parameters<typeof manager.reload>) => {
+    t.intercept(manager, 'read', {
+      value: async () => {
         arrive();
         await held;
-        return CredentialManager.prototype.reload.apply(manager, args);
+        return CredentialManager.prototype.read.call(manager);
       },
     });
   });

@@ -1,8 +1,16 @@
-import { mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ConfigError } from '../../src/base/errors.ts';
-import { AuditLog, auditLine } from '../../src/telemetry/audit-log.ts';
+import { AuditLog, auditLine, checkAuditTarget } from '../../src/telemetry/audit-log.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { exchangeRecord } from '../helpers/exchange-record.ts';
 import { makeFolder } from '../helpers/sidecar.ts';
@@ -91,17 +99,32 @@ t.test('where the file cannot be opened again the old one stays in use', async (
   t.match(captured.text(), 'cannot be opened again');
 });
 
-t.test('a file that cannot be opened is a wrong configuration', async (t) => {
+t.test('a file that cannot be opened is a wrong configuration, also for the check', async (t) => {
   const folder = await makeFolder(t);
   const { log } = captureLog();
-  await t.rejects(
-    AuditLog.open(folder, log),
-    new ConfigError(`log.audit: cannot write ${folder} (EISDIR)`),
-  );
-  const file = join(folder, 'missing', 'audit.log');
-  await t.rejects(AuditLog.open(file, log), {
-    message: /^log\.audit: cannot write .* \(ENOENT\)$/,
-  });
+  const link = join(folder, 'link');
+  symlinkSync('/nonexistent/audit.log', link);
+  for (const [target, code] of [
+    [folder, 'EISDIR'],
+    [join(folder, 'missing', 'audit.log'), 'ENOENT'],
+    [link, 'ENOENT'],
+    [join(link, 'audit.log'), 'ENOENT'],
+    ['/dev/null/audit.log', 'ENOTDIR'],
+  ] as const) {
+    const refusal = new ConfigError(`log.audit: cannot write ${target} (${code})`);
+    await t.rejects(AuditLog.open(target, log), refusal);
+    await t.rejects(checkAuditTarget(target), refusal);
+  }
+});
+
+t.test('the check takes what can be opened, and makes no file', async (t) => {
+  const folder = await makeFolder(t);
+  const file = join(folder, 'audit.log');
+  for (const target of [null, '-', 'stdout', '/dev/null', file]) await checkAuditTarget(target);
+  t.equal(existsSync(file), false);
+  writeFileSync(file, 'kept\n');
+  await checkAuditTarget(file);
+  t.equal(readFileSync(file, 'utf8'), 'kept\n');
 });
 
 t.test('a full disk is said once, and does not stop the end', async (t) => {

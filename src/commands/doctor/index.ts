@@ -2,9 +2,11 @@ import { resolve } from 'node:path';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError, SidecarError } from '../../base/errors.ts';
+import { createLogger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
 import { type Selection, selectCredential } from '../../credentials/selection.ts';
+import { type Preflight, preflight } from '../../sidecar/preflight.ts';
 import {
   type Environment,
   plainVariables,
@@ -12,8 +14,8 @@ import {
   readSettings,
   type Settings,
 } from '../../sidecar/settings.ts';
+import { TokensFile } from '../../sidecar/tokens-file.ts';
 import { BackendClock } from '../../upstream/backend-clock.ts';
-import { createDispatcher } from '../../upstream/dispatcher.ts';
 import { agentHome } from '../codex/home.ts';
 import {
   checkAgentLogin,
@@ -24,8 +26,8 @@ import {
 } from './codex.ts';
 import { checkCredential } from './credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
-import { checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
-import { checkClock, checkJwks, checkUpstream, neededUpstreams } from './upstream.ts';
+import { checkAudit, checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
+import { checkClock, checkJwks, checkUpstream, type Network, neededUpstreams } from './upstream.ts';
 
 export interface DoctorOptions {
   env: OwnEnvironment;
@@ -38,6 +40,8 @@ export interface DoctorOptions {
   report: (finding: Finding) => void;
 }
 
+/** What is worth a word is a finding here. */
+const SILENT = createLogger({ level: 'silent' });
 /** Longer than anything that a check waits for by itself. */
 const TIME_LIMIT_MS = 30_000;
 
@@ -55,12 +59,13 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     const settings = await readSettings(options.env, configFile, flags);
     const source = configFile ?? env.SIDECAR_CONFIG?.trim();
     const config = ok('config', source || 'defaults and environment');
+    const found = await preflight(settings, new TokensFile(SILENT, () => undefined), false);
+    close = async () => found.dispatcher?.destroy();
+    const network = networkOf(settings, found);
     const selection = await selected(settings);
-    const network = await openNetwork(settings);
-    close = () => network.dispatcher.destroy();
     checks = [
       { name: 'config', run: () => [config] },
-      ...ownChecks(settings, selection, env),
+      ...ownChecks(settings, found, selection, env),
       ...upstreamChecks(settings, selection, network),
       codex,
       ...agentChecks(settings, env, home),
@@ -77,10 +82,13 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
   }
 }
 
-async function openNetwork({ config, proxyEnvironment }: Settings) {
-  const { caFile, proxy } = config.upstream;
-  const ca = caFile === null ? null : await readNamedFile('upstream.caFile', caFile);
-  return { dispatcher: createDispatcher({ ca, proxy, proxyEnvironment }), proxy, proxyEnvironment };
+/** @throws ConfigError when the configuration describes no way out, or names no usable secret */
+function networkOf(settings: Settings, { dispatcher, refusals }: Preflight): Network {
+  const refusal = refusals.find(({ about }) => about === 'config');
+  if (refusal) throw refusal.error;
+  if (!dispatcher) throw new Error('a way out is there unless it was refused');
+  const { config, proxyEnvironment } = settings;
+  return { dispatcher, proxy: config.upstream.proxy, proxyEnvironment };
 }
 
 async function selected({ credentials, codexHome }: Settings): Promise<Selection | SidecarError> {
@@ -95,12 +103,14 @@ async function selected({ credentials, codexHome }: Settings): Promise<Selection
 
 function ownChecks(
   { config, codexHome }: Settings,
+  found: Preflight,
   selection: Selection | SidecarError,
   env: Environment,
 ): Check[] {
   const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
   return [
-    { name: 'client tokens', run: async () => [await checkClients(config)] },
+    { name: 'client tokens', run: async () => [await checkClients(config, found)] },
+    { name: 'audit log', run: () => checkAudit(config, found) },
     { name: 'auth.json', run: () => checkAuthFile(codexHome) },
     { name: 'lock', run: async () => [await checkLock(env.PATH)] },
     { name: 'credential', run: () => checkCredential(selection, withIdentity, systemClock()) },
@@ -110,10 +120,10 @@ function ownChecks(
 function upstreamChecks(
   { config }: Settings,
   found: Selection | SidecarError,
-  network: Awaited<ReturnType<typeof openNetwork>>,
+  network: Network,
 ): Check[] {
   const selection = found instanceof SidecarError ? null : found;
-  const clock = new BackendClock(systemClock, { warn: () => undefined, info: () => undefined });
+  const clock = new BackendClock(systemClock, SILENT);
   const checks = neededUpstreams(selection, config).map((url, index): Check => {
     if (index > 0) return { name: url, run: () => checkUpstream(url, network, null) };
     return {

@@ -1,10 +1,8 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { parseClientTokens } from '../../access/client-tokens.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
-import { isLoopbackHost } from '../../base/host.ts';
 import type { Config } from '../../config/resolve.ts';
-import { readNamedFile } from '../../sidecar/settings.ts';
+import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -18,30 +16,31 @@ export function checkNode(version: string): Finding {
   return isEnough ? ok('node', version) : failure('node', `${version} is too old`, remedy);
 }
 
-/** Who may use the listener, and who may say so. */
-export async function checkClients({ clients, listen }: Config): Promise<Finding> {
+/** Who may use the listener, and who may change that. */
+export async function checkClients(
+  { clients, listen }: Config,
+  { refusals, clientTokens }: Preflight,
+): Promise<Finding> {
   const name = 'client tokens';
+  const refusal = refusals.find(({ about }) => about === name);
+  if (refusal) return failure(name, refusal.error.message, null);
   const path = clients.tokensFile;
   if (path === null) {
     if (listen.socket !== null) return ok(name, 'none asked for: the mode of the socket decides');
-    if (isLoopbackHost(listen.host)) {
-      const problem = 'none asked for: any program on this machine may use the credential';
-      return warning(name, problem, 'set clients.tokensFile');
-    }
-    return failure(name, `${listen.host} is not loopback`, 'set clients.tokensFile');
+    const problem = 'none asked for: any program on this machine may use the credential';
+    return warning(name, problem, 'set clients.tokensFile');
   }
-  try {
-    const { size } = parseClientTokens(await readNamedFile('clients.tokensFile', path));
-    if (size === 0) {
-      return failure(name, `${path} holds none`, 'run "codex-auth-sidecar token add NAME"');
-    }
-    const open = await exposureOfFile(path);
-    return open
-      ? warning(name, `${path} ${open.problem}`, open.remedy)
-      : ok(name, `${size} in ${path}`);
-  } catch (error) {
-    return failure(name, (error as Error).message, null);
-  }
+  const open = await exposureOfFile(path);
+  if (open) return warning(name, `${path} ${open.problem}`, open.remedy);
+  return ok(name, `${clientTokens?.tokens?.size} in ${path}`);
+}
+
+/** Whether the audit log can be written; says nothing where there is none. */
+export function checkAudit({ log }: Config, { refusals }: Preflight): Finding[] {
+  const name = 'audit log';
+  const refusal = refusals.find(({ about }) => about === name);
+  if (refusal) return [failure(name, refusal.error.message, null)];
+  return log.audit === null ? [] : [ok(name, log.audit)];
 }
 
 /** Who may read `auth.json`, and whether it can be kept up to date. */

@@ -1,0 +1,92 @@
+import type { Dispatcher } from 'undici';
+import type { ClientTokens } from '../access/client-tokens.ts';
+import { ConfigError } from '../base/errors.ts';
+import { isLoopbackHost } from '../base/host.ts';
+import type { Config } from '../config/resolve.ts';
+import { checkAuditTarget } from '../telemetry/audit-log.ts';
+import { createDispatcher } from '../upstream/dispatcher.ts';
+import { readAuthorities } from './ca-file.ts';
+import type { Settings } from './settings.ts';
+import type { TokensFile, TokensRead } from './tokens-file.ts';
+
+/** Where the client tokens come from; asked again at every reload. */
+export type TokenSource = Pick<TokensFile, 'read' | 'close'>;
+
+/** What a start found in its settings, and why it is refused. */
+export interface Preflight {
+  /** Empty when a sidecar may start. */
+  refusals: Refusal[];
+  /** null when it is refused. */
+  dispatcher: Dispatcher | null;
+  clientTokens: TokensRead | null;
+  /** A line for the log; null when there is nothing to say. */
+  warning: string | null;
+}
+
+/** Something in the settings with which no sidecar may start. */
+export interface Refusal {
+  about: 'config' | 'client tokens' | 'audit log';
+  error: ConfigError;
+}
+
+/**
+ * Checks everything that the settings name and a start refuses. Makes no file and binds no address:
+ * `serve` ends with the first refusal, and `doctor` shows all of them.
+ */
+export async function preflight(
+  settings: Settings,
+  tokens: Pick<TokenSource, 'read'>,
+  allowUnauthenticated: boolean,
+): Promise<Preflight> {
+  const { listen, clients, log } = settings.config;
+  const refusals: Refusal[] = [];
+  const check = async <T>(about: Refusal['about'], work: () => T | Promise<T>) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      refusals.push({ about, error });
+      return null;
+    }
+  };
+  // A secret that cannot be read is a wrong start, not a credential that fails later.
+  await check('config', settings.credentials);
+  const dispatcher = await check('config', () => openDispatcher(settings));
+  const read = () => tokens.read(clients.tokensFile, true);
+  const clientTokens = await check('client tokens', read);
+  const warning = await check('client tokens', () =>
+    clientTokens ? checkExposure([listen], clientTokens.tokens, allowUnauthenticated) : null,
+  );
+  await check('audit log', () => checkAuditTarget(log.audit));
+  return { refusals, dispatcher, clientTokens, warning };
+}
+
+/**
+ * The way out that the settings describe.
+ * @throws ConfigError when the CA file or the proxy cannot be used
+ */
+export async function openDispatcher({ config, proxyEnvironment }: Settings): Promise<Dispatcher> {
+  const { caFile, proxy } = config.upstream;
+  return createDispatcher({ ca: await readAuthorities(caFile), proxy, proxyEnvironment });
+}
+
+/**
+ * A listener that other machines can reach would lend the account to all of them.
+ * @param addresses what is bound, and at a reload also what the next start would bind
+ * @returns a line for the log where that is allowed
+ * @throws ConfigError where it is not
+ */
+export function checkExposure(
+  addresses: readonly Config['listen'][],
+  tokens: ClientTokens | null,
+  allowUnauthenticated: boolean,
+): string | null {
+  const exposed = addresses.find(({ socket, host }) => socket === null && !isLoopbackHost(host));
+  if (tokens || !exposed) return null;
+  if (allowUnauthenticated) {
+    return `anyone who reaches ${exposed.host} can use the account (--allow-unauthenticated)`;
+  }
+  throw new ConfigError(
+    `listen.host ${exposed.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
+  );
+}
