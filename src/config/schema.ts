@@ -65,7 +65,10 @@ export const ConfigSchema = Type.Object(
         ['error', 'bearer'],
         'What an assertion route does without an identity: answer 503, or visibly send the bearer',
       ),
-      onTaskRejected: words(['reregister'], 'What a rejected run task leads to'),
+      onTaskRejected: words(
+        ['reregister', 'error'],
+        'A run task that the upstream rejects: register a new one, or pass the rejection on and register nothing',
+      ),
       minRegistrationIntervalSeconds: count(60, 'Shortest time between two registrations'),
     }),
     upstream: section({

@@ -1,53 +1,59 @@
 import { buildAssertion } from '../agent-identity/assertion.ts';
 import { fingerprint } from '../agent-identity/keys.ts';
-import { RegistrationError } from '../agent-identity/registration.ts';
 import { type Clock, wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
+import type { Config } from '../config/resolve.ts';
 import type { CredentialObserver } from '../telemetry/credential-events.ts';
-import type { IdentitySource, RunIdentity } from './jwt-identity.ts';
-import type { AssertionProvider, AuthHeaders, IdentityStatus } from './provider.ts';
+import {
+  describeIdentityFailure,
+  type IdentityFailure,
+  identityFailure,
+  isDeletion,
+  pausedError,
+} from './identity-failure.ts';
+import type { IdentitySource, RunIdentity } from './identity-source.ts';
+import type { AuthHeaders, HeaderProvider, IdentityStatus } from './provider.ts';
 import type { Rejection } from './rejection.ts';
 
-export interface AgentIdentityDeps {
+export interface AssertionDeps {
   now: Clock;
-  /** Time as the backend sees it; what assertions are stamped with. */
+  /** Time as the backend sees it; assertions are stamped with it. */
   backendNow: Clock;
   log: Logger;
   /** Shortest time between a failed registration, or a renewed task, and the next one. */
   pauseMs: number;
-  /** Who counts what happens; nobody when absent. */
+  onTaskRejected: Config['agentIdentity']['onTaskRejected'];
+  /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
-interface Failure {
-  error: SidecarError;
-  /** Milliseconds since the epoch; no earlier try. */
-  retryAt: number;
-}
-
 /**
- * Assertions of one identity. It is established once; a task that the upstream rejects is replaced
- * once. Each of both is single flight, with a pause before the next try.
+ * Assertions of one identity. The identity is established once. A run task that the upstream rejects
+ * is replaced once, or kept and shown as rejected (`onTaskRejected: error`). Establishing and
+ * replacing are single flight, with a pause before the next try.
  */
-export class AgentIdentityProvider implements AssertionProvider {
-  readonly #origin: IdentitySource;
-  readonly #deps: AgentIdentityDeps;
+export class AssertionProvider implements HeaderProvider<IdentityStatus> {
+  readonly #source: IdentitySource;
+  readonly #deps: AssertionDeps;
   readonly #taskOf = new WeakMap<AuthHeaders, string>();
   #identity: RunIdentity | null;
   #pending: Promise<RunIdentity> | null = null;
-  #failure: Failure | null = null;
+  #failure: IdentityFailure | null = null;
   #cached: { second: number; headers: AuthHeaders } | null = null;
   #revoked: SidecarError | null = null;
   #lastRejection: string | null = null;
   #renewedAt: number | null = null;
+  /** Perhaps rejected; replaced before its next use. */
   #suspectTaskId: string | null = null;
+  /** Rejected, and kept all the same. */
+  #rejectedTaskId: string | null = null;
 
-  constructor(origin: IdentitySource, deps: AgentIdentityDeps) {
-    this.#origin = origin;
+  constructor(source: IdentitySource, deps: AssertionDeps) {
+    this.#source = source;
     this.#deps = deps;
-    this.#identity = origin.establishNow();
+    this.#identity = source.establishNow();
   }
 
   headers(): AuthHeaders | Promise<AuthHeaders> {
@@ -63,6 +69,7 @@ export class AgentIdentityProvider implements AssertionProvider {
     return this.#identity !== null && this.#revoked === null;
   }
 
+  /** Whether there is no identity for now, as opposed to an invalid or a revoked one. */
   isUnavailable(): boolean {
     if (this.#identity || this.#revoked) return false;
     return this.#failure?.error.code === 'AUTH_IDENTITY_UNAVAILABLE';
@@ -70,42 +77,49 @@ export class AgentIdentityProvider implements AssertionProvider {
 
   async prepare(): Promise<void> {
     if (this.#identity || this.#revoked) return;
-    // The failure is kept and answered to whoever asks for headers.
+    // The failure is kept for whoever asks for headers.
     await this.#establish().catch(() => undefined);
   }
 
-  async rejected(used: AuthHeaders, rejection: Rejection): Promise<boolean> {
-    this.#lastRejection = `${rejection.code} at ${wholeSeconds(this.#deps.now())}`;
-    if (rejection.kind === 'revoked') {
+  async rejected(used: AuthHeaders, { kind, code }: Rejection): Promise<boolean> {
+    this.#noteRejection(code);
+    if (kind === 'revoked') {
       this.#revoke();
       return false;
     }
     const taskId = this.#taskOf.get(used);
-    // Whoever comes late with an old task finds the new one already there.
+    // A late rejection of an old task: the new one is already there.
     if (!this.#identity || taskId !== this.#identity.taskId) return this.isReady();
+    if (this.#deps.onTaskRejected === 'error') return this.#keepRejected(taskId);
     return this.#replace(taskId);
   }
 
-  /** A socket was closed as a rejection closes it: the task is looked at before the next use. */
   suspectRejected(used: AuthHeaders): void {
-    this.#suspectTaskId = this.#taskOf.get(used) ?? null;
+    const taskId = this.#taskOf.get(used);
+    if (taskId === undefined || taskId !== this.#identity?.taskId) return;
+    if (this.#deps.onTaskRejected === 'error') {
+      this.#noteRejection('websocket_closed_early');
+      this.#keepRejected(taskId);
+    } else {
+      this.#suspectTaskId = taskId;
+    }
   }
 
   status(): IdentityStatus {
     const identity = this.#identity;
     const known = identity
       ? { agentRuntimeId: identity.agentRuntimeId, publicKeySsh: identity.key.publicKeySsh }
-      : this.#origin.known();
+      : this.#source.known();
     return {
       state: this.#state(),
-      source: this.#origin.source,
+      source: this.#source.source,
       agentRuntimeId: known?.agentRuntimeId ?? null,
       publicKey: known ? fingerprint(known.publicKeySsh) : null,
       taskId: identity?.taskId ?? null,
       taskRegisteredAt:
         identity?.taskRegisteredAt == null ? null : wholeSeconds(identity.taskRegisteredAt),
       lastRejection: this.#lastRejection,
-      lastError: this.#describeFailure(),
+      lastError: this.#lastError(),
     };
   }
 
@@ -114,21 +128,30 @@ export class AgentIdentityProvider implements AssertionProvider {
   #state(): IdentityStatus['state'] {
     if (this.#revoked) return 'revoked';
     if (this.#pending) return 'registering';
-    if (this.#identity) return 'ready';
+    if (this.#identity) {
+      return this.#identity.taskId === this.#rejectedTaskId ? 'rejected' : 'ready';
+    }
     return this.#failure ? 'unavailable' : 'registering';
   }
 
+  #lastError(): string | null {
+    if (this.#revoked) return this.#revoked.message;
+    if (this.#failure) return describeIdentityFailure(this.#failure);
+    if (this.#state() !== 'rejected') return null;
+    return 'the upstream rejected the run task, and agentIdentity.onTaskRejected is "error": no new one is registered';
+  }
+
   #establish(): Promise<RunIdentity> {
-    const paused = this.#pausedError();
+    const paused = pausedError(this.#failure, this.#deps.now());
     if (paused) return Promise.reject(paused);
     return this.#singleFlight(() => this.#establishLogged());
   }
 
   async #establishLogged(): Promise<RunIdentity> {
     const { log } = this.#deps;
-    const { source } = this.#origin;
+    const { source } = this.#source;
     try {
-      const identity = await this.#origin.establish();
+      const identity = await this.#source.establish();
       log.info({ source, agentRuntimeId: identity.agentRuntimeId }, 'the identity is ready');
       return identity;
     } catch (error) {
@@ -145,6 +168,20 @@ export class AgentIdentityProvider implements AssertionProvider {
       if (this.#identity && !this.#revoked) return this.#assertion(this.#identity);
       throw error;
     }
+  }
+
+  #noteRejection(code: string): void {
+    this.#lastRejection = `${code} at ${wholeSeconds(this.#deps.now())}`;
+  }
+
+  /** @returns false: the rejection is passed on as it came */
+  #keepRejected(taskId: string): false {
+    if (this.#rejectedTaskId !== taskId) {
+      const rejection = this.#lastRejection;
+      this.#deps.log.warn({ rejection }, 'run task rejected and kept (onTaskRejected: error)');
+    }
+    this.#rejectedTaskId = taskId;
+    return false;
   }
 
   async #replace(taskId: string): Promise<boolean> {
@@ -170,7 +207,7 @@ export class AgentIdentityProvider implements AssertionProvider {
   #renew(taskId: string): Promise<RunIdentity> {
     this.#renewedAt = this.#deps.now();
     this.#deps.log.info({ rejection: this.#lastRejection }, 'replacing the rejected run task');
-    return this.#singleFlight(() => this.#origin.renew(taskId));
+    return this.#singleFlight(() => this.#source.renew(taskId));
   }
 
   #singleFlight(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
@@ -181,6 +218,7 @@ export class AgentIdentityProvider implements AssertionProvider {
   }
 
   async #keepOutcome(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
+    const { now, pauseMs } = this.#deps;
     try {
       this.#identity = await work();
       this.#failure = null;
@@ -189,9 +227,8 @@ export class AgentIdentityProvider implements AssertionProvider {
     } catch (error) {
       if (isDeletion(error)) this.#revoke();
       if (this.#revoked) throw this.#revoked;
-      const retryAt = this.#deps.now() + this.#deps.pauseMs;
-      this.#failure = { error: asSidecarError(error), retryAt };
-      throw this.#pausedError() ?? this.#failure.error;
+      this.#failure = identityFailure(error, now() + pauseMs);
+      throw pausedError(this.#failure, now()) ?? this.#failure.error;
     }
   }
 
@@ -202,22 +239,6 @@ export class AgentIdentityProvider implements AssertionProvider {
       'the agent runtime was deleted at the backend; sign in again',
     );
     this.#deps.log.error(this.#revoked.message);
-  }
-
-  #pausedError(): SidecarError | null {
-    if (!this.#failure) return null;
-    const { error, retryAt } = this.#failure;
-    const waitMs = retryAt - this.#deps.now();
-    if (waitMs <= 0) return null;
-    const retryAfter = error.statusCode === 503 ? { retryAfterSeconds: waitMs / 1000 } : {};
-    return new SidecarError(error.code, error.message, { cause: error.cause, ...retryAfter });
-  }
-
-  #describeFailure(): string | null {
-    if (this.#revoked) return this.#revoked.message;
-    if (!this.#failure) return null;
-    const { error, retryAt } = this.#failure;
-    return `${error.message} (next try ${wholeSeconds(retryAt)})`;
   }
 
   // Two assertions of one whole second are the same bytes, so one is made and handed out again.
@@ -233,19 +254,4 @@ export class AgentIdentityProvider implements AssertionProvider {
     this.#cached = { second, headers };
     return headers;
   }
-}
-
-/** Registering a task for a deleted agent fails in the words of an inference request. */
-function isDeletion(error: unknown): boolean {
-  return (
-    error instanceof RegistrationError &&
-    error.status === 403 &&
-    /agent runtime has been deleted/i.test(error.message)
-  );
-}
-
-function asSidecarError(error: unknown): SidecarError {
-  if (error instanceof SidecarError) return error;
-  const message = error instanceof RegistrationError ? error.message : 'the identity cannot be had';
-  return new SidecarError('AUTH_IDENTITY_UNAVAILABLE', message, { cause: error });
 }

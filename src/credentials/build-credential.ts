@@ -8,16 +8,17 @@ import type { Config } from '../config/resolve.ts';
 import { CODEX_CLIENT_ID } from '../oauth/token-endpoint.ts';
 import type { CredentialObserver } from '../telemetry/credential-events.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
-import { AgentIdentityProvider } from './assertion-provider.ts';
+import { AssertionProvider } from './assertion-provider.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
 import { readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
-import { type IdentitySource, JwtIdentity } from './jwt-identity.ts';
+import type { Credential } from './credential.ts';
+import type { IdentitySource } from './identity-source.ts';
+import { JwtIdentity } from './jwt-identity.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';
-import type { Credential } from './provider.ts';
 import { RegisteredIdentity } from './registered-identity.ts';
 import type { Selection } from './selection.ts';
-import { chatGptFingerprint, fingerprintOf, recordFingerprint } from './selection-digest.ts';
+import { chatGptDigest, recordDigest, selectionDigest } from './selection-digest.ts';
 import { StaticBearer } from './static-bearer.ts';
 
 export interface CredentialDeps {
@@ -83,29 +84,29 @@ export function buildCredential(
 }
 
 /** For credentials that stay what they were selected as. */
-function constant(selection: Selection): Pick<Credential, 'from' | 'fingerprint'> {
-  const fingerprint = fingerprintOf(selection, false);
-  return { from: selection.from, fingerprint: () => fingerprint };
+function constant(selection: Selection): Pick<Credential, 'from' | 'digest'> {
+  const digest = selectionDigest(selection, false);
+  return { from: selection.from, digest: () => digest };
 }
 
 type Selected<Kind extends Selection['kind']> = Extract<Selection, { kind: Kind }>;
 
 function fromIdentityToken(selection: Selected<'identityToken'>, deps: CredentialDeps): Credential {
   const { upstream } = deps.config;
-  const origin = new JwtIdentity(selection.token, {
+  const source = new JwtIdentity(selection.token, {
     http: deps.http,
     now: deps.now,
     observe: deps.observe,
     authApi: authApi(deps),
     jwksBaseUrl: upstream.jwksBaseUrl ?? upstream.chatgptBaseUrl,
   });
-  const { accountId, email, planType, fedramp } = origin.claims;
+  const { accountId, email, planType, fedramp } = source.claims;
   return {
     ...constant(selection),
     mode: 'agentIdentity',
     account: { id: accountId, email, planType, fedramp },
     bearer: null,
-    assertion: provider(origin, deps),
+    assertion: assertionsOf(source, deps),
   };
 }
 
@@ -114,10 +115,10 @@ function fromIdentityRecord(
   deps: CredentialDeps,
 ): Credential {
   const { record } = selection;
-  const origin = registeredOrigin(null, record, deps);
+  const source = registeredIdentity(null, record, deps);
   return {
     from: selection.from,
-    fingerprint: () => recordFingerprint(origin.stored),
+    digest: () => recordDigest(source.stored),
     mode: 'agentIdentity',
     account: {
       id: record.accountId,
@@ -126,7 +127,7 @@ function fromIdentityRecord(
       fedramp: record.fedramp,
     },
     bearer: null,
-    assertion: provider(origin, deps),
+    assertion: assertionsOf(source, deps),
   };
 }
 
@@ -144,19 +145,19 @@ function fromChatGptLogin(
     : chatGptSession(selection, deps);
   if (session !== kept.session) kept.session?.release();
   kept.session = session;
-  const origin =
+  const source =
     config.agentIdentity.policy === 'chatgptAuth'
-      ? registeredOrigin(session, selection.record, deps)
+      ? registeredIdentity(session, selection.record, deps)
       : null;
   return {
     from: selection.from,
-    fingerprint: () => chatGptFingerprint(selection.mode, session.stored, origin?.stored ?? null),
+    digest: () => chatGptDigest(selection.mode, session.stored, source?.stored ?? null),
     mode: selection.mode,
     get account() {
       return session.login.account;
     },
     bearer: new ChatGptBearer(session, { now, backendNow, schedule }),
-    assertion: origin ? provider(origin, deps) : null,
+    assertion: source ? assertionsOf(source, deps) : null,
   };
 }
 
@@ -177,7 +178,7 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
   });
 }
 
-function registeredOrigin(
+function registeredIdentity(
   session: ConstructorParameters<typeof RegisteredIdentity>[0],
   record: ConstructorParameters<typeof RegisteredIdentity>[1],
   deps: CredentialDeps,
@@ -193,10 +194,18 @@ function registeredOrigin(
   });
 }
 
-function provider(origin: IdentitySource, deps: CredentialDeps): AgentIdentityProvider {
-  const pauseMs = deps.config.agentIdentity.minRegistrationIntervalSeconds * 1000;
+function assertionsOf(source: IdentitySource, deps: CredentialDeps): AssertionProvider {
+  const { minRegistrationIntervalSeconds, onTaskRejected } = deps.config.agentIdentity;
+  const pauseMs = minRegistrationIntervalSeconds * 1000;
   const { now, backendNow, log, observe } = deps;
-  return new AgentIdentityProvider(origin, { now, backendNow, log, pauseMs, observe });
+  return new AssertionProvider(source, {
+    now,
+    backendNow,
+    log,
+    pauseMs,
+    onTaskRejected,
+    observe,
+  });
 }
 
 function authApi(deps: CredentialDeps): AuthApi {

@@ -5,45 +5,18 @@ import {
   parseJwks,
   verifyIdentityToken,
 } from '../agent-identity/identity-token.ts';
-import type { AgentKey } from '../agent-identity/keys.ts';
 import { type AuthApi, registerTask } from '../agent-identity/registration.ts';
 import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
-
-/** An identity with its one run task: all that an assertion needs. */
-export interface RunIdentity {
-  readonly agentRuntimeId: string;
-  readonly key: AgentKey;
-  readonly accountId: string;
-  readonly fedramp: boolean;
-  readonly taskId: string;
-  /** Milliseconds since the epoch; null when the task was taken over from the store. */
-  readonly taskRegisteredAt: number | null;
-}
-
-/** Where an identity and its run task come from. */
-export interface IdentitySource {
-  readonly source: 'jwt' | 'registered';
-  /** What is known before {@link establish}; null when there is no identity yet. */
-  known(): { agentRuntimeId: string; publicKeySsh: string } | null;
-  /**
-   * The identity, if it takes no network and no lock; null otherwise.
-   * @throws SidecarError AUTH_CREDENTIAL_INVALID
-   */
-  establishNow(): RunIdentity | null;
-  /** Verifies or registers what is missing. The caller sees to it that only one runs at a time. */
-  establish(): Promise<RunIdentity>;
-  /** A run task other than the rejected one: one that the store holds by now, or a new one. */
-  renew(rejectedTaskId: string): Promise<RunIdentity>;
-}
+import type { IdentitySource, RunIdentity } from './identity-source.ts';
 
 const JWKS_TIMEOUT_MS = 10_000;
 const JWKS_MAX_BYTES = 256 * 1024;
 
-export interface IdentityTokenDeps {
+export interface JwtIdentityDeps {
   http: HttpClient;
   authApi: AuthApi;
   jwksBaseUrl: string;
@@ -60,10 +33,10 @@ export class JwtIdentity implements IdentitySource {
   readonly source = 'jwt';
   readonly claims: IdentityTokenClaims;
   readonly #token: Secret;
-  readonly #deps: IdentityTokenDeps;
+  readonly #deps: JwtIdentityDeps;
   #verified = false;
 
-  constructor(token: Secret, deps: IdentityTokenDeps) {
+  constructor(token: Secret, deps: JwtIdentityDeps) {
     this.claims = decodeIdentityToken(token, deps.now());
     this.#token = token;
     this.#deps = deps;

@@ -1,9 +1,9 @@
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Config } from '../config/resolve.ts';
 import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
-import type { Credential } from './provider.ts';
+import type { Credential } from './credential.ts';
 import { type EnvironmentCredentials, type Selection, selectCredential } from './selection.ts';
-import { fingerprintOf } from './selection-digest.ts';
+import { selectionDigest } from './selection-digest.ts';
 
 export type AgentIdentitySettings = Config['agentIdentity'];
 
@@ -103,8 +103,8 @@ export class LoadedCredential {
     if (this.#disposed) return true;
     const builtWith = JSON.stringify(agentIdentity);
     try {
-      const fingerprint = fingerprintOf(selection, agentIdentity.policy === 'chatgptAuth');
-      if (builtWith !== this.#builtWith || this.#credential?.fingerprint() !== fingerprint) {
+      const digest = selectionDigest(selection, agentIdentity.policy === 'chatgptAuth');
+      if (builtWith !== this.#builtWith || this.#credential?.digest() !== digest) {
         const config = { upstream: this.#deps.upstream, agentIdentity };
         this.#replace(buildCredential(selection, { ...this.#deps, config }, this.#kept));
         const { log } = this.#deps;
@@ -128,7 +128,7 @@ export class LoadedCredential {
 
   /** Notes a failure, unless a later read came first. @returns what to throw */
   #failed(order: number, error: unknown): SidecarError {
-    const failure = asSidecarError(error);
+    const failure = credentialError(error);
     if (order < this.#latest) return failure;
     this.#latest = order;
     if (failure.code === 'AUTH_NOT_CONFIGURED') this.#replace(null);
@@ -150,7 +150,7 @@ export class LoadedCredential {
   }
 }
 
-function asSidecarError(error: unknown): SidecarError {
+function credentialError(error: unknown): SidecarError {
   if (error instanceof SidecarError) return error;
   if (error instanceof ConfigError) {
     return new SidecarError('AUTH_CREDENTIAL_INVALID', error.message);

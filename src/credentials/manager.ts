@@ -1,5 +1,7 @@
 import { SidecarError } from '../base/errors.ts';
 import type { RouteAuth } from '../config/resolve.ts';
+import type { AssertionProvider } from './assertion-provider.ts';
+import type { Credential } from './credential.ts';
 import {
   type AgentIdentitySettings,
   type CredentialRead,
@@ -7,7 +9,7 @@ import {
   LoadedCredential,
 } from './loaded-credential.ts';
 import { type Decision, decide } from './policy.ts';
-import type { AssertionProvider, AuthHeaders, BearerProvider, Credential } from './provider.ts';
+import type { AuthHeaders, BearerProvider } from './provider.ts';
 import type { Rejection } from './rejection.ts';
 import { type CredentialSnapshot, describeCredential } from './snapshot.ts';
 

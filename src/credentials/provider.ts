@@ -1,4 +1,3 @@
-import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { PlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Rejection } from './rejection.ts';
@@ -24,7 +23,14 @@ export interface Account {
 }
 
 export type BearerState = 'none' | 'valid' | 'expiring' | 'refreshing' | 'failed';
-export type IdentityState = 'off' | 'registering' | 'ready' | 'unavailable' | 'revoked';
+export type IdentityState =
+  | 'off'
+  | 'registering'
+  | 'ready'
+  /** The upstream rejected the run task, which stays in use (`onTaskRejected: error`). */
+  | 'rejected'
+  | 'unavailable'
+  | 'revoked';
 
 export interface BearerStatus {
   state: BearerState;
@@ -67,20 +73,3 @@ export interface HeaderProvider<Status> {
 }
 
 export type BearerProvider = HeaderProvider<BearerStatus>;
-
-export interface AssertionProvider extends HeaderProvider<IdentityStatus> {
-  /** Whether the identity cannot be had for the time being, as opposed to being invalid or revoked. */
-  isUnavailable(): boolean;
-}
-
-/** The current credential: who it is, and a provider for each kind of header that it can make. */
-export interface Credential {
-  readonly mode: AuthMode;
-  readonly account: Account;
-  readonly bearer: BearerProvider | null;
-  readonly assertion: AssertionProvider | null;
-  /** Place that it comes from: the name of a variable, or `auth.json`. */
-  readonly from: string;
-  /** Digest of what its source holds, as far as is known; see `fingerprint.ts`. */
-  fingerprint(): string;
-}

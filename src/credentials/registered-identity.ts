@@ -19,8 +19,8 @@ import { LockError } from '../files/lock.ts';
 import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
 import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import type { ChatGptSession } from './chatgpt-session.ts';
-import type { IdentitySource, RunIdentity } from './jwt-identity.ts';
-import { recordFingerprint } from './selection-digest.ts';
+import type { IdentitySource, RunIdentity } from './identity-source.ts';
+import { recordDigest } from './selection-digest.ts';
 
 export interface RegisteredIdentityDeps {
   store: AuthStore;
@@ -120,7 +120,7 @@ export class RegisteredIdentity implements IdentitySource {
   async #register(transaction: Transaction, rejectedTaskId: string | null): Promise<RunIdentity> {
     // Another process may have registered while this one waited for the lock.
     const { identityRecord } = this.#checkUnchanged(transaction.current);
-    if (recordFingerprint(identityRecord) !== recordFingerprint(this.#stored)) {
+    if (recordDigest(identityRecord) !== recordDigest(this.#stored)) {
       this.#stored = identityRecord;
       this.#adopt(identityRecord);
     }

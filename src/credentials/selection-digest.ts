@@ -8,7 +8,7 @@ import type { Selection } from './selection.ts';
  * nothing new, e.g. because the change was our own.
  * @param withRecord whether a record beside a ChatGPT login plays a part (policy `chatgptAuth`)
  */
-export function fingerprintOf(selection: Selection, withRecord: boolean): string {
+export function selectionDigest(selection: Selection, withRecord: boolean): string {
   switch (selection.kind) {
     case 'apikey':
       return digest([selection.kind, selection.key]);
@@ -18,15 +18,11 @@ export function fingerprintOf(selection: Selection, withRecord: boolean): string
     case 'identityRecord':
       return digest([selection.kind, ...recordParts(selection.record)]);
     case 'chatgpt':
-      return chatGptFingerprint(
-        selection.mode,
-        selection.tokens,
-        withRecord ? selection.record : null,
-      );
+      return chatGptDigest(selection.mode, selection.tokens, withRecord ? selection.record : null);
   }
 }
 
-export function chatGptFingerprint(
+export function chatGptDigest(
   mode: string,
   tokens: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
   record: IdentityRecord | null,
@@ -40,7 +36,7 @@ export function chatGptFingerprint(
   ]);
 }
 
-export function recordFingerprint(record: IdentityRecord | null): string {
+export function recordDigest(record: IdentityRecord | null): string {
   return digest(['identityRecord', ...(record ? recordParts(record) : [])]);
 }
 

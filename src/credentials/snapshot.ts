@@ -1,6 +1,7 @@
 import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { SidecarError } from '../base/errors.ts';
-import type { Account, BearerStatus, Credential, IdentityStatus } from './provider.ts';
+import type { Credential } from './credential.ts';
+import type { Account, BearerStatus, IdentityStatus } from './provider.ts';
 
 /** What status and health show of the credential; holds no secret. */
 export interface CredentialSnapshot {
@@ -69,7 +70,10 @@ function stateOf(
     return bearer.status().state === 'refreshing' ? 'waiting' : 'failed';
   }
   if (!assertion || assertion.isReady()) {
-    const troubled = failure !== null || bearer?.status().lastError != null;
+    const troubled =
+      failure !== null ||
+      bearer?.status().lastError != null ||
+      assertion?.status().state === 'rejected';
     return troubled ? 'degraded' : 'ready';
   }
   if (bearer && mayDegrade && assertion.isUnavailable()) return 'degraded';

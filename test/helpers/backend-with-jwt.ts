@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { Secret } from '../../src/base/secret.ts';
-import { AgentIdentityProvider } from '../../src/credentials/assertion-provider.ts';
+import { AssertionProvider } from '../../src/credentials/assertion-provider.ts';
 import { JwtIdentity } from '../../src/credentials/jwt-identity.ts';
 import type { IdentityTokenOptions } from '../../src/emulator/index.ts';
 import { type Backend, startBackend } from './backend.ts';
@@ -8,7 +8,7 @@ import { captureLog } from './captured-log.ts';
 
 export interface BackendWithJwt extends Backend {
   /** Issues a token and makes a provider of it. */
-  start(options?: IdentityTokenOptions): AgentIdentityProvider;
+  start(options?: IdentityTokenOptions): AssertionProvider;
   jwksRequests(): number;
 }
 
@@ -24,10 +24,16 @@ export async function startBackendWithJwt(
     start: (options = {}) => {
       const token = new Secret(emulator.issueIdentityToken(options));
       const jwksBaseUrl = emulator.url + jwksBasePath;
-      const origin = new JwtIdentity(token, { http, now, authApi, jwksBaseUrl });
+      const source = new JwtIdentity(token, { http, now, authApi, jwksBaseUrl });
       const { log } = captureLog();
-      const deps = { now, backendNow: now, log, pauseMs: 60_000 };
-      return new AgentIdentityProvider(origin, deps);
+      const deps = {
+        now,
+        backendNow: now,
+        log,
+        pauseMs: 60_000,
+        onTaskRejected: 'reregister' as const,
+      };
+      return new AssertionProvider(source, deps);
     },
   };
 }

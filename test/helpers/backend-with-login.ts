@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
 import type { AuthStore } from '../../src/auth-store/file-store.ts';
 import type { JsonObject } from '../../src/base/json.ts';
-import { AgentIdentityProvider } from '../../src/credentials/assertion-provider.ts';
+import { AssertionProvider } from '../../src/credentials/assertion-provider.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
 import { RegisteredIdentity } from '../../src/credentials/registered-identity.ts';
 import { type AuthHome, makeAuthHome } from './auth-home.ts';
@@ -15,7 +15,7 @@ export interface BackendWithLogin extends Backend {
   home: AuthHome;
   captured: CapturedLog;
   /** A start of the program: reads the file and makes a provider of what it says. */
-  start(store?: AuthStore): Promise<AgentIdentityProvider>;
+  start(store?: AuthStore): Promise<AssertionProvider>;
   /** The record as it stands in the file. */
   storedRecord(): JsonObject | undefined;
 }
@@ -41,7 +41,7 @@ export async function startBackendWithLogin(
       if (!document) throw new Error('no auth.json');
       const { tokens, lastRefresh, identityRecord } = document;
       const session = tokens && stillSession(readChatGptLogin(tokens, lastRefresh));
-      const origin = new RegisteredIdentity(session, identityRecord, {
+      const source = new RegisteredIdentity(session, identityRecord, {
         store,
         authApi: backend.authApi,
         log: captured.log,
@@ -49,8 +49,14 @@ export async function startBackendWithLogin(
         platform: 'linux',
       });
       const { now } = backend;
-      const deps = { now, backendNow: now, log: captured.log, pauseMs: PAUSE_MS };
-      return new AgentIdentityProvider(origin, deps);
+      const deps = {
+        now,
+        backendNow: now,
+        log: captured.log,
+        pauseMs: PAUSE_MS,
+        onTaskRejected: 'reregister' as const,
+      };
+      return new AssertionProvider(source, deps);
     },
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { serveProgram } from '../helpers/recovery-program.ts';
-import { ask, getModels, Home, infer } from '../helpers/sidecar-with-clock.ts';
+import { ask, getModels, Home, infer, lastTask } from '../helpers/sidecar-with-clock.ts';
 
 const TOKENS = `agent:${createHash('sha256').update('hush').digest('hex')}\n`;
 
@@ -46,6 +46,23 @@ t.test('SIGHUP and POST /auth/reload put a new configuration in force', async (t
   t.equal(answer.status, 200);
   t.strictSame(JSON.parse(answer.text), { reloaded: true, restartNeededFor: [] });
   t.equal((await getModels(served)).code, 'AUTH_ROUTE_DENIED');
+});
+
+t.test('a reload changes what a rejected run task leads to', async (t) => {
+  const policy = 'chatgptAuth';
+  const { emulator, configure, served, reload } = await setUp(t);
+  configure({ agentIdentity: { policy, onTaskRejected: 'error' } });
+  t.equal((await reload()).status, 200);
+  t.equal((await infer(served)).status, 200);
+  emulator.revokeTask(lastTask(emulator));
+  t.equal((await infer(served)).status, 401);
+  configure({ agentIdentity: { policy } });
+  t.equal((await reload()).status, 200);
+  t.equal((await infer(served)).status, 200, 'a new task');
+  emulator.revokeTask(lastTask(emulator));
+  configure({ agentIdentity: { policy, onTaskRejected: 'error' } });
+  t.equal((await reload()).status, 200);
+  t.equal((await infer(served)).status, 401);
 });
 
 t.test('a configuration that cannot be used keeps the old one and says why', async (t) => {
