@@ -5,7 +5,7 @@ import { startSidecar as start } from './sidecar/start.ts';
 
 export { ConfigError } from './base/errors.ts';
 
-/** The configuration as a file may hold it: every key can be left out and then has its default. */
+/** The configuration as a file may hold it: every key is optional and has a default. */
 export type SidecarConfig = Settable<Config>;
 
 type Settable<T> = T extends readonly unknown[]
@@ -15,14 +15,14 @@ type Settable<T> = T extends readonly unknown[]
     : T;
 
 export interface SidecarOptions {
-  /** Goes before what `env` says, as flags do on the command line. */
+  /** Wins over `env`, as flags do on the command line. */
   config?: SidecarConfig;
   /**
-   * Variables to read settings and credentials from, for instance `process.env`. Nothing is read
-   * from the environment of this process unless it is given here.
+   * Variables to read settings and credentials from, for instance `process.env`. The environment
+   * of this process is not read unless you pass it here.
    */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Gets the log, one JSON line a call; standard error when absent. */
+  /** Gets the log, one JSON line a call; default: standard error. */
   log?: { write(line: string): void };
   /** Listen beyond loopback without client tokens. */
   allowUnauthenticated?: boolean;
@@ -50,7 +50,7 @@ export interface Sidecar {
  * Starts a sidecar in this process. It handles no signals and never ends the process.
  * @returns once it listens; whether it can authenticate is what `GET /readyz` answers
  * @throws ConfigError when the configuration is wrong or would expose the account
- * @throws Error when the address cannot be had
+ * @throws Error when the address cannot be used
  */
 export async function startSidecar(options: SidecarOptions = {}): Promise<Sidecar> {
   const env = { ...options.env };

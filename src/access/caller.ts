@@ -9,7 +9,7 @@ export interface Caller {
   /** Whether the connection comes from this machine or through the Unix socket. */
   local: boolean;
   host: string | undefined;
-  /** Our own address on this connection; it is the listening address behind a wildcard. */
+  /** Our own address on this connection; behind a wildcard it is the listening address. */
   localAddress: string | undefined;
   origin: string | undefined;
   secFetchSite: string | undefined;
@@ -20,24 +20,24 @@ export interface Caller {
 export interface AccessRules {
   /** Whether the server listens on a Unix socket, where a host name means nothing. */
   viaSocket: boolean;
-  /** Address that the server listens on otherwise. */
+  /** Otherwise the address that the server listens on. */
   listenHost: string;
   allowedHosts: readonly string[];
   allowedOrigins: readonly string[];
-  /** null: no token is asked for. */
+  /** null: clients need no token. */
   tokens: ClientTokens | null;
 }
 
 /** Who may call a route. */
-export interface RouteAccess {
+interface RouteAccess {
   level: AccessLevel;
-  /** Whether the sidecar's own page may read it, which a browser says as `same-origin`. */
+  /** Whether the sidecar's own page may read it; its browser sends `same-origin`. */
   fromOwnPage: boolean;
 }
 
 /**
  * The one gate for HTTP requests and upgrades alike.
- * @returns the client's token; null where none is asked for
+ * @returns the client's token; null where none is needed
  * @throws SidecarError AUTH_HOST_NOT_ALLOWED, AUTH_ORIGIN_NOT_ALLOWED or AUTH_CLIENT_TOKEN
  */
 export function checkAccess(
@@ -94,7 +94,7 @@ function presentedToken(caller: Caller): string | null {
   return match?.[1] ?? null;
 }
 
-/** What nearly every client sends; `net.isIPv6` and the rest take microseconds. */
+/** What nearly every client sends. The checks for any other host take microseconds. */
 const USUAL_HOST = /^(?:127\.0\.0\.1|localhost)(?::[1-5]?\d{1,4})?$/;
 
 // DNS rebinding: a page whose name was pointed at 127.0.0.1 still sends its own name as Host.

@@ -2,10 +2,10 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../base/errors.ts';
 import { matchesPattern, PATH_PATTERN } from '../base/path-pattern.ts';
 
-/** What a client token may do; the token itself is known by its SHA-256 alone. */
+/** What a client token may do. Only the SHA-256 of the token itself is known. */
 export interface ClientToken {
   name: string;
-  /** In milliseconds since 1970, from which on it is refused; null: it never expires. */
+  /** The token is refused from then on, in milliseconds since 1970; null: it never expires. */
   expiresAt: number | null;
   /** Exact paths, or prefixes that end in `/*`; null: every path. */
   routes: readonly string[] | null;
@@ -27,12 +27,12 @@ export class ClientTokens {
     return this.#entries.length;
   }
 
-  /** Without the digests, in the order of the file. */
+  /** The tokens without their digests, in the order of the file. */
   get list(): ClientToken[] {
     return this.#entries.map(({ name, expiresAt, routes }) => ({ name, expiresAt, routes }));
   }
 
-  /** Whose token it is, expired or not. Compares with every entry in constant time. */
+  /** The entry of a token, expired or not. Compares with every entry in constant time. */
   find(token: string | null): ClientToken | null {
     if (token === null) return null;
     const digest = createHash('sha256').update(token).digest();
@@ -44,7 +44,7 @@ export class ClientTokens {
   }
 }
 
-/** Whether a token reaches a path. @param path in normal form */
+/** Whether a token is allowed on a path. @param path in normal form */
 export function reachesPath({ routes }: ClientToken, path: string): boolean {
   return routes === null || routes.some((pattern) => matchesPattern(pattern, path));
 }
@@ -53,15 +53,15 @@ const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
-/** Whether a token may be called so. */
+/** Whether `name` is a valid token name. */
 export function isTokenName(name: string): boolean {
   return NAME.test(name);
 }
 
 /**
- * Reads a tokens file: one token a line, `name:sha256-of-token-in-hex`, and after it, apart by
- * blanks, the limits `expires=2027-01-31T00:00:00Z` and `routes=/path,/prefix/*`. Blank lines and
- * lines that begin with `#` are skipped.
+ * Reads a tokens file. Each line holds one token, `name:sha256-of-token-in-hex`, and after it,
+ * separated by blanks, optional limits: `expires=2027-01-31T00:00:00Z`, `routes=/path,/prefix/*`.
+ * Blank lines and lines that begin with `#` are skipped.
  * @throws ConfigError naming the line, never its content
  */
 export function parseClientTokens(text: string): ClientTokens {
@@ -76,7 +76,7 @@ export function parseClientTokens(text: string): ClientTokens {
     const [identity = '', ...limits] = trimmed.split(/[ \t]+/);
     const [name = '', hex = '', ...more] = identity.split(':');
     if (!isTokenName(name) || !DIGEST.test(hex) || more.length > 0) refuse('is not name:sha256');
-    // Which limits hold, and whose name the log shows, must not depend on the order of the lines.
+    // The limits that apply and the name in the log must not depend on the order of the lines.
     if (entries.has(name)) refuse('has the name of an earlier line');
     if (digests.has(hex)) refuse('has the token of an earlier line');
     digests.add(hex);
@@ -101,24 +101,24 @@ function parseLimits(
   const [expires, routes] = [found.get('expires'), found.get('routes')];
   const expiresAt = expires === undefined ? null : parseTime(expires);
   if (expires !== undefined && expiresAt === null) {
-    refuse('has an expires that is no time such as 2027-01-31T00:00:00Z');
+    refuse('has an expires that is not a time like 2027-01-31T00:00:00Z');
   }
   const paths = routes === undefined ? null : parsePatterns(routes);
   if (routes !== undefined && paths === null) {
-    refuse('has routes that are no list of paths such as /backend-api/codex/*');
+    refuse('has routes that are not a list of paths like /backend-api/codex/*');
   }
   return { expiresAt, routes: paths };
 }
 
-/** A time in UTC (RFC 3339) in milliseconds since 1970; null when it is none. */
+/** A time in UTC (RFC 3339) in milliseconds since 1970; null if malformed. */
 export function parseTime(text: string): number | null {
   const time = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  // Date.parse makes a day that does not exist the first of the next month.
+  // Date.parse turns a day that does not exist into the first of the next month.
   const exists = !Number.isNaN(time) && new Date(time).toISOString().startsWith(text.slice(0, 19));
   return exists ? time : null;
 }
 
-/** A list of paths, apart by commas; null when it is none. */
+/** Comma-separated paths; null if malformed. */
 export function parsePatterns(text: string): string[] | null {
   const patterns = text.split(',');
   return patterns.every((pattern) => PATH_PATTERN.test(pattern)) ? patterns : null;

@@ -1,20 +1,20 @@
 import type { NormalizedTarget } from '../inbound/request-context.ts';
 
-// Segments of characters that mean the same to every server: no dot segment, nothing encoded.
+// Segments of characters that every server reads alike: no dot segment, nothing encoded.
 const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+$/;
 const PATH_CHARACTER = /^[A-Za-z0-9._~!$&'()*+,=:@/-]$/;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
 const QUERY = /^\?[\x21\x22\x24-\x7e]*$/;
-// Encoded slash, backslash, NUL and other controls, `;` (path parameters) and `%` (double encoding)
-// are read differently by different servers, so none of them goes through.
+// Servers differ in how they read an encoded slash, backslash, NUL or other control character, `;`
+// (path parameters) and `%` (double encoding), so all of them are refused.
 const REFUSED_OCTETS = '/\\;%\x7f';
 
 /**
  * The one normalisation of request targets (RFC 3986, section 6.2.2): percent-encoded unreserved
  * characters are decoded, hex digits become upper case, nothing else changes.
  * @param target the request target as the client sent it
- * @returns null when it is not in origin form, or has dot segments, empty segments, or octets that
- *   could be read in two ways; such a request is answered 400 and never forwarded
+ * @returns null when it is not in origin form, has dot segments or empty segments, or holds octets
+ *   that could be read in two ways; such a request gets a 400 and is never forwarded
  */
 export function normalizeTarget(target: string): NormalizedTarget | null {
   const mark = target.indexOf('?');

@@ -1,3 +1,6 @@
+/** The largest head that we take, from a client as from the upstream. */
+export const MAX_HEADER_BYTES = 64 * 1024;
+
 /** What is wrong with a value that {@link isHeaderText} refuses. */
 export const NOT_HEADER_TEXT = 'holds a space, a line break or a character that is not ASCII';
 

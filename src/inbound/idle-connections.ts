@@ -1,27 +1,28 @@
 import type { Duplex } from 'node:stream';
 
-/** A connection that waits for less time than this is not counted out; milliseconds. */
+/** A connection that has been idle for less time than this is never closed; milliseconds. */
 const GRACE_MS = 1_000;
 
-interface Answers {
-  /** How many are not finished: a client may send ahead of them. */
-  open: number;
-  /** One of them is. */
+/** The responses on one connection. */
+interface Responses {
+  /** How many are not finished; a client may send requests ahead of them. */
+  pending: number;
+  /** Call it when one of them is. */
   finished: () => void;
 }
 
 /**
- * The connections without a request that passed the access rules. Every one costs a file descriptor
- * that an upstream connection may need, so beyond `limit` the one that has waited longest is closed:
- * a flood of idle, slow or refused connections pushes out itself, while a client sends its request
- * long before its turn comes.
+ * The connections without a request that passed the access rules. Each costs a file descriptor that
+ * an upstream connection may need, so beyond `limit` the one that has been idle longest is closed.
+ * A flood of idle, slow or refused connections displaces only itself: an ordinary client sends its
+ * request long before its connection is the oldest.
  */
 export class IdleConnections {
   readonly #limit: number;
   readonly #now: () => number;
-  /** Since when, in order of that. */
+  /** Idle since; oldest first. */
   readonly #idle = new Map<Duplex, number>();
-  readonly #answers = new WeakMap<Duplex, Answers>();
+  readonly #responses = new WeakMap<Duplex, Responses>();
 
   /** @param now milliseconds of a clock that never jumps */
   constructor(limit: number, now: () => number) {
@@ -35,36 +36,36 @@ export class IdleConnections {
 
   /** A new connection. */
   opened(connection: Duplex): void {
-    // One that was taken out of HTTP by an upgrade, and put in again.
-    if (this.#answers.has(connection)) return;
+    // The connection was taken out of HTTP by an upgrade and has been put back.
+    if (this.#responses.has(connection)) return;
     this.#watch(connection);
     this.#wait(connection);
   }
 
-  /** A request passed the access rules. @returns what tells that its answer is finished */
+  /** A request passed the access rules. @returns a function to call when its response is finished */
   busy(connection: Duplex): () => void {
-    const answers = this.#answers.get(connection) ?? this.#watch(connection);
-    answers.open++;
+    const responses = this.#responses.get(connection) ?? this.#watch(connection);
+    responses.pending++;
     this.#idle.delete(connection);
-    return answers.finished;
+    return responses.finished;
   }
 
-  /** A request came that may not keep the connection: unless another one does, it waits anew. */
+  /** A request came that does not keep the connection; if nothing else does, it is idle anew. */
   renew(connection: Duplex): void {
     if (this.#idle.has(connection)) this.#wait(connection);
   }
 
-  #watch(connection: Duplex): Answers {
-    const answers: Answers = {
-      open: 0,
+  #watch(connection: Duplex): Responses {
+    const responses: Responses = {
+      pending: 0,
       finished: () => {
-        answers.open--;
-        if (answers.open === 0 && !connection.destroyed) this.#wait(connection);
+        responses.pending--;
+        if (responses.pending === 0 && !connection.destroyed) this.#wait(connection);
       },
     };
-    this.#answers.set(connection, answers);
+    this.#responses.set(connection, responses);
     connection.once('close', () => this.#idle.delete(connection));
-    return answers;
+    return responses;
   }
 
   #wait(connection: Duplex): void {

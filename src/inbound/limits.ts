@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
+import { MAX_HEADER_BYTES } from '../base/header-text.ts';
 import { IdleConnections } from './idle-connections.ts';
 import type { PendingResponses } from './pending-responses.ts';
 import type { InboundRequest } from './request-context.ts';
 import { SlowBodies } from './slow-body.ts';
 import { checkWellFormed } from './well-formed.ts';
 
-const MAX_HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 
 /** Options of Node's HTTP server. */

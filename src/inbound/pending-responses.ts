@@ -1,36 +1,36 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** The answers that are not finished, by connection: a client may send ahead of them. */
+/** The responses that are not finished, by connection; a client may send requests ahead of them. */
 export class PendingResponses {
   readonly #byConnection = new WeakMap<Duplex, Set<ServerResponse>>();
 
-  /** @returns how many are open on this connection now */
+  /** @returns how many are pending on this connection now */
   add(connection: Duplex, response: ServerResponse): number {
-    const open = this.#byConnection.get(connection) ?? this.#watch(connection);
-    open.add(response);
-    response.on('close', () => open.delete(response));
-    return open.size;
+    const pending = this.#byConnection.get(connection) ?? this.#watch(connection);
+    pending.add(response);
+    response.on('close', () => pending.delete(response));
+    return pending.size;
   }
 
-  /** The one that is being sent, or will be next; null when there is none. */
+  /** The response that is being sent or comes next; null when none is pending. */
   first(connection: Duplex): ServerResponse | null {
     const [first] = this.#byConnection.get(connection) ?? [];
     return first ?? null;
   }
 
-  // Node closes only the answer that is being sent. Those behind it would never learn that the
+  // Node closes only the response that is being sent. The ones behind it would never learn that the
   // client is gone, and their exchanges with the upstream would go on.
   #watch(connection: Duplex): Set<ServerResponse> {
-    const open = new Set<ServerResponse>();
-    this.#byConnection.set(connection, open);
+    const pending = new Set<ServerResponse>();
+    this.#byConnection.set(connection, pending);
     connection.once('close', () => {
-      for (const response of open) {
+      for (const response of pending) {
         if (response.socket || response.writableFinished) continue;
         response.destroy();
         response.emit('close');
       }
     });
-    return open;
+    return pending;
   }
 }

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { errorBody, type SidecarError } from '../base/errors.ts';
 
-/** A whole answer for a connection that Node has taken out of HTTP; the connection ends with it. */
+/** A whole response for a connection that Node has taken out of HTTP; it ends the connection. */
 export function rawResponse(error: SidecarError): string {
   const body = JSON.stringify(errorBody(error));
   const headers = {

@@ -34,7 +34,7 @@ export interface RouteFlags {
 }
 
 /** What is known of a request beside what the client sent. */
-export interface RequestContext {
+interface RequestContext {
   /** The record of this exchange; set before any check. */
   exchange: OpenExchange;
   /** Normalised path and query; set before any handler of a `client` route, else null. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { SidecarError } from '../base/errors.ts';
 
-/** Codex sends about twenty. Node silently drops what comes after its own limit of 1000. */
+/** Codex sends about twenty. Node silently drops lines beyond its own limit of 1000. */
 const MAX_HEADER_LINES = 256;
 
 /**
- * What Node's parser lets through although another server may read it differently. Asked before
- * anything else looks at the request.
+ * Refuses what Node's parser lets through although another server may read it differently. Called
+ * before anything else looks at the request.
  * @throws SidecarError AUTH_REQUEST_INVALID or AUTH_PATH_INVALID
  */
 export function checkWellFormed(request: IncomingMessage): void {
@@ -17,20 +17,20 @@ export function checkWellFormed(request: IncomingMessage): void {
   if (rawHeaders.length > 2 * MAX_HEADER_LINES) {
     throw invalid(`the request has more than ${MAX_HEADER_LINES} header lines`);
   }
-  // Node takes the first (RFC 9112, section 3.2, wants all such requests refused).
+  // Node would take the first (RFC 9112, section 3.2, wants all such requests refused).
   if (linesOf('host', rawHeaders) > 1) throw invalid('the request has more than one Host header');
-  // RFC 9112, section 6.1: its framing is faulty, for a proxy on the way may know no such encoding.
+  // RFC 9112, section 6.1: an HTTP/1.0 proxy on the way would not understand this framing.
   if (httpVersion === '1.0' && headers['transfer-encoding'] !== undefined) {
-    throw invalid('HTTP/1.0 knows no transfer-encoding');
+    throw invalid('HTTP/1.0 has no transfer-encoding');
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
-    throw invalid('the only expectation that can be met is 100-continue');
+    throw invalid('the only supported expectation is 100-continue');
   }
-  // The host of an absolute target would stand above the Host header, which is what is checked.
+  // The host of an absolute target would override the Host header, which is the one we check.
   if (!url.startsWith('/')) {
     throw new SidecarError(
       'AUTH_PATH_INVALID',
-      'the request target must be a path; this is no forward proxy',
+      'the request target must be a path; this is not a forward proxy',
     );
   }
 }

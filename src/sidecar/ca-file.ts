@@ -5,8 +5,8 @@ import { readNamedFile } from './settings.ts';
 const BEGIN = /(?=-----BEGIN (?:X509 )?CERTIFICATE-----)/;
 
 /**
- * The further certificate authorities of `upstream.caFile` as PEM text. TLS itself passes over what
- * it cannot read, and would then fail at the first request.
+ * The additional certificate authorities of `upstream.caFile` as PEM text. They are checked here
+ * because TLS ignores what it cannot read and would then fail at the first request.
  * @param path null: there are none
  * @throws ConfigError
  */

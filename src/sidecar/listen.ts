@@ -13,14 +13,14 @@ export interface ListenAddress {
 
 const LOCK_WAIT_SECONDS = 30;
 
-/** The address cannot be had; the message says what to do. */
-export class ListenError extends Error {
+/** The address cannot be used; the message says what to do. */
+class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
 /**
- * Listens as configured. A socket file of a dead process is taken over, one of a live one is not.
- * @param warn told one line when two sidecars that start at once could not see each other
+ * Listens as configured. The socket file of a dead process is replaced, that of a live one is not.
+ * @param warn gets a line when two sidecars that start at the same time could miss each other
  */
 export async function listen(
   app: FastifyInstance,
@@ -45,9 +45,9 @@ async function listenTcp(app: FastifyInstance, host: string, port: number): Prom
 }
 
 /**
- * Between the look at a stale socket and its removal another sidecar could put its own there, and
- * between bind and listen a live one looks dead. So all that happens under a lock, which a process
- * holds for its start only.
+ * Between the check of a stale socket and its removal another sidecar could create its own, and
+ * between bind and listen a live socket looks dead. So all of this happens under a lock, which a
+ * process holds only while it starts.
  */
 async function listenSocket(
   app: FastifyInstance,
@@ -64,7 +64,7 @@ async function listenSocket(
   await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, ({ message }) => {
     unlocked = message;
   });
-  // Not before: a bind that fails says more.
+  // Not earlier: the error of a failed bind says more.
   if (unlocked !== null) {
     warn(`${unlocked}; start no other sidecar on ${path} at the same moment`);
   }
@@ -72,8 +72,8 @@ async function listenSocket(
 }
 
 async function bindSocket(app: FastifyInstance, path: string, mode: number): Promise<void> {
-  // Between creation and chmod nobody else may connect. The umask holds for the whole process, so
-  // nothing but the bind happens under it.
+  // Nobody else may connect between creation and chmod. The umask applies to the whole process, so
+  // it is changed for the bind alone.
   const previous = process.umask(0o177);
   try {
     await app.listen({ path });
@@ -100,7 +100,7 @@ function isAlive(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    // Only a refusal proves that nobody listens; a full queue or a missing permission does not.
+    // Only a refused connection proves that nobody listens; a full queue or EACCES does not.
     probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
   });
 }

@@ -24,7 +24,7 @@ export interface Preflight {
 }
 
 /** Something in the settings with which no sidecar may start. */
-export interface Refusal {
+interface Refusal {
   about: 'config' | 'client tokens' | 'audit log';
   error: ConfigError;
 }

@@ -19,7 +19,7 @@ export type Environment = Record<string, string | undefined>;
 /** Everything that a command takes from outside, read once. */
 export interface Settings {
   config: Config;
-  /** Read anew at each call, for the files that `*_FILE` names may change. */
+  /** Read anew at each call, because the files behind `*_FILE` may change. */
   credentials: () => Promise<EnvironmentCredentials>;
   oauthClientId: string | null;
   proxyEnvironment: ProxyEnvironment;
@@ -30,7 +30,7 @@ export interface Settings {
 
 /**
  * Defaults, then the file, then the environment, then flags.
- * @param configFile path from `--config`; null falls to `SIDECAR_CONFIG`, then to no file
+ * @param configFile path from `--config`; null: the one in `SIDECAR_CONFIG`, or none
  * @throws ConfigError
  */
 export async function readSettings(
@@ -104,7 +104,7 @@ async function secretOf(env: OwnEnvironment, name: string): Promise<Secret | nul
   return content === '' ? null : new Secret(content);
 }
 
-/** Without the credentials, which are kept apart. */
+/** The environment without credentials. */
 export function plainVariables(env: OwnEnvironment): Environment {
   const isPlain = (entry: [string, unknown]): entry is [string, string] =>
     typeof entry[1] === 'string';

@@ -5,7 +5,7 @@ import type { RunningSidecar } from './start.ts';
 
 /**
  * Logs where a sidecar listens and with what, once its credential is loaded.
- * @param clientTokens whether a client has to show a token
+ * @param clientTokens whether clients need a token
  */
 export async function logStart(
   log: Logger,

@@ -9,7 +9,7 @@ import { timerSchedule } from '../base/schedule.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { checkExposure, preflight, type TokenSource } from './preflight.ts';
-import { buildServer, type ConfigRead, type Sidecar } from './server.ts';
+import { buildServer, type ConfigRead, type ServerDeps, type Sidecar } from './server.ts';
 import type { Settings } from './settings.ts';
 import { TokensFile, type TokensRead } from './tokens-file.ts';
 
@@ -24,7 +24,7 @@ export interface RunningSidecar extends Sidecar {
 /**
  * Builds and starts a sidecar; `serve`, `run`, `demo` and the tests all come through here.
  * @param tokenSource null: the file that the configuration names
- * @throws ConfigError when the settings cannot be used; an Error when the address cannot be had
+ * @throws ConfigError when the settings cannot be used; an Error when the address cannot be used
  */
 export async function startSidecar(
   settings: Settings,
@@ -84,10 +84,7 @@ async function pass(
 function build(
   { config, credentials, oauthClientId }: Settings,
   clientTokens: TokensRead['tokens'],
-  parts: Pick<
-    Parameters<typeof buildServer>[1],
-    'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig'
-  >,
+  parts: Pick<ServerDeps, 'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig'>,
 ): Promise<Sidecar> {
   return buildServer(config, {
     ...parts,

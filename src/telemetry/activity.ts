@@ -3,19 +3,19 @@ import type { ExchangeRecord, RouteKind } from './exchange-record.ts';
 import { LogHistogram } from './log-histogram.ts';
 import { StatusClasses, valueIn } from './metrics.ts';
 
-/** What the status page draws; the steps are listed oldest first, the last one is still filling. */
+/** What the status page draws. Steps are listed oldest first; the last one is still filling. */
 export interface ActivityDocument {
   stepSeconds: number;
   /** Start of the last step. */
   lastStepAt: string;
-  /** Proxied requests that ended in each step, and how many of them were answered 4xx or failed. */
+  /** Proxied requests that ended in each step, and how many of them got a 4xx or failed. */
   requests: number[];
   refused: number[];
   failed: number[];
-  /** Time to the first byte in milliseconds; null where no answer came. */
+  /** Time to the first byte in milliseconds; null where no response came. */
   medianMs: (number | null)[];
   p95Ms: (number | null)[];
-  /** What the sidecar added to it, over all steps. */
+  /** The sidecar's share of it, over all steps. */
   addedMs: { median: number | null; p95: number | null };
   /** Finished requests since the start, by kind and status class. */
   byKind: Record<string, Record<string, number>>;
@@ -23,16 +23,16 @@ export interface ActivityDocument {
   refusals: RefusedRequest[];
 }
 
-/** A request that did not get what it asked for, and those after it that were just like it. */
-export interface RefusedRequest {
-  /** Of the last one. */
+/** A request that did not get what it asked for, and later ones that were just like it. */
+interface RefusedRequest {
+  /** Time of the last one. */
   at: string;
   count: number;
   client: string | null;
   method: string | null;
   path: string | null;
   status: number | null;
-  /** Error of the sidecar; null when the upstream refused. */
+  /** The sidecar's own error; null when the upstream refused. */
   code: string | null;
 }
 
@@ -40,10 +40,10 @@ const STEP_MS = 5_000;
 const STEPS = 120;
 const KEPT_REFUSALS = 10;
 const LONGEST_PATH = 120;
-/** Answers that mean the credential, the account or the client, as opposed to the one request. */
+/** These say something about the credential, the account or the client, not about one request. */
 const REFUSALS = new Set([401, 403, 429]);
 
-/** The last ten minutes, in memory of a fixed size. */
+/** What the page draws: the last ten minutes, in memory of a fixed size. */
 export class Activity {
   readonly #now: Clock;
   readonly #requests = new Uint32Array(STEPS);
@@ -105,7 +105,7 @@ export class Activity {
     const shown = path === null ? null : path.slice(0, LONGEST_PATH);
     const refused = { at, count: 1, client, method, path: shown, status, code };
     const last = this.#refusals[0];
-    // A client that tries again and again must not push everything else out.
+    // A client that tries again and again must not displace everything else.
     if (last && isSame(last, refused)) {
       last.at = at;
       last.count++;
@@ -115,10 +115,10 @@ export class Activity {
     if (this.#refusals.length > KEPT_REFUSALS) this.#refusals.pop();
   }
 
-  /** Clears the steps that have begun since the last call. @returns the place of the current one */
+  /** Clears the steps that began since the last call. @returns the index of the current one */
   #advance(): number {
     const current = Math.floor(this.#now() / STEP_MS);
-    // A clock that was set back goes on in the same step.
+    // When the clock was set back, the current step goes on.
     const passed = Math.min(current - this.#last, STEPS);
     for (let i = 1; i <= passed; i++) this.#clear((current - passed + i) % STEPS);
     if (passed > 0) this.#last = current;

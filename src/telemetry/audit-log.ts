@@ -9,15 +9,15 @@ import type { ExchangeRecord } from './exchange-record.ts';
 
 type Destination = ReturnType<typeof destination>;
 
-/** Lines that wait while the file cannot be written; past that the newest ones are lost. */
+/** Bytes of lines that wait while the file cannot be written; beyond that the newest are lost. */
 const WAITING_BYTES = 8 * 1024 * 1024;
 const STDOUT = 1;
 
 /**
- * One JSON line for each finished exchange: who asked for what, and what came of it; no body, no
- * query, no header. A line that cannot be written does not stop the service: the audit is a record
- * and no barrier, and a full disk must not end every agent's work. It is logged as an error once,
- * the lines wait for the next try, and those that are lost are counted.
+ * One JSON line for each finished exchange: who asked for what, and what came of it, without body,
+ * query or headers. A line that cannot be written does not stop the service: the audit log is a
+ * record, not a barrier, and a full disk must not end every agent's work. The failure is logged
+ * once, the lines wait for the next try, and lost lines are counted.
  */
 export class AuditLog {
   readonly #log: Logger;
@@ -36,12 +36,12 @@ export class AuditLog {
   }
 
   /**
-   * @param target `stdout`, `-`, or the path of a file, which is made with mode 0600 and appended to
+   * @param target `stdout`, `-`, or the path of a file; it is created with mode 0600 and appended to
    * @throws ConfigError when it cannot be opened
    */
   static async open(target: string, log: Logger): Promise<AuditLog> {
     if (isStandardOutput(target)) {
-      // Written at once, like the log, so that no line comes apart in another one.
+      // Written at once, like the log, so that their lines do not mix.
       return new AuditLog(destination({ dest: STDOUT, sync: true }), null, log);
     }
     try {
@@ -61,8 +61,8 @@ export class AuditLog {
   };
 
   /**
-   * Opens the file by its name again, after somebody has renamed it; until it is open, lines go to
-   * the old one. Not by `SonicBoom.reopen`, whose end never comes when a write was under way.
+   * Opens the file by its name again, after somebody has renamed it; until then lines go to the old
+   * one. Does not use `SonicBoom.reopen`, which never finishes when a write was under way.
    * @returns false when there is no file, or the old one stays in use
    */
   reopen(): Promise<boolean> {
@@ -72,7 +72,7 @@ export class AuditLog {
     return this.#reopening;
   }
 
-  /** Writes what waits. Never rejects. */
+  /** Writes the waiting lines. Never rejects. */
   async close(): Promise<void> {
     await this.#reopening;
     if (this.#closed) return;
@@ -110,7 +110,7 @@ export class AuditLog {
       this.#lost++;
     });
     target.on('error', (error) => {
-      // At the end of the process it would try again for ever.
+      // Otherwise it would try again for ever at the end of the process.
       target.flushSync = () => undefined;
       if (this.#failing) return;
       this.#failing = true;
@@ -136,7 +136,7 @@ export async function checkAuditTarget(target: string | null): Promise<void> {
   try {
     const path = await linkTarget(target);
     const { O_WRONLY, O_APPEND, O_NONBLOCK } = constants;
-    // A pipe that nobody reads fails at once then, where it would wait otherwise.
+    // Without O_NONBLOCK this would wait at a pipe that nobody reads.
     const file = await open(path, O_WRONLY | O_APPEND | O_NONBLOCK).catch((error: unknown) => {
       if (errnoOf(error) === 'ENOENT')
         return access(dirname(path), constants.W_OK | constants.X_OK);
@@ -163,7 +163,7 @@ async function openFile(path: string): Promise<Destination> {
   try {
     await once(file, 'ready');
   } catch (error) {
-    // Pino would flush it at the end of the process, which fails for what was never open.
+    // Pino would flush it at the end of the process, which fails for a file that was never open.
     file.flushSync = () => undefined;
     throw error;
   }

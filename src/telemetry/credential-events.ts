@@ -1,6 +1,6 @@
-/** What happens to the credential, for those who count. */
+/** What happens to the credential, for whoever counts it. */
 export type CredentialEvent =
-  /** Another credential is in use from now on, or none. */
+  /** From now on another credential is in use, or none at all. */
   | { type: 'changed' }
   | { type: 'assertionBuilt' }
   | { type: 'registration'; what: 'agent' | 'task'; outcome: 'registered' | 'failed' }
@@ -9,14 +9,14 @@ export type CredentialEvent =
   | { type: 'rejection'; kind: 'task' | 'bearer' | 'revoked' };
 
 /**
- * `takenOver`: another process had refreshed already; `refused`: the login is over; `failed`: there
- * will be another try.
+ * `takenOver`: another process had refreshed already; `refused`: the login has ended; `failed`: it
+ * will be tried again.
  */
 export type RefreshOutcome = 'refreshed' | 'takenOver' | 'refused' | 'failed';
 
 export type CredentialObserver = (event: CredentialEvent) => void;
 
-/** Tells of a registration, whatever comes of it. */
+/** Reports the outcome of a registration. */
 export async function observeRegistration<T>(
   observe: CredentialObserver | undefined,
   what: 'agent' | 'task',

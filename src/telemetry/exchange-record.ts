@@ -13,31 +13,31 @@ export type Outcome = 'complete' | 'clientGone' | 'upstreamCut' | 'shutdown';
 
 /** One finished exchange with a client, HTTP or upgrade, proxied or answered here. */
 export interface ExchangeRecord {
-  /** Name of the client token; null where none was asked for, or it was refused. */
+  /** Name of the client token; null where none was needed, or it was refused. */
   readonly client: string | null;
   /** As the client sent it; null when what came was not HTTP. */
   readonly method: string | null;
   /** Without the query; in normal form once the request has passed the access rules. */
   readonly path: string | null;
   readonly kind: RouteKind;
-  /** null when the client was gone before any answer. */
+  /** null when the client was gone before any response. */
   readonly status: number | null;
   readonly upgrade: boolean;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
-  /** From the start to the first byte of the upstream's answer on its way to the client. */
+  /** From the start until the first byte of the upstream's response goes to the client. */
   readonly firstByteMs: number | null;
-  /** The part of it that the upstream took, all tries together; the rest was added here. */
+  /** The upstream's share of it, all tries together; the sidecar added the rest. */
   readonly upstreamMs: number | null;
-  /** Bodies only; of an upgraded connection all that followed the handshake. */
+  /** Bodies only; for an upgraded connection everything after the handshake. */
   readonly bytesUp: number;
   readonly bytesDown: number;
-  /** The upstream's own name of the request. */
+  /** The upstream's own id of the request. */
   readonly upstreamRequestId: string | null;
-  /** The upstream asked for a browser challenge (Cloudflare) in place of an answer. */
+  /** The upstream (Cloudflare) demanded a browser challenge in place of a response. */
   readonly challenged: boolean;
-  /** The error that the sidecar itself answered with. */
+  /** The sidecar's own error, if it answered with one. */
   readonly code: ErrorCode | null;
   readonly outcome: Outcome;
 }
@@ -62,7 +62,7 @@ export class OpenExchange implements ExchangeRecord {
   body: { readonly size: number } | null = null;
   /** Bytes that have passed a joined upgrade so far, up and down; null until it is joined. */
   passed: (() => { up: number; down: number }) | null = null;
-  /** null: judged at the end, by whether the whole answer went out. */
+  /** null: decided at the end, by whether the whole response went out. */
   ending: Outcome | null = null;
   outcome: Outcome = 'complete';
   finished = false;
@@ -85,7 +85,7 @@ export class OpenExchange implements ExchangeRecord {
     return this.body?.size ?? 0;
   }
 
-  /** One try goes upstream. */
+  /** A try goes upstream. */
   sent(): void {
     this.#sentAt = this.#elapsed();
   }
@@ -97,7 +97,7 @@ export class OpenExchange implements ExchangeRecord {
     this.#sentAt = null;
   }
 
-  /** The upstream's answer goes to the client. */
+  /** The upstream's response goes to the client. */
   begun(): void {
     this.answered();
     this.firstByteMs = this.#elapsed() - this.#start;
@@ -108,15 +108,15 @@ export class OpenExchange implements ExchangeRecord {
   }
 }
 
-/** Makes one record of each exchange and hands it to everyone who counts or writes. */
+/** Makes one record of each exchange and hands it to everyone who counts it or writes it down. */
 export class ExchangeLog {
   readonly #now: Clock;
   readonly #elapsed: Clock;
   readonly #listeners: ExchangeListener[] = [];
-  /** From now on, answers that break off do so because of us. */
+  /** From now on, responses that break off do so because of us. */
   shuttingDown = false;
 
-  /** @param elapsed a clock that nobody sets; milliseconds */
+  /** @param elapsed a monotonic clock; milliseconds */
   constructor(now: Clock, elapsed: Clock) {
     this.#now = now;
     this.#elapsed = elapsed;
@@ -130,7 +130,7 @@ export class ExchangeLog {
     return new OpenExchange(method, upgrade, this.#elapsed);
   }
 
-  /** For what is refused without ever becoming a request of Fastify. */
+  /** Records something that is refused before it becomes a request of Fastify. */
   refused(method: string | null, error: SidecarError): void {
     const exchange = this.begin(method, false);
     exchange.status = error.statusCode;
@@ -139,7 +139,7 @@ export class ExchangeLog {
     this.finish(exchange, true);
   }
 
-  /** @param whole the whole answer went out */
+  /** @param whole the whole response went out */
   finish(exchange: OpenExchange, whole: boolean): void {
     exchange.finished = true;
     exchange.stop();

@@ -1,17 +1,17 @@
-/** Steps of a quarter octave: a quantile is read to within 19 %. */
+/** A bucket is a quarter of an octave wide, so a quantile is exact to within 19 %. */
 const PER_OCTAVE = 4;
 const OCTAVES = 21;
 const BUCKETS = PER_OCTAVE * OCTAVES;
 
 /**
- * Durations by the step of time in which they came, in buckets that grow by a constant factor: small
- * enough to keep for every step, and quantiles come out of any run of steps.
+ * Durations by the time step in which they came, in buckets that grow by a constant factor. That is
+ * small enough to keep for every step, and gives quantiles of one step or of all.
  */
 export class LogHistogram {
   readonly #least: number;
   readonly #counts: Uint32Array;
 
-  /** @param least upper bound of the first bucket; the last one is two million times as long */
+  /** @param least upper bound of the first bucket; that of the last is two million times as much */
   constructor(least: number, steps: number) {
     this.#least = least;
     this.#counts = new Uint32Array(steps * BUCKETS);

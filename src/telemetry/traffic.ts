@@ -1,19 +1,19 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
 import type { ExchangeListener } from './exchange-record.ts';
 
-/** What status shows of the requests so far. */
+/** What the status shows of the requests so far. */
 export interface TrafficSnapshot {
   connections: { http: number; websocket: number };
   /**
-   * `degraded` counts those of `bearer` that should have been an assertion; `denied` the ones that
-   * access rules, routes or the credential's policy refused (401 and 403 of our own).
+   * `degraded` counts the bearer requests that should have carried an assertion. `denied` counts
+   * what access rules, routes or the credential's policy refused (401 and 403 of our own).
    */
   requests: { assertion: number; bearer: number; degraded: number; denied: number };
   lastStatus: number | null;
   lastResponseAt: string | null;
 }
 
-/** Counts what passes through, and remembers the last answer of the upstream. */
+/** What the status shows: counts of what passes through, and the upstream's last response. */
 export class Traffic {
   readonly #now: Clock;
   readonly #connections = { http: 0, websocket: 0 };
@@ -30,7 +30,7 @@ export class Traffic {
     return this.#connections.http + this.#connections.websocket;
   }
 
-  /** @returns a function that counts the end; it may be called more than once */
+  /** @returns a function to call at the end; only its first call counts */
   opened(kind: 'http' | 'websocket'): () => void {
     this.#connections[kind]++;
     let ended = false;

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher } from 'undici';
+import { MAX_HEADER_BYTES } from '../base/header-text.ts';
 import { type ProxyEnvironment, throughEnvironment, throughProxy } from './egress-proxy.ts';
 
 export interface DispatcherOptions {
@@ -21,7 +22,6 @@ export interface Patience {
 /** A model may think for many minutes; whether anyone waits for it is seen by the connections. */
 export const PATIENCE: Patience = { connectMs: 10_000, silenceMs: 0 };
 
-const MAX_HEADER_BYTES = 64 * 1024;
 /**
  * How long one address is tried before the next. Node gives the earlier one up then, unlike RFC 8305,
  * so its 250 ms would shut out whoever is further away than that.

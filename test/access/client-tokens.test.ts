@@ -95,12 +95,12 @@ t.test('a limit that is not understood is refused, never passed over', async (t)
     '2027-13-01T00:00:00Z',
     '1893456000',
   ]) {
-    const problem = 'has an expires that is no time such as 2027-01-31T00:00:00Z';
+    const problem = 'has an expires that is not a time like 2027-01-31T00:00:00Z';
     refuses(t, `${token} expires=${time}`, problem);
   }
   const lists = ['', 'hush', '/a,', '/a,hush', '/a/../b', '/a*', '/a/*/b', '//', '/a%2fb', '/'];
   for (const list of lists) {
-    const problem = 'has routes that are no list of paths such as /backend-api/codex/*';
+    const problem = 'has routes that are not a list of paths like /backend-api/codex/*';
     refuses(t, `${token} routes=${list}`, problem);
   }
 });
