@@ -1,5 +1,6 @@
 import { createLogger } from './base/logger.ts';
-import type { Config, PartialConfig } from './config/resolve.ts';
+import type { Config } from './config/config.generated.ts';
+import type { PartialConfig } from './config/resolve.ts';
 import { readSettings } from './sidecar/settings.ts';
 import { startSidecar as start } from './sidecar/start.ts';
 

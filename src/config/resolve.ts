@@ -2,17 +2,17 @@ import type { ValidateFunction } from 'ajv';
 import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost, parseHost } from '../base/host.ts';
 import { isObject, type JsonObject } from '../base/json.ts';
+import type { Config } from './config.generated.ts';
 import { describeProblems } from './problems.ts';
-import type { Config } from './schema.ts';
 import { validate as generated } from './validator.generated.ts';
 
-export type { Config, RouteAuth, RouteRule } from './schema.ts';
+export type { Config, RouteAuth, RouteRule } from './config.generated.ts';
 
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
 export type PartialConfig = JsonObject;
 
 // What Ajv writes has no types, and those that the compiler finds in it are not its own.
-const validate = generated as unknown as ValidateFunction;
+const validate = generated as unknown as ValidateFunction<Config>;
 
 /**
  * Merges the layers (later ones win), fills in the defaults and checks everything.
@@ -21,7 +21,7 @@ const validate = generated as unknown as ValidateFunction;
 export function resolveConfig(...layers: PartialConfig[]): Config {
   const merged = layers.reduce((base, layer) => merge(base, layer), {});
   if (!validate(merged)) throw new ConfigError(describeProblems(validate.errors ?? []));
-  const config = merged as Config;
+  const config: Config = merged;
   for (const [key, value] of Object.entries(config.upstream)) {
     if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 
-// Only types come from here at run time: what the definitions make is written down in
-// `validator.generated.ts` by `npm run schema`, because TypeBox takes 18 MB (measured).
+// Nothing imports this at run time: `npm run schema` writes the type down in `config.generated.ts`
+// and the check in `validator.generated.ts`. Loading TypeBox would take 18 MB (measured).
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()], { default: null });
@@ -14,10 +14,8 @@ const url = (value: string) => Type.String({ default: value });
 const words = <T extends string>(values: readonly [T, ...T[]], description: string) =>
   Type.Enum([...values], { default: values[0], description });
 
-/** What a route does with credentials. */
-export const ROUTE_AUTH = ['assertion', 'bearer', 'none', 'deny'] as const;
-
-const Route = Type.Object(
+/** One rule of `routes`. */
+export const RouteSchema = Type.Object(
   {
     methods: Type.Array(
       Type.String({
@@ -31,7 +29,7 @@ const Route = Type.Object(
       pattern:
         "^(?!.*/\\.{1,2}(/|$))/backend-api/([A-Za-z0-9._~!$&'()+,=:@-]+/)*([A-Za-z0-9._~!$&'()+,=:@-]+|\\*)$",
     }),
-    auth: Type.Enum([...ROUTE_AUTH]),
+    auth: Type.Enum(['assertion', 'bearer', 'none', 'deny']),
   },
   { additionalProperties: false },
 );
@@ -87,7 +85,7 @@ export const ConfigSchema = Type.Object(
         Type.Integer({ minimum: 1, description: 'Requests at once per origin; over it 503' }),
       ),
     }),
-    routes: nullable(Type.Array(Route, { description: 'null means the built-in table' })),
+    routes: nullable(Type.Array(RouteSchema, { description: 'null means the built-in table' })),
     clients: section({
       tokensFile: text('File of client tokens, as the command "token" writes it'),
       allowedHosts: Type.Array(Type.String(), {
@@ -126,7 +124,3 @@ export const ConfigSchema = Type.Object(
   },
   { additionalProperties: false, title: 'codex-auth-sidecar configuration' },
 );
-
-export type Config = Readonly<Static<typeof ConfigSchema>>;
-export type RouteRule = Static<typeof Route>;
-export type RouteAuth = RouteRule['auth'];

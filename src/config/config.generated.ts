@@ -1,0 +1,85 @@
+// Written by "npm run schema" from src/config/schema.ts.
+
+/** One rule of `routes`; the first that fits decides. */
+export interface RouteRule {
+  methods: string[];
+  /** Exact path below /backend-api/, or a prefix that ends in /*; no dot segments */
+  path: string;
+  auth: 'assertion' | 'bearer' | 'none' | 'deny';
+}
+
+/** What a route does with credentials. */
+export type RouteAuth = RouteRule['auth'];
+
+/** The configuration, complete and checked. */
+export interface Config {
+  /** For editors; ignored */
+  readonly $schema?: string;
+  readonly listen: {
+    /** Listening address */
+    host: string;
+    /** TCP port; 0 picks a free one */
+    port: number;
+    /** Path of a Unix socket; replaces host and port */
+    socket: string | null;
+    /** File mode of the socket, three octal digits */
+    socketMode: string;
+  };
+  /** Folder of auth.json; null means $CODEX_HOME, then ~/.codex */
+  readonly codexHome: string | null;
+  readonly agentIdentity: {
+    /** jwtOnly: an identity only where the credential is one; chatgptAuth: a ChatGPT login registers one */
+    policy: 'jwtOnly' | 'chatgptAuth';
+    /** What an assertion route does without an identity: answer 503, or visibly send the bearer */
+    onUnavailable: 'error' | 'bearer';
+    /** A run task that the upstream rejects: register a new one, or pass the rejection on and register nothing */
+    onTaskRejected: 'reregister' | 'error';
+    /** Shortest time between two registrations */
+    minRegistrationIntervalSeconds: number;
+  };
+  readonly upstream: {
+    chatgptBaseUrl: string;
+    openaiBaseUrl: string;
+    authApiBaseUrl: string;
+    /** Base of the JWKS; null means chatgptBaseUrl */
+    jwksBaseUrl: string | null;
+    oauthTokenUrl: string;
+    oauthRevokeUrl: string;
+    /** PEM file with further certificate authorities */
+    caFile: string | null;
+    /** For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL */
+    proxy: string | null;
+    /** Requests at once per origin; over it 503 */
+    maxConnections: number | null;
+  };
+  /** null means the built-in table */
+  readonly routes: RouteRule[] | null;
+  readonly clients: {
+    /** File of client tokens, as the command "token" writes it */
+    tokensFile: string | null;
+    /** Names or addresses that a Host header may hold; with a port only on that one */
+    allowedHosts: string[];
+    /** Exact web origins that may call, such as https://ui.example */
+    allowedOrigins: string[];
+  };
+  readonly limits: {
+    /** Largest request body */
+    bodyBytes: number;
+    /** Bytes of one body kept for a replay */
+    replayBytes: number;
+    /** Bytes of all kept bodies */
+    replayTotalBytes: number;
+    /** Longest wait for running streams at shutdown */
+    drainSeconds: number;
+  };
+  readonly metrics: {
+    /** Whether GET /metrics exists */
+    enabled: boolean;
+  };
+  readonly log: {
+    /** Least severe level that is logged */
+    level: 'info' | 'fatal' | 'error' | 'warn' | 'debug' | 'trace' | 'silent';
+    /** Audit log: a file, "stdout" or "-"; null writes none */
+    audit: string | null;
+  };
+}
