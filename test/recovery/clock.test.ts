@@ -44,6 +44,14 @@ t.test('the date of an answer out of a cache says nothing', async (t) => {
   t.equal((await scene.status()).upstream.clockSkewSeconds, 0);
 });
 
+t.test('a proxied response alone tells the time of the backend', async (t) => {
+  const scene = await startSidecarWithClock(t);
+  scene.emulator.settings.dateSkewSeconds = 120;
+  t.equal((await getModels(scene)).status, 200);
+  t.equal((await scene.status()).upstream.clockSkewSeconds, -120);
+  t.equal(scene.count('/oauth/token'), 0, 'no call of our own has told it');
+});
+
 t.test('up to 30 seconds are reported and not corrected', async (t) => {
   const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
   scene.emulator.settings.dateSkewSeconds = -30;
