@@ -88,23 +88,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const { manager } = credentials;
   const tunnels = new OpenTunnels(deps.now);
   const shutdown = { draining: false };
-  const startedAt = deps.now();
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
-  const status = () =>
-    buildStatus({
-      version: VERSION,
-      uptimeMs: deps.now() - startedAt,
-      policy: live.config.agentIdentity.policy,
-      draining: shutdown.draining,
-      upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
-      routes: live.routes,
-      credential: manager.snapshot(),
-      traffic: telemetry.traffic.snapshot(),
-      clockSkewSeconds: telemetry.backendClock.skewSeconds,
-    });
+  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps.now);
   const events = new EventHub({
     status,
     retryNow: () => manager.prepare(),
@@ -176,6 +164,32 @@ function createCredentials(
   return { manager, changes: () => changes };
 }
 
+function createStatus(
+  {
+    live,
+    telemetry,
+    manager,
+    upstreams,
+    shutdown,
+  }: Pick<Parts, 'live' | 'telemetry' | 'manager' | 'upstreams' | 'shutdown'>,
+  now: Clock,
+): () => StatusDocument {
+  const startedAt = now();
+  return () =>
+    buildStatus({
+      version: VERSION,
+      uptimeMs: now() - startedAt,
+      policy: live.config.agentIdentity.policy,
+      draining: shutdown.draining,
+      upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
+      routes: live.routes,
+      credential: manager.snapshot(),
+      traffic: telemetry.traffic.snapshot(),
+      clockSkewSeconds: telemetry.backendClock.skewSeconds,
+    });
+}
+
+/** Reads configuration and credential, then commits both at once, or neither. */
 async function readAgain(
   live: LiveConfig,
   manager: CredentialManager,
