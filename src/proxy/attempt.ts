@@ -6,130 +6,107 @@ import {
   type UpstreamResponse,
 } from '../credentials/rejection.ts';
 import type { CloudflareCookies } from './cookies.ts';
-import {
-  type HeaderLookup,
-  type ParsedHeaders,
-  type RawHeaders,
-  requestIdOf,
-  switchingHeaders,
-  upstreamHeaders,
-} from './headers.ts';
+import { switchingHeaders, upstreamHeaders } from './headers.ts';
 import type { ProxiedRequest } from './proxied-request.ts';
-import { type Exchange, type RelayEvents, type RelayOutcome, relay } from './relay.ts';
+import { type RelayEvents, type RelayOutcome, relay, type UpstreamRequest } from './relay.ts';
+import type { ResponseHead } from './response-head.ts';
 import { upstreamPath } from './routes.ts';
 
-/** One try, with the headers of `authorization`; what the relay asks and tells in it. */
+/** One try of a request, with the headers of `authorization`, and what its response means to us. */
 export class Attempt implements RelayEvents {
-  /** Those of the upstream that it goes to; null where none are kept. */
+  /** Cookies of the upstream that the try goes to; null where none are kept. */
   readonly #cookies: CloudflareCookies | null;
   /** Upstream, without the query. */
   readonly #path: string;
   readonly #origin: string;
-  readonly #passage: ProxiedRequest;
+  readonly #proxied: ProxiedRequest;
   readonly #authorization: Authorization;
   readonly #mayReplay: boolean;
 
-  constructor(passage: ProxiedRequest, authorization: Authorization, mayReplay: boolean) {
+  constructor(proxied: ProxiedRequest, authorization: Authorization, mayReplay: boolean) {
     const { upstream } = authorization;
-    const { upstreams, cookies } = passage.options;
+    const { upstreams, cookies } = proxied.options;
     const { origin, basePath } = upstreams[upstream];
     this.#cookies = upstream === 'chatgpt' ? cookies : null;
-    this.#path = upstreamPath(upstream, basePath, passage.path);
+    this.#path = upstreamPath(upstream, basePath, proxied.path);
     this.#origin = origin;
-    this.#passage = passage;
+    this.#proxied = proxied;
     this.#authorization = authorization;
     this.#mayReplay = mayReplay;
   }
 
-  send(body: Exchange['body']): Promise<RelayOutcome> {
+  send(body: UpstreamRequest['body']): Promise<RelayOutcome> {
     const cookie = this.#cookies?.header(this.#path) ?? null;
     return cookie instanceof Promise
-      ? cookie.then((ready) => this.#relay(body, ready))
-      : this.#relay(body, cookie);
+      ? cookie.then((ready) => this.#sendWith(ready, body))
+      : this.#sendWith(cookie, body);
   }
 
-  #relay(body: Exchange['body'], cookie: string | null): Promise<RelayOutcome> {
-    const { request, reply, options, query, held } = this.#passage;
-    const { exchange: observation } = request;
+  #sendWith(cookie: string | null, body: UpstreamRequest['body']): Promise<RelayOutcome> {
+    const { request, reply, options, query, waiting } = this.#proxied;
+    const { exchange } = request;
     const { headers, degraded } = this.#authorization;
     if (headers) options.traffic.request(headers.kind);
     if (degraded) options.traffic.request('degraded');
-    const exchange: Exchange = {
+    const upstreamRequest: UpstreamRequest = {
       dispatcher: options.dispatcher,
       origin: this.#origin,
       path: this.#path + query,
       method: request.method,
       headers: upstreamHeaders(request.raw.rawHeaders, headers, cookie),
       body,
-      upgrade: held !== null,
-      observation,
+      upgrade: waiting !== null,
     };
-    observation.sent();
-    return relay(exchange, reply.raw, this);
+    exchange.sent();
+    return relay(upstreamRequest, reply.raw, exchange, this);
   }
 
-  onResponse({ 'set-cookie': lines }: ParsedHeaders): void {
-    if (lines !== undefined) this.#cookies?.observe(this.#path, [lines].flat());
-  }
-
-  wantsBody(head: Pick<UpstreamResponse, 'status' | 'header'>): boolean {
+  onHead(head: ResponseHead): 'pass' | 'hold' {
+    this.#observe(head);
     const { headers } = this.#authorization;
-    return this.#mayReplay && headers !== null && mayBeRejection(headers.kind, head);
+    const mayReject = this.#mayReplay && headers !== null && mayBeRejection(headers.kind, head);
+    return mayReject ? 'hold' : 'pass';
   }
 
   /** Finds rejections and tells the manager. */
-  async drops(answer: UpstreamResponse): Promise<boolean> {
-    const { request, options, body } = this.#passage;
+  async onHeld(response: UpstreamResponse): Promise<'pass' | 'drop'> {
+    const { request, options, body } = this.#proxied;
     const { headers } = this.#authorization;
-    this.#noteHead(answer.status, answer.header);
     request.exchange.answered();
-    const rejection = headers ? classifyRejection(headers.kind, answer) : null;
-    if (!rejection) return false;
-    const mended = options.manager.rejected(this.#authorization, rejection);
-    // A body that cannot be sent again: the answer need not wait for what helps the next request.
-    return body && !(await body.whole()) ? false : mended;
+    const rejection = headers ? classifyRejection(headers.kind, response) : null;
+    if (!rejection) return 'pass';
+    const replaced = options.manager.rejected(this.#authorization, rejection);
+    // With a body that cannot be sent again the client need not wait for the next credential.
+    if (body && !(await body.whole())) return 'pass';
+    return (await replaced) ? 'drop' : 'pass';
   }
 
-  onStart(status: number, header: HeaderLookup): void {
-    this.#noteResponse(status, header);
-    const { reply, held } = this.#passage;
-    held?.refuse();
-    reply.hijack();
-  }
-
-  onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void {
-    this.#noteResponse(101, header);
-    const { request, reply, options, held, closed } = this.#passage;
-    const { exchange: observation } = request;
-    reply.hijack();
+  onUpgrade(head: ResponseHead, socket: Duplex): void {
+    this.#observe(head);
+    const { request, reply, options, waiting, closed } = this.#proxied;
+    const { exchange } = request;
     // Counted before the other ends, so that a drain sees no gap.
     const ended = options.traffic.opened('websocket');
     closed();
-    const headers = switchingHeaders(raw);
-    const tunnel = held?.join(reply.raw, headers, socket, options.tunnels, () =>
+    const headers = switchingHeaders(head.raw);
+    const tunnel = waiting?.join(reply.raw, headers, socket, options.tunnels, () =>
       options.manager.suspectRejected(this.#authorization),
     );
-    observation.status = 101;
-    observation.ending = 'complete';
-    observation.passed = () => held?.passed ?? { up: 0, down: 0 };
+    exchange.status = 101;
+    exchange.ending = 'complete';
+    exchange.passed = () => waiting?.passed ?? { up: 0, down: 0 };
     void tunnel?.ended.then(() => {
       ended();
-      observation.end();
+      exchange.end();
     });
   }
 
-  #noteHead(status: number, header: HeaderLookup): void {
-    const { traffic, backendClock } = this.#passage.options;
+  /** What every response tells us, whether or not the client will see it. */
+  #observe({ status, parsed, header }: ResponseHead): void {
+    const { traffic, backendClock } = this.#proxied.options;
     traffic.answered(status);
     backendClock.observeResponse(header);
-  }
-
-  #noteResponse(status: number, header: HeaderLookup): void {
-    this.#noteHead(status, header);
-    const { request } = this.#passage;
-    const { exchange: observation } = request;
-    observation.begun();
-    observation.upstreamRequestId = requestIdOf(header);
-    observation.challenged = header('cf-mitigated') === 'challenge';
+    const lines = parsed['set-cookie'];
+    if (lines !== undefined) this.#cookies?.observe(this.#path, [lines].flat());
   }
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.ts';
 /** Cloudflare's own names; whatever else an upstream sets is the business of a browser. */
 const CLOUDFLARE =
   /^(__cf_bm|__cflb|__cfruid|__cfseq|__cfwaitingroom|_cfuvid|cf_clearance|cf_ob_info|cf_use_ob|cf_chl_[\w-]*)$/;
-/** What may stand in a header; another octet would make the next request impossible to send. */
+/** What a header can carry; with any other octet the next request could not be sent. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LONGEST = 4096;
 /** As many as RFC 6265, section 6.1, asks for; `cf_chl_*` names are without number. */
@@ -38,7 +38,7 @@ export class CloudflareCookies {
   }
 
   /**
-   * Takes what an answer sets.
+   * Takes what a response sets.
    * @param path of the request
    * @param lines values of `set-cookie`
    */
@@ -57,7 +57,7 @@ export class CloudflareCookies {
         this.#jar ??= await newJar();
         put(this.#jar, this.#origin + path, line);
       })
-      // Without a free file descriptor, say. The next answer sets it again.
+      // For example without a free file descriptor. The next response sets the cookie again.
       .catch((error: unknown) => this.#log.warn({ err: error }, 'a Cloudflare cookie is not kept'))
       .finally(() => {
         if (this.#loading === loading) this.#loading = null;
@@ -79,7 +79,7 @@ function put(jar: CookieJar, url: string, line: string): void {
   const kept = jar.getCookiesSync(url, { allPaths: true });
   const name = nameOf(line);
   if (kept.length >= MOST && !kept.some(({ key }) => key === name)) return;
-  // One that is set for another domain is none.
+  // A cookie for another domain is ignored.
   jar.setCookieSync(line, url, { ignoreError: true });
 }
 

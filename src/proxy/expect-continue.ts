@@ -4,16 +4,16 @@ import type { FastifyInstance } from 'fastify';
 const NOTHING = () => undefined;
 
 /**
- * Takes the answer to `Expect` (RFC 9110, section 10.1.1) out of Node's hands, which says 100 before
- * any check has been made. Other expectations are refused as malformed before this.
+ * Takes the response to `Expect: 100-continue` (RFC 9110, section 10.1.1) out of Node's hands, which
+ * sends 100 before any check. Other expectations have already been refused as malformed.
  */
 export function routeExpectations(app: FastifyInstance): void {
   app.server.on('checkContinue', app.routing);
 }
 
 /**
- * What tells a waiting client to send its body, to be called when the upstream is there to take it.
- * The upstream is not asked: undici cannot send the expectation on.
+ * Returns what tells a waiting client to send its body; call it when the upstream can take the body.
+ * The upstream itself is not asked: undici cannot send `Expect`.
  */
 export function continuation(
   { headers, httpVersion }: IncomingMessage,

@@ -4,17 +4,17 @@ import type { InboundRequest } from '../inbound/request-context.ts';
 import type { Traffic } from '../telemetry/traffic.ts';
 import { Attempt } from './attempt.ts';
 import { continuation } from './expect-continue.ts';
-import type { ForwardOptions, ProxiedRequest, UpstreamBase } from './proxied-request.ts';
+import type { ForwardOptions, ProxiedRequest } from './proxied-request.ts';
 import { openBody } from './request-body.ts';
 import { isModelRoute, matchRoute } from './routes.ts';
-import { checkHandshake, holdClient, isUpgrade } from './websocket/upgrade.ts';
+import { checkHandshake } from './websocket/handshake.ts';
+import { waitingClientOf } from './websocket/upgrade.ts';
 
-export function parseUpstream(baseUrl: string): UpstreamBase {
-  const { origin, pathname } = new URL(baseUrl);
-  return { origin, basePath: pathname === '/' ? '' : pathname };
-}
-
-/** Authorise, scrub, inject, relay: the way of every proxied request. */
+/**
+ * The way of every proxied request: match its route, authorise it, and send it, a second time with a
+ * new credential when the upstream rejects the first one. See `attempt.ts` for one try and `relay.ts`
+ * for its exchange with the upstream.
+ */
 export async function forward(
   request: InboundRequest,
   reply: FastifyReply,
@@ -23,7 +23,8 @@ export async function forward(
   const { raw, target } = request;
   if (!target) throw new SidecarError('SIDECAR_INTERNAL', 'the request was not checked');
   checkCapacity(options);
-  const upgrade = isUpgrade(raw);
+  const waiting = waitingClientOf(reply.raw);
+  const upgrade = waiting !== null;
   const closed = countExchange(reply, options.traffic, upgrade);
   const { path, query } = target;
   const rule = matchRoute(options.routes(), request.method, path, upgrade);
@@ -32,13 +33,13 @@ export async function forward(
   if (!rule || rule.auth === 'deny') {
     throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
   }
-  // Awaited in any case: meanwhile the parser hands over the body that came along with the head.
+  // Awaited in any case: meanwhile the parser hands over a body that came together with the head.
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
   const wanted = continuation(raw, reply.raw);
   const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
-  const held = upgrade ? holdClient(raw) : null;
+  waiting?.hold();
   request.exchange.body = body;
-  const passage: ProxiedRequest = {
+  const proxied: ProxiedRequest = {
     request,
     reply,
     options,
@@ -46,37 +47,35 @@ export async function forward(
     path,
     query,
     body,
-    held,
+    waiting,
     closed,
   };
   try {
-    const outcome = await new Attempt(passage, authorization, true).send(body?.content ?? null);
-    if (outcome === 'dropped') await replay(passage);
-  } catch (error) {
-    held?.refuse();
-    throw error;
+    const outcome = await new Attempt(proxied, authorization, true).send(body?.content ?? null);
+    if (outcome === 'dropped') await replay(proxied);
   } finally {
+    waiting?.release();
     body?.forget();
   }
-  // The client may be gone before any answer; there is nobody left to answer then.
+  // The relay has written the response, or the client is gone: Fastify has nothing to send.
   if (!reply.sent) reply.hijack();
 }
 
 /** The one more try, with new headers; whatever comes of it goes to the client. */
-async function replay(passage: ProxiedRequest): Promise<void> {
-  const { rule, path, body, options } = passage;
+async function replay(proxied: ProxiedRequest): Promise<void> {
+  const { rule, path, body, options } = proxied;
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
-  await new Attempt(passage, authorization, false).send(body?.replay() ?? null);
+  await new Attempt(proxied, authorization, false).send(body?.replay() ?? null);
 }
 
 /**
- * Counts an exchange from its first check on, so that those that wait for a credential are seen by
- * the limit and by the drain. @returns what counts its end
+ * Counts an exchange from its first check on, so that the limit and the drain also see exchanges that
+ * wait for a credential. @returns a function that counts its end
  */
 function countExchange(reply: FastifyReply, traffic: Traffic, upgrade: boolean): () => void {
   const closed = traffic.opened('http');
   reply.raw.on('close', closed);
-  // A refused upgrade has had its whole answer long before its connection is closed.
+  // The whole response to a refused upgrade is sent long before its connection is closed.
   if (upgrade) reply.raw.on('finish', closed);
   return closed;
 }

@@ -44,7 +44,7 @@ const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 /** Length of the name, which rules most others out before any of them is put in lower case. */
 const CONNECTION_LENGTH = 'connection'.length;
 
-// Whatever the upstream thinks of web pages, its answer to the sidecar is for no page to read or time.
+// Whatever the upstream allows web pages, no page may read or time its response to the sidecar.
 const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie', 'timing-allow-origin']);
 const CORS_PREFIX = 'access-control-';
 
@@ -78,11 +78,11 @@ export function upstreamHeaders(
   return headers;
 }
 
-/** Headers of an answer as they came, in a flat list: octets of latin1, or text. */
+/** Headers of a response as they came, in a flat list: octets of latin1, or text. */
 export type RawHeaders = readonly (Buffer | string)[];
 
 /**
- * Headers of an upstream answer for the client: all but the connection-level ones, `set-cookie`
+ * Headers of an upstream response for the client: all but the connection-level ones, `set-cookie`
  * and what would let web pages in.
  */
 export function downstreamHeaders(raw: RawHeaders, status: number): string[] {
@@ -100,12 +100,12 @@ export function downstreamHeaders(raw: RawHeaders, status: number): string[] {
   return headers;
 }
 
-/** Headers of a 101 answer: as above, but with the upgrade itself. */
+/** Headers of a 101 response: as above, but with the upgrade itself. */
 export function switchingHeaders(raw: RawHeaders): string[] {
   return ['connection', 'Upgrade', 'upgrade', 'websocket', ...downstreamHeaders(raw, 101)];
 }
 
-/** Head of an answer as it stands on the wire; to be sent as latin1. */
+/** Head of a response as it goes over the wire; to be sent as latin1. */
 export function headText(status: number, reason: string, headers: readonly string[]): string {
   const lines = [`HTTP/1.1 ${status} ${reason}`];
   for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
@@ -120,7 +120,7 @@ export function reasonPhrase(text: string | undefined): string {
   return text !== undefined && /^[\t\x20-\x7e]*$/.test(text) ? text : '';
 }
 
-/** Headers of an answer as undici parses them, by name in lower case. */
+/** Headers of a response as undici parses them, by name in lower case. */
 export type ParsedHeaders = Readonly<Partial<Record<string, string | string[]>>>;
 
 /** First value of a header by its name in lower case; null when it is absent. */
@@ -135,7 +135,7 @@ export function headerLookup(headers: ParsedHeaders): HeaderLookup {
 
 const REQUEST_ID_HEADERS = ['x-request-id', 'x-oai-request-id'];
 
-/** The upstream's name of a request, as it stands in its answer; null when it has none. */
+/** The upstream's name of a request, as its response gives it; null when it gives none. */
 export function requestIdOf(header: HeaderLookup): string | null {
   for (const name of REQUEST_ID_HEADERS) {
     const id = header(name);

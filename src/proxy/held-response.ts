@@ -1,17 +1,10 @@
 import type { UpstreamResponse } from '../credentials/rejection.ts';
-import type { HeaderLookup, RawHeaders } from './headers.ts';
+import type { ResponseHead } from './response-head.ts';
 
-/** More than this of an answer is not held back; bytes. */
+/** Not more than this of a response is held back; bytes. */
 const HELD_BYTES = 64 * 1024;
 
-export interface ResponseHead {
-  status: number;
-  statusMessage: string | undefined;
-  raw: RawHeaders;
-  header: HeaderLookup;
-}
-
-/** An answer that may reject the credential: the client sees nothing of it until that is known. */
+/** A response that may reject the credential: the client sees nothing of it until that is known. */
 export class HeldResponse {
   readonly head: ResponseHead;
   readonly chunks: Buffer[] = [];
@@ -28,8 +21,8 @@ export class HeldResponse {
     return this.size <= HELD_BYTES;
   }
 
-  /** What is known of it now. */
-  get answer(): UpstreamResponse {
+  /** Head, and the body as far as it has come. */
+  get response(): UpstreamResponse {
     const { status, header } = this.head;
     return { status, header, body: Buffer.concat(this.chunks).toString('utf8') };
   }

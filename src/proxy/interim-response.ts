@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { downstreamHeaders, headText, type RawHeaders, reasonPhrase } from './headers.ts';
 
 /**
- * An interim answer, such as 103, goes on (RFC 9110, section 15.2). Node has no way to write any of
- * them but on the connection itself, and it must be this response's turn there.
+ * Passes an interim response, such as 103, on to the client (RFC 9110, section 15.2). Node has no
+ * method for that, so it is written to the connection itself, which must be at this response.
  */
 export function passInterim(
   response: ServerResponse,

@@ -33,7 +33,7 @@ export function refuseConnect(
   server.on('connect', ({ method }: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     if (pendingResponses.first(socket)) {
-      // Sent ahead of an answer that is not finished.
+      // Sent ahead of a response that is not finished.
       socket.destroy();
       return;
     }

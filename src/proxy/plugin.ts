@@ -31,8 +31,8 @@ export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): 
     httpMethods: PROXIED_METHODS,
     undici: options.dispatcher,
     config: { access: 'client' } satisfies RouteFlags,
-    // Not as http-proxy's handler, which first parses three URLs a request for a destination of its
-    // own. The request ends here: the hook calls no `done`.
+    // Not http-proxy's handler, which first parses three URLs a request for a destination of its
+    // own. The request ends here: the hook never calls `done`.
     preHandler: (request: FastifyRequest, reply: FastifyReply, _done: () => void) => {
       forward(request, reply, options).catch((error: unknown) => reply.send(error));
     },

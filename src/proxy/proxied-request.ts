@@ -7,14 +7,9 @@ import type { Traffic } from '../telemetry/traffic.ts';
 import type { BackendClock } from '../upstream/backend-clock.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import type { KeptBody, ReplayBudget } from './request-body.ts';
+import type { UpstreamBase } from './routes.ts';
 import type { OpenTunnels } from './websocket/open-tunnels.ts';
-import type { HeldClient } from './websocket/upgrade.ts';
-
-/** An upstream: origin, and path of its base URL without a trailing slash. */
-export interface UpstreamBase {
-  origin: string;
-  basePath: string;
-}
+import type { WaitingClient } from './websocket/waiting-client.ts';
 
 export interface ForwardOptions {
   manager: Pick<CredentialManager, 'authorize' | 'rejected' | 'suspectRejected'>;
@@ -24,7 +19,7 @@ export interface ForwardOptions {
   routes: () => readonly RouteRule[];
   traffic: Traffic;
   backendClock: Pick<BackendClock, 'observeResponse'>;
-  /** Of the ChatGPT upstream; no other one gets any. */
+  /** Cookies of the ChatGPT upstream; they go nowhere else. */
   cookies: CloudflareCookies;
   tunnels: OpenTunnels;
   bodyBytes: number;
@@ -41,10 +36,10 @@ export interface ProxiedRequest {
   rule: RouteRule;
   path: string;
   query: string;
-  /** null on an upgrade, and where there is none. */
+  /** null on an upgrade, and on a request without a body. */
   body: KeptBody | null;
-  /** The client of an upgrade. */
-  held: HeldClient | null;
+  /** The client of an upgrade; null for any other request. */
+  waiting: WaitingClient | null;
   /** Counts the end of the exchange. */
   closed: () => void;
 }

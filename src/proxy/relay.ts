@@ -5,25 +5,19 @@ import { errnoOf, SidecarError } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 import { upstreamError } from '../upstream/transport-error.ts';
-import {
-  downstreamHeaders,
-  type HeaderLookup,
-  headerLookup,
-  type ParsedHeaders,
-  type RawHeaders,
-  reasonPhrase,
-} from './headers.ts';
-import { HeldResponse, type ResponseHead } from './held-response.ts';
+import { downstreamHeaders, type ParsedHeaders, reasonPhrase, requestIdOf } from './headers.ts';
+import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
+import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /**
- * The HTTP exchange with the upstream, in place of reply-from, which leaves the upstream running
- * when the client goes away before the headers, retries a GET on 503, and collects headers into an
- * object. Here nothing is rewritten, and nothing is held back but an answer that may reject the
- * credential.
+ * What is sent to the upstream. The relay takes the place of reply-from, which leaves the upstream
+ * running when the client goes away before the headers, retries a GET on 503, and collects headers
+ * into an object. Here nothing is rewritten, and only a response that may reject the credential is
+ * held back.
  */
-export interface Exchange {
+export interface UpstreamRequest {
   dispatcher: Dispatcher;
   origin: string;
   /** Path and query. */
@@ -34,90 +28,89 @@ export interface Exchange {
   body: Readable | AsyncIterable<Buffer> | Buffer | null;
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
-  /** Counts what goes to the client. */
-  observation: OpenExchange;
 }
 
 /** What the relay asks and tells its caller. */
 export interface RelayEvents {
-  /** Headers of whatever the upstream answered, also of an answer that the client will not see. */
-  onResponse(headers: ParsedHeaders): void;
   /**
-   * Whether an answer may reject the credential, so that its body has to be seen as well before any
-   * of it goes to the client.
+   * Called once for each response, before any of it goes to the client.
+   * @returns `hold` when its body has to be seen as well, because it may reject the credential
    */
-  wantsBody(head: Pick<UpstreamResponse, 'status' | 'header'>): boolean;
-  /** True drops the answer: the exchange will be sent once more. */
-  drops(answer: UpstreamResponse): Promise<boolean>;
-  /** Called before the first byte of the answer goes to the client; from then on it is ours. */
-  onStart(status: number, header: HeaderLookup): void;
-  /** The upstream switched protocols. */
-  onUpgrade(raw: RawHeaders, header: HeaderLookup, socket: Duplex): void;
+  onHead(head: ResponseHead): 'pass' | 'hold';
+  /** A held response is here as a whole. `drop`: the request will be sent once more. */
+  onHeld(response: UpstreamResponse): Promise<'pass' | 'drop'>;
+  /** The upstream switched protocols; called in place of `onHead`. */
+  onUpgrade(head: ResponseHead, socket: Duplex): void;
 }
 
+export type RelayOutcome = 'answered' | 'dropped';
+
 /** The client closed its connection; the reason with which the upstream request is aborted. */
-export class ClientGoneError extends Error {
+class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
 }
 
 /**
- * Sends the exchange and streams the answer into `response`.
- * @returns a promise that is fulfilled with `answered` when the answer has begun (or the client is
- *   gone), with `dropped` when the caller wants the exchange sent once more, and
- *   rejected with a SidecarError when there will be none; a failure after that cuts the client off
+ * Sends the request and streams the upstream's response into `response`.
+ * @param exchange is told what goes to the client
+ * @returns a promise that is fulfilled with `answered` when the response has begun (or the client is
+ *   gone), with `dropped` when the caller wants the request sent once more, and rejected with a
+ *   SidecarError when there will be no response; a failure after that cuts the client off
  */
 export function relay(
-  exchange: Exchange,
+  request: UpstreamRequest,
   response: ServerResponse,
+  exchange: OpenExchange,
   events: RelayEvents,
 ): Promise<RelayOutcome> {
   // A client that left while its credential was fetched costs no connection.
   if (response.destroyed) return Promise.resolve('answered');
   return new Promise((resolve, reject) => {
-    new RelayHandler(exchange, response, events, resolve, reject).dispatch();
+    new Relay(request, response, exchange, events, resolve, reject).start();
   });
 }
 
-export type RelayOutcome = 'answered' | 'dropped';
-
-class RelayHandler implements Dispatcher.DispatchHandler {
-  readonly #exchange: Exchange;
+class Relay implements Dispatcher.DispatchHandler {
+  readonly #request: UpstreamRequest;
   readonly #response: ServerResponse;
+  readonly #exchange: OpenExchange;
   readonly #events: RelayEvents;
   readonly #resolve: (outcome: RelayOutcome) => void;
   readonly #reject: (error: Error) => void;
-  #dispatches = 0;
+  #starts = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #clientGone = false;
   #finished = false;
   #held: HeldResponse | null = null;
-  readonly #packet = new WriteBatch((bytes) => this.#endTurn(bytes));
+  readonly #batch = new WriteBatch((bytes) => this.#write(bytes));
 
   constructor(
-    exchange: Exchange,
+    request: UpstreamRequest,
     response: ServerResponse,
+    exchange: OpenExchange,
     events: RelayEvents,
     resolve: (outcome: RelayOutcome) => void,
     reject: (error: Error) => void,
   ) {
-    this.#exchange = exchange;
+    this.#request = request;
     this.#response = response;
+    this.#exchange = exchange;
     this.#events = events;
     this.#resolve = resolve;
     this.#reject = reject;
     response.on('close', this.#onClientClose);
   }
 
-  dispatch(): void {
-    this.#dispatches++;
-    const { dispatcher, origin, path, method, headers, body, upgrade } = this.#exchange;
+  start(): void {
+    this.#starts++;
+    const { dispatcher, origin, path, method, headers, body, upgrade } = this.#request;
     dispatcher.dispatch(
       {
         origin,
         path,
         method: method as Dispatcher.HttpMethod,
         headers,
-        // An iterable is taken too; the types do not know of it.
+        // Undici takes an iterable too; its types do not say so.
         body: body as Readable | null,
         ...(upgrade ? { upgrade: 'websocket' } : {}),
       },
@@ -133,53 +126,60 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
-    _status: number,
-    headers: ParsedHeaders,
+    status: number,
+    parsed: ParsedHeaders,
     socket: Duplex,
   ): void {
     this.#finish();
-    this.#events.onResponse(headers);
-    this.#events.onUpgrade(rawHeaders(controller), headerLookup(headers), socket);
+    const head = responseHead(controller, status, undefined, parsed);
+    this.#recordBegin(head);
+    this.#events.onUpgrade(head, socket);
     this.#resolve('answered');
   }
 
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    headers: ParsedHeaders,
+    parsed: ParsedHeaders,
     statusMessage?: string,
   ): void {
-    const raw = rawHeaders(controller);
     if (status < 100) {
-      // Undici takes it for an interim one, Node would refuse to write it.
-      const { origin } = this.#exchange;
+      // Undici takes it for an interim response; Node would refuse to write it.
+      const { origin } = this.#request;
       controller.abort(new SidecarError('UPSTREAM_UNREACHABLE', `${origin} answered ${status}`));
       return;
     }
     if (status < 200) {
-      passInterim(this.#response, status, statusMessage, raw);
+      passInterim(this.#response, status, statusMessage, rawHeaders(controller));
       return;
     }
-    this.#events.onResponse(headers);
-    const head = { status, statusMessage, raw, header: headerLookup(headers) };
-    if (this.#events.wantsBody(head)) this.#held = new HeldResponse(head);
+    const head = responseHead(controller, status, statusMessage, parsed);
+    if (this.#events.onHead(head) === 'hold') this.#held = new HeldResponse(head);
     else this.#begin(head);
   }
 
-  #begin({ status, statusMessage, raw, header }: ResponseHead): void {
+  #begin(head: ResponseHead): void {
+    const { status, statusMessage, raw } = head;
     const response = this.#response;
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
-    this.#events.onStart(status, header);
-    this.#packet.open();
+    this.#recordBegin(head);
+    this.#batch.open();
     this.#resolve('answered');
+  }
+
+  #recordBegin({ header }: ResponseHead): void {
+    const exchange = this.#exchange;
+    exchange.begun();
+    exchange.upstreamRequestId = requestIdOf(header);
+    exchange.challenged = header('cf-mitigated') === 'challenge';
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const held = this.#held;
     if (!held) {
-      this.#exchange.observation.bytesDown += chunk.length;
-      this.#packet.push(chunk);
+      this.#exchange.bytesDown += chunk.length;
+      this.#batch.push(chunk);
       return;
     }
     if (!held.push(chunk)) this.#passHeld(held);
@@ -191,18 +191,18 @@ class RelayHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#finish();
-    this.#response.end(this.#packet.take());
+    this.#response.end(this.#batch.take());
   }
 
-  #endTurn(bytes: Buffer | null): void {
+  #write(bytes: Buffer | null): void {
     const response = this.#response;
     // The client may have left since.
     if (response.destroyed) return;
     if (bytes !== null) {
       if (!response.write(bytes)) this.#waitForDrain();
     } else if (!this.#finished) {
-      // Headers ride with the first bytes of the body when both came in one turn; otherwise they
-      // must not wait for a first event that may be minutes away.
+      // When headers and body come in one turn of the event loop, they are written together. When no
+      // body came with them, headers must not wait for a first event that may be minutes away.
       response.flushHeaders();
     }
   }
@@ -212,14 +212,15 @@ class RelayHandler implements Dispatcher.DispatchHandler {
     this.#response.once('drain', this.#onDrain);
   }
 
-  /** The whole answer is here: it is dropped for another try, or goes to the client as it came. */
+  /** The whole response is here: it is dropped for another try, or goes to the client as it came. */
   async #decide(held: HeldResponse): Promise<void> {
     try {
-      const again = await this.#events.drops(held.answer);
+      const verdict = await this.#events.onHeld(held.response);
       const gone = this.#clientGone;
-      if (!again && !gone) this.#passHeld(held);
+      if (verdict === 'pass' && !gone) this.#passHeld(held);
       this.#finish();
-      if (again || gone) this.#resolve(gone ? 'answered' : 'dropped');
+      if (gone) this.#resolve('answered');
+      else if (verdict === 'drop') this.#resolve('dropped');
       else this.#response.end();
     } catch (error) {
       // Nobody else listens to this promise.
@@ -231,39 +232,39 @@ class RelayHandler implements Dispatcher.DispatchHandler {
   #passHeld(held: HeldResponse): void {
     this.#held = null;
     this.#begin(held.head);
-    this.#exchange.observation.bytesDown += held.size;
+    this.#exchange.bytesDown += held.size;
     let flowing = true;
     for (const chunk of held.chunks) flowing = this.#response.write(chunk);
     if (!flowing) this.#waitForDrain();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#dispatches === 1 && this.#neverSent(error)) {
-      this.dispatch();
+    if (this.#starts === 1 && this.#foundReset(error)) {
+      this.start();
       return;
     }
-    // What came of a broken answer goes to the client, which sees it break off as well.
+    // The part of a broken response that came goes to the client, which sees it break off as well.
     if (this.#held && !this.#clientGone) this.#passHeld(this.#held);
     this.#finish();
     if (this.#clientGone) {
       this.#resolve('answered');
     } else if (this.#response.headersSent) {
-      this.#exchange.observation.ending = 'upstreamCut';
+      this.#exchange.ending = 'upstreamCut';
       // A cut stream must not look like a finished one. Not in this turn: what was written in it is
       // sent at its end.
       process.nextTick(() => this.#response.destroy());
     } else {
-      this.#reject(upstreamError(error, this.#exchange.origin));
+      this.#reject(upstreamError(error, this.#request.origin));
     }
   }
 
   /**
-   * Whether a connection was reset before a byte of this exchange was on it, as happens to a kept
-   * one. Undici looks for such a thing before it writes, and takes a new connection for one that was
-   * closed, but fails the exchange for one that was reset. Once anything was written, nobody knows
-   * what came of it, so whatever fails then is left to the client.
+   * Whether a kept connection was found to be reset before a byte of this request was written to it.
+   * Undici checks before it writes; it dials anew for a connection that was closed, but fails the
+   * request for one that was reset. Once anything was written, nobody knows whether the request was
+   * carried out, so any later failure is left to the client.
    */
-  #neverSent(error: Error): boolean {
+  #foundReset(error: Error): boolean {
     const code = errnoOf(error);
     return !this.#controller && !this.#clientGone && (code === 'ECONNRESET' || code === 'EPIPE');
   }
@@ -280,12 +281,7 @@ class RelayHandler implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     this.#finished = true;
-    const { body } = this.#exchange;
+    const { body } = this.#request;
     if (body instanceof Readable) body.destroy();
   }
-}
-
-/** Over HTTP/1 it is a list, which the types leave open. */
-function rawHeaders({ rawHeaders: raw }: Dispatcher.DispatchController): RawHeaders {
-  return Array.isArray(raw) ? raw : [];
 }

@@ -17,7 +17,7 @@ export function openBody(
   if (!hasBody(request)) return null;
   const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
-    throw new SidecarError('AUTH_REQUEST_INVALID', 'no transfer-encoding but chunked is taken');
+    throw new SidecarError('AUTH_REQUEST_INVALID', 'only chunked transfer-encoding is supported');
   }
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
   const arrived = request.readableLength;
@@ -72,9 +72,9 @@ export class ReplayBudget {
 
 /**
  * A body that came in one piece with its head: it needs no stream, and one write sends it. Undici
- * holds on to a body until the answer ends, so it gets this, which lets go of the bytes.
+ * keeps a body until the response ends, so it gets this object, which can let go of the bytes.
  */
-export class WholeBody implements KeptBody, AsyncIterable<Buffer> {
+class WholeBody implements KeptBody, AsyncIterable<Buffer> {
   readonly content = this;
   readonly size: number;
   readonly #budget: ReplayBudget;
@@ -116,11 +116,11 @@ export class WholeBody implements KeptBody, AsyncIterable<Buffer> {
 }
 
 /**
- * The body apart from its connection: undici destroys the stream that it was given when the
- * upstream fails or answers early. What is left unread then is drained, so that the client gets its
- * answer and can send its next request on the same connection; it is kept for a replay all the same.
+ * The body as a stream separate from its connection, because undici destroys its stream when the
+ * upstream fails or answers early. The unread rest is then drained, so that the client gets its
+ * response and can send its next request on the same connection; it is still kept for a replay.
  */
-export class RequestBody extends Readable implements KeptBody {
+class RequestBody extends Readable implements KeptBody {
   readonly content = this;
   readonly #request: IncomingMessage;
   readonly #limit: number;

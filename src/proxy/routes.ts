@@ -4,8 +4,19 @@ import type { RouteRule } from '../config/resolve.ts';
 /** Prefix of everything that the proxy serves. */
 export const PROXY_PREFIX = '/backend-api';
 /** Prefix of the model routes; with an API key it is rewritten to the base of the OpenAI API. */
-export const MODEL_PREFIX = '/backend-api/codex';
+const MODEL_PREFIX = '/backend-api/codex';
 const MODEL_FOLDER = `${MODEL_PREFIX}/`;
+
+/** An upstream: origin, and path of its base URL without a trailing slash. */
+export interface UpstreamBase {
+  origin: string;
+  basePath: string;
+}
+
+export function parseUpstream(baseUrl: string): UpstreamBase {
+  const { origin, pathname } = new URL(baseUrl);
+  return { origin, basePath: pathname === '/' ? '' : pathname };
+}
 
 /** First match wins; what matches nothing is denied. */
 export const DEFAULT_ROUTES: readonly RouteRule[] = [
@@ -18,8 +29,8 @@ export const DEFAULT_ROUTES: readonly RouteRule[] = [
 ];
 
 /**
- * The rule for a request, or null. A backend may not care about case, or about dots and spaces at
- * the end of a name; so there is none for a path that a rule before it would cover there.
+ * The rule for a request, or null. A backend may ignore case, and dots and spaces at the end of a
+ * name; so a spelling that an earlier rule would cover on such a backend matches nothing.
  * @param path a normalised path
  * @param upgrade whether the request asks for a WebSocket
  */
@@ -46,7 +57,7 @@ function blur(path: string): string {
   return names.filter((name, index) => index === 0 || name !== '').join('/');
 }
 
-// A loop: an expression for this would try every dot of a long row as its beginning.
+// A loop, because a regular expression would try every dot of a long row as its beginning.
 function bareName(name: string): string {
   let end = name.length;
   for (;;) {

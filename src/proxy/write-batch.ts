@@ -1,16 +1,16 @@
 /**
- * What comes in one turn of the event loop, mostly with one packet of the upstream. It may hold
- * hundreds of events, and each write to the client costs as much as all of them, so they are written
- * together at the end of the turn.
+ * Collects what arrives in one turn of the event loop, usually in one packet from the upstream, and
+ * hands it over at the end of the turn. One packet may hold hundreds of events, and each write to the
+ * client costs as much as all of them, so they are written together.
  */
 export class WriteBatch {
-  readonly #over: (bytes: Buffer | null) => void;
+  readonly #write: (bytes: Buffer | null) => void;
   #chunks: Buffer[] = [];
   #isOpen = false;
 
-  /** @param over gets at the end of the turn what came in it and was not taken; null: nothing */
-  constructor(over: (bytes: Buffer | null) => void) {
-    this.#over = over;
+  /** @param write gets at the end of the turn what came in it and was not taken; null when nothing */
+  constructor(write: (bytes: Buffer | null) => void) {
+    this.#write = write;
   }
 
   /** Waits for the end of the turn, even if nothing comes. */
@@ -25,7 +25,7 @@ export class WriteBatch {
     this.open();
   }
 
-  /** All that has come and was not written; null when there is nothing. */
+  /** Everything that has come and was not written; null when there is nothing. */
   take(): Buffer | null {
     const chunks = this.#chunks;
     if (chunks.length === 0) return null;
@@ -35,6 +35,6 @@ export class WriteBatch {
 
   readonly #close = (): void => {
     this.#isOpen = false;
-    this.#over(this.take());
+    this.#write(this.take());
   };
 }

@@ -18,9 +18,9 @@ import { limitIdleConnections } from '../inbound/limits.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
 import { CloudflareCookies } from '../proxy/cookies.ts';
-import { parseUpstream } from '../proxy/forward.ts';
 import { type ProxyOptions, proxyPlugin } from '../proxy/plugin.ts';
 import { ReplayBudget } from '../proxy/request-body.ts';
+import { parseUpstream } from '../proxy/routes.ts';
 import { OpenTunnels } from '../proxy/websocket/open-tunnels.ts';
 import { Activity } from '../telemetry/activity.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
@@ -115,7 +115,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
       events.close();
       await telemetry.traffic.idle();
     },
-    sayGoingAway: () => tunnels.leave(),
+    sayGoingAway: () => tunnels.sayGoingAway(),
   };
 }
 

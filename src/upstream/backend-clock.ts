@@ -7,7 +7,7 @@ const TOLERANCE_MS = 30_000;
 const HALF_SECOND_MS = 500;
 
 /**
- * Time as the backend sees it, learnt from the `Date` header of its answers. Assertions and
+ * Time as the backend sees it, learnt from the `Date` header of its responses. Assertions and
  * registrations carry a timestamp that the backend compares with its own clock.
  */
 export class BackendClock {
@@ -27,10 +27,10 @@ export class BackendClock {
     return skew !== null && isTooLarge(skew) ? this.#local() - skew : this.#local();
   };
 
-  /** Our clock minus the backend's, in whole seconds; null before the first answer. */
+  /** Our clock minus the backend's, in whole seconds; null before the first response. */
   get skewSeconds(): number | null {
     if (this.#skewMs === null) return null;
-    // Zero has no sign for people.
+    // Avoids -0.
     return Math.round(this.#skewMs / 1000) || 0;
   }
 
@@ -40,9 +40,9 @@ export class BackendClock {
     if (header('age') === null) this.observe(header('date'));
   }
 
-  /** @param date value of a `Date` header; anything else is passed over */
+  /** @param date value of a `Date` header; anything else is ignored */
   observe(date: string | null): void {
-    // Within one second every answer says the same; the first of them is the closest.
+    // All responses of one second carry the same date; the first of them is the closest to it.
     if (date === null || date === this.#lastDate) return;
     this.#lastDate = date;
     const backend = Date.parse(date);

@@ -5,9 +5,9 @@ import { MAX_HEADER_BYTES } from '../base/header-text.ts';
 import { type ProxyEnvironment, throughEnvironment, throughProxy } from './egress-proxy.ts';
 
 export interface DispatcherOptions {
-  /** PEM text of further certificate authorities, beside the built-in ones. */
+  /** PEM text of certificate authorities in addition to the built-in ones. */
   ca: string | null;
-  /** "env", null, or the URL of a proxy; for upstreams with https alone. */
+  /** "env", null, or the URL of a proxy; only https upstreams use it. */
   proxy: string | null;
   proxyEnvironment: ProxyEnvironment;
 }
@@ -15,16 +15,16 @@ export interface DispatcherOptions {
 export interface Patience {
   /** For a connection, its TLS and a tunnel through a proxy each; milliseconds. */
   connectMs: number;
-  /** Silence before the headers, and within the body; milliseconds, 0 is without end. */
+  /** Silence before the headers, and within the body; milliseconds, 0: no limit. */
   silenceMs: number;
 }
 
-/** A model may think for many minutes; whether anyone waits for it is seen by the connections. */
+/** A model may think for many minutes; a client that stops waiting closes its connection. */
 export const PATIENCE: Patience = { connectMs: 10_000, silenceMs: 0 };
 
 /**
- * How long one address is tried before the next. Node gives the earlier one up then, unlike RFC 8305,
- * so its 250 ms would shut out whoever is further away than that.
+ * How long one address is tried before the next. Unlike RFC 8305, Node then gives the earlier one up,
+ * so with its default of 250 ms a server that is further away could not be reached.
  */
 const ADDRESS_MS = 1_000;
 
@@ -33,7 +33,7 @@ const ADDRESS_MS = 1_000;
  * certificates are verified; no limit of connections per origin, so that nothing queues unseen; no
  * time limit on headers or body; no pipelining; HTTP/1 only. It neither retries nor follows a
  * redirect.
- * @param patience other than {@link PATIENCE} in tests alone, as is `lookup`
+ * @param patience other than {@link PATIENCE} only in tests; so is `lookup`
  * @throws ConfigError when a proxy's address cannot be used
  */
 export function createDispatcher(

@@ -11,7 +11,7 @@ export interface ProxyEnvironment {
 /** Settings of a direct connection. */
 export type ConnectionSettings = Agent.Options & { connect: { timeout: number } };
 
-/** As the environment says. */
+/** Dials as the environment says. */
 export function throughEnvironment(
   settings: ConnectionSettings,
   { httpsProxy, noProxy }: ProxyEnvironment,
@@ -44,7 +44,7 @@ export function throughProxy(
   return keepHeaderLists(new EnvHttpProxyAgent(options));
 }
 
-/** The proxy itself has to be reached, and has to answer, in the time of a connection. */
+/** Reaching the proxy, and its answer to CONNECT, are bounded like a connection. */
 function tunnelled(settings: ConnectionSettings) {
   const { connect } = settings;
   return {

@@ -1,13 +1,13 @@
 import type { Dispatcher } from 'undici';
 
-/** One small JSON exchange of our own (registration, JWKS): bounded in time and in answer size. */
+/** One small JSON exchange of our own (registration, JWKS): bounded in time and in the size of the response. */
 export interface JsonRequest {
   method: 'GET' | 'POST';
   url: string;
   headers?: Record<string, string>;
   body?: unknown;
   timeoutMs: number;
-  /** Answers above this many bytes are an error. */
+  /** A larger response is an error. */
   maxBytes: number;
 }
 
@@ -17,12 +17,12 @@ export interface TextResponse {
   text: string;
 }
 
-/** Sends one request. Follows no redirect. Rejects when there was no whole answer. */
+/** Sends one request. Follows no redirect. Rejects when there is no complete response. */
 export type HttpClient = (request: JsonRequest) => Promise<TextResponse>;
 
 export class ResponseTooLargeError extends Error {
   override readonly name = 'ResponseTooLargeError';
-  /** Status of the answer that was cut off. */
+  /** Status of the response that was cut off. */
   readonly status: number;
 
   constructor(maxBytes: number, status: number) {
@@ -31,7 +31,7 @@ export class ResponseTooLargeError extends Error {
   }
 }
 
-/** @param observeDate is told the `Date` header of every answer that is no cached one */
+/** @param observeDate is told the `Date` header of every response that does not come from a cache */
 export function createHttpClient(
   dispatcher: Dispatcher,
   userAgent: string,
@@ -54,7 +54,7 @@ export function createHttpClient(
       signal,
     });
     const { date, age } = response.headers;
-    // An answer out of a cache was dated when it went in.
+    // A cached response carries the date at which it was stored.
     observeDate(typeof date === 'string' && age === undefined ? date : null);
     const chunks: Buffer[] = [];
     let size = 0;

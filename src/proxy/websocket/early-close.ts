@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-/** A refusal is an error frame and a close frame; a turn is longer. */
+/** A refusal is an error frame and a close frame; the response to a message is longer. */
 const MAX_REFUSAL_BYTES = 512;
 /** A message of a client is longer than this, a control frame alone is shorter. */
 const MIN_CLIENT_MESSAGE_BYTES = 140;
@@ -8,32 +8,32 @@ const CLOSE_FRAME = 0x88;
 
 /**
  * Watches the beginning of a joined WebSocket for the way in which the upstream may reject an
- * assertion after its 101: it answers the first message by closing, with next to no words, while
- * the client meant to stay. Frame heads are never compressed, so this needs no decoding.
+ * assertion after its 101: with a close frame and almost no data, although the client had sent a
+ * message and did not close. Frame heads are never compressed, so this needs no decoding.
  * @param early bytes that the client sent before
- * @param turnedAway called at most once
+ * @param closedEarly called at most once
  */
 export function watchOpening(
   client: Duplex,
   upstream: Duplex,
   early: number,
-  turnedAway: () => void,
+  closedEarly: () => void,
 ): void {
-  let spoken = early;
-  let said = Buffer.alloc(0);
+  let clientBytes = early;
+  let received = Buffer.alloc(0);
   const onClient = (chunk: Buffer) => {
-    spoken += chunk.length;
+    clientBytes += chunk.length;
     // A client that closes is answered by a close frame too.
     if (chunk[0] === CLOSE_FRAME) stop();
   };
   const onUpstream = (chunk: Buffer) => {
-    said = Buffer.concat([said, chunk]);
-    if (said.length > MAX_REFUSAL_BYTES) stop();
-    else if (endsWithClose(said)) decide();
+    received = Buffer.concat([received, chunk]);
+    if (received.length > MAX_REFUSAL_BYTES) stop();
+    else if (endsWithClose(received)) decide();
   };
   const decide = () => {
     stop();
-    if (spoken > MIN_CLIENT_MESSAGE_BYTES) turnedAway();
+    if (clientBytes > MIN_CLIENT_MESSAGE_BYTES) closedEarly();
   };
   const stop = () => {
     client.off('data', onClient).off('end', stop).off('close', stop);
@@ -43,7 +43,7 @@ export function watchOpening(
   upstream.on('data', onUpstream).once('end', decide);
 }
 
-/** Whether a whole number of server frames, the last of them a close, stands in `bytes` (RFC 6455). */
+/** Whether `bytes` begin with whole server frames and then a close frame (RFC 6455, section 5.2). */
 function endsWithClose(bytes: Buffer): boolean {
   let at = 0;
   while (at + 2 <= bytes.length) {

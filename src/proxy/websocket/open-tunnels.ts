@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../base/clock.ts';
 import { TUNNEL_LIMITS, Tunnel } from './tunnel.ts';
 
-const LOOK_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 
-/** The WebSockets that are open, and their part of a shutdown. */
+/** The open WebSockets, and their part in a shutdown. */
 export class OpenTunnels {
   readonly #now: Clock;
   readonly #open = new Set<Tunnel>();
-  #looking: NodeJS.Timeout | null = null;
+  #checking: NodeJS.Timeout | null = null;
 
   constructor(now: Clock) {
     this.#now = now;
@@ -23,21 +23,21 @@ export class OpenTunnels {
     return tunnel;
   }
 
-  /** From now on whichever is idle, or becomes it, is told that the sidecar goes away. */
+  /** From now on every tunnel that is idle, or becomes idle, is told that the sidecar goes away. */
   drain(): void {
-    const look = () => {
-      for (const tunnel of this.#open) if (tunnel.idle) tunnel.leave();
+    const check = () => {
+      for (const tunnel of this.#open) if (tunnel.idle) tunnel.sayGoingAway();
     };
-    look();
-    this.#looking ??= setInterval(look, LOOK_EVERY_MS).unref();
+    check();
+    this.#checking ??= setInterval(check, CHECK_EVERY_MS).unref();
   }
 
-  /** Tells all that are left, and gives them a moment to close. */
-  async leave(): Promise<void> {
-    clearInterval(this.#looking ?? undefined);
+  /** Tells all remaining tunnels, and gives them a moment to close. */
+  async sayGoingAway(): Promise<void> {
+    clearInterval(this.#checking ?? undefined);
     const open = [...this.#open];
     if (open.length === 0) return;
-    for (const tunnel of open) tunnel.leave();
+    for (const tunnel of open) tunnel.sayGoingAway();
     const patience = new AbortController();
     const limit = sleep(TUNNEL_LIMITS.closeMs, undefined, { signal: patience.signal });
     await Promise.race([Promise.all(open.map(({ ended }) => ended)), limit.catch(() => undefined)]);

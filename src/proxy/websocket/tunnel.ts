@@ -43,7 +43,7 @@ export class Tunnel {
   #lastMessageAt: number;
   /** The client's message is the last one: the upstream is at work on it. */
   #awaitsResponse = false;
-  #leaving: 'no' | 'at the next boundary' | 'yes' = 'no';
+  #goingAway: 'no' | 'at the next boundary' | 'said' = 'no';
   #halfClosed: NodeJS.Timeout | null = null;
 
   /** @param early what the client sent before; not yet sent on */
@@ -80,22 +80,22 @@ export class Tunnel {
   }
 
   /**
-   * Says 1001 to both sides and waits, bounded, for them to close. In the middle of a frame of the
-   * upstream it waits for the end of that; the upstream is just left when a frame of the client is
-   * half sent.
+   * Sends a close frame with 1001 to both sides and waits for them to close, for a limited time. A
+   * frame of the upstream that is half sent is let through first. When a frame of the client is half
+   * sent, the upstream gets no close frame, but the end of the connection.
    */
-  leave(): void {
-    if (this.#leaving === 'yes' || this.#up.closed) return;
+  sayGoingAway(): void {
+    if (this.#goingAway === 'said' || this.#up.closed) return;
     if (this.#halfClosed) {
-      // Whoever has ended answers no more.
+      // A side that has ended its half sends no close frame.
       this.#cut();
       return;
     }
     if (!this.#down.atBoundary) {
-      this.#leaving = 'at the next boundary';
+      this.#goingAway = 'at the next boundary';
       return;
     }
-    this.#leaving = 'yes';
+    this.#goingAway = 'said';
     const [client, upstream] = [this.#client, this.#upstream];
     client.unpipe(upstream);
     upstream.unpipe(client);
@@ -114,7 +114,7 @@ export class Tunnel {
     upstream.on('error', () => upstream.destroy());
     client.on('close', () => {
       // Destroyed, a connection could lose the close frame that it was just given.
-      if (this.#leaving === 'yes') upstream.end();
+      if (this.#goingAway === 'said') upstream.end();
       else upstream.destroy();
     });
     upstream.on('close', () => closeGently(client));
@@ -131,7 +131,7 @@ export class Tunnel {
       this.#lastMessageAt = this.#lastByteAt;
       this.#awaitsResponse = true;
     }
-    if (this.#leaving === 'yes' && this.#up.closed) closeGently(this.#client);
+    if (this.#goingAway === 'said' && this.#up.closed) closeGently(this.#client);
   };
 
   readonly #onUpstream = (chunk: Buffer): void => {
@@ -140,8 +140,8 @@ export class Tunnel {
       this.#lastMessageAt = this.#lastByteAt;
       this.#awaitsResponse = false;
     }
-    if (this.#leaving === 'at the next boundary') this.leave();
-    else if (this.#leaving === 'yes' && this.#down.closed) this.#upstream.end();
+    if (this.#goingAway === 'at the next boundary') this.sayGoingAway();
+    else if (this.#goingAway === 'said' && this.#down.closed) this.#upstream.end();
   };
 
   readonly #onHalfClose = (): void => {
