@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import t, { type Test } from 'tap';
-import { completionScript, SHELLS } from '../../src/commands/completion.ts';
+import { completionScript, SHELLS } from '../../src/commands/completion/script.ts';
 import { run } from '../helpers/program.ts';
 
 /** A tree with everything that a description could break a script with. */

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { StatusDocument } from '../../src/admin/status.ts';
 import { painter, wantsColour } from '../../src/commands/colour.ts';
-import { statusColour, statusTable } from '../../src/commands/status/client.ts';
+import { statusColour, statusTable } from '../../src/commands/status/table.ts';
 import { run, start } from '../helpers/program.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import t, { type Test } from 'tap';
 import { type ClientToken, parseClientTokens } from '../../src/access/client-tokens.ts';
-import { addTokenCommand } from '../../src/commands/token/index.ts';
+import { addTokenCommand } from '../../src/commands/token/command.ts';
 import { addToken, listTokens, removeToken } from '../../src/commands/token/tokens-file-editor.ts';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { logout } from '../../src/commands/logout.ts';
+import { logout } from '../../src/commands/logout/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import {

@@ -2,7 +2,6 @@ import { ConfigError } from '../../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../../base/header-text.ts';
 import type { Config, PartialConfig } from '../../config/resolve.ts';
 import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
-import { bypassesProxy, usesProxy } from '../run/child-environment.ts';
 import { statusTarget } from '../status/client.ts';
 import { ConfigFile } from './config-file.ts';
 import {
@@ -15,6 +14,7 @@ import {
 } from './config-toml.ts';
 import { agentHome, holdsLogin } from './home.ts';
 import { modelBaseUrl, PROVIDER_ID, type ProviderFields, providerFields } from './provider.ts';
+import { codexUsesProxy, noProxyEntry } from './proxy-variables.ts';
 
 export interface CodexConfigOptions {
   env: Environment;
@@ -49,8 +49,8 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
     for (const line of snippet(fieldsFor(baseUrl, token ?? PLACEHOLDER))) print(line);
     if (token === null) warn(`this lacks the client token: ${HOW_TO_GET_ONE}`);
   }
-  const host = new URL(baseUrl).hostname;
-  if (usesProxy(env) && !bypassesProxy(env, host)) {
+  if (codexUsesProxy(env, new URL(baseUrl))) {
+    const host = noProxyEntry(new URL(baseUrl));
     warn(`Codex uses the HTTP proxy for this address too; set NO_PROXY=${host} for it`);
   }
 }

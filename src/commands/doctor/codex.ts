@@ -11,10 +11,10 @@ import type { Config } from '../../config/resolve.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 import { parseToml, providerIn, type Table } from '../codex/config-toml.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
-import { bypassesProxy, usesProxy } from '../run/child-environment.ts';
+import { codexUsesProxy, noProxyEntry } from '../codex/proxy-variables.ts';
 import { fetchStatus, statusTarget } from '../status/client.ts';
+import { findProgram } from './find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
-import { findProgram } from './local.ts';
 
 const TIMEOUT_MS = 8_000;
 const POINT = 'run "codex-auth-sidecar codex-config --write", or start it with "run"';
@@ -96,8 +96,8 @@ export function checkCodexConfig(input: CodexConfigInput): Finding {
   }
   const finding = id === 'openai' ? null : providerProblem(name, provider, input);
   if (finding) return finding;
-  if (usesProxy(input.env) && !bypassesProxy(input.env, new URL(baseUrl).hostname)) {
-    const remedy = `set NO_PROXY=${new URL(baseUrl).hostname} for Codex`;
+  if (codexUsesProxy(input.env, new URL(baseUrl))) {
+    const remedy = `set NO_PROXY=${noProxyEntry(new URL(baseUrl))} for Codex`;
     return warning(name, 'an HTTP proxy stands between Codex and the sidecar', remedy);
   }
   return ok(name, `${path} points here (provider "${id}")`);

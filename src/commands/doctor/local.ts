@@ -1,9 +1,9 @@
 import { access, constants, stat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
+import { findProgram } from './find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 /** As in package.json; a test holds the two together. */
@@ -67,21 +67,4 @@ export async function checkLock(path: string | undefined): Promise<Finding> {
   if (program !== null) return ok('lock', program);
   const remedy = 'install util-linux, or BusyBox';
   return warning('lock', 'no "flock": auth.json is written without a lock', remedy);
-}
-
-/** Where a program stands in `PATH`; null when nowhere. */
-export async function findProgram(name: string, path: string | undefined): Promise<string | null> {
-  for (const folder of (path ?? '').split(delimiter).filter(Boolean)) {
-    const file = join(folder, name);
-    const info = await stat(file).catch(() => null);
-    if (!info?.isFile()) continue;
-    if (
-      await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-  }
-  return null;
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Environment } from '../../sidecar/settings.ts';
 import { PROVIDER_ID, providerFields, tomlValue } from '../codex/provider.ts';
+import { withoutProxy } from '../codex/proxy-variables.ts';
 
 /** The variable that a Codex started by `run` reads its client token from. */
 export const TOKEN_VARIABLE = 'SIDECAR_CLIENT_TOKEN';
@@ -13,8 +14,6 @@ const CREDENTIALS = [
   'OPENAI_API_KEY',
 ];
 const SCRUBBED = new Set(CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]));
-const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
-const OWN_HOSTS = ['127.0.0.1', 'localhost'];
 
 /** Programs that start the one that their arguments name. */
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
@@ -44,35 +43,6 @@ export function childEnvironment(env: Environment, access: ChildAccess): Environ
     ...(access.codexHome === null ? {} : { CODEX_HOME: access.codexHome }),
     ...withoutProxy(env),
   };
-}
-
-/** Codex and others send even loopback requests to a proxy, unless these variables say otherwise. */
-function withoutProxy(env: Environment): Environment {
-  if (!usesProxy(env)) return {};
-  const { NO_PROXY: upper, no_proxy: lower } = env;
-  return { NO_PROXY: withOwnHosts(upper || lower), no_proxy: withOwnHosts(lower || upper) };
-}
-
-/** Whether a proxy variable is set that programs obey. */
-export function usesProxy(env: Environment): boolean {
-  return PROXIES.some((name) => env[name] || env[name.toLowerCase()]);
-}
-
-/** A list as in `NO_PROXY`, with the sidecar's host in it. */
-function withOwnHosts(list: string | undefined): string {
-  const hosts = splitHosts(list);
-  if (hosts.includes('*')) return hosts.join(',');
-  return [...hosts, ...OWN_HOSTS.filter((host) => !hosts.includes(host))].join(',');
-}
-
-/** Whether requests to `host` pass by a proxy that is set. */
-export function bypassesProxy(env: Environment, host: string): boolean {
-  const hosts = splitHosts(env.NO_PROXY || env.no_proxy);
-  return hosts.includes('*') || hosts.includes(host);
-}
-
-function splitHosts(list: string | undefined): string[] {
-  return (list ?? '').split(/[\s,]+/).filter((host) => host !== '');
 }
 
 /** Place of the Codex CLI in a command line, also behind a launcher such as npx; -1 without one. */

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { plainVariables } from '../../sidecar/settings.ts';
-import { type AddressFlags, type CommandIo, configLayer, withAddress } from '../options.ts';
+import type { CommandIo } from '../options.ts';
 
 interface RunFlags {
   config?: string;
@@ -10,14 +9,7 @@ interface RunFlags {
   verbose?: boolean;
 }
 
-interface CodexConfigFlags extends AddressFlags {
-  url?: string;
-  tokenFile?: string;
-  write?: boolean;
-}
-
-/** The commands that bring an agent to the sidecar. */
-export function addAgentCommands(program: Command, io: CommandIo): void {
+export function addRunCommand(program: Command, io: CommandIo): void {
   program
     .command('run')
     .description('run a program with a sidecar of its own: run -- codex exec "…"')
@@ -39,27 +31,6 @@ export function addAgentCommands(program: Command, io: CommandIo): void {
         verbose: flags.verbose ?? false,
         isolateHome: flags.isolateHome ?? false,
         command: [command, ...args],
-        warn: io.warn,
-      });
-    });
-
-  withAddress(
-    program.command('codex-config').description('print the config.toml that points Codex here'),
-  )
-    .option('--url <url>', 'address of the sidecar as Codex sees it')
-    .option('--token-file <file>', 'file that holds the client token, - for standard input')
-    .option('--write', 'put it into config.toml in CODEX_HOME (default ~/.codex)')
-    .action(async (flags: CodexConfigFlags) => {
-      const { codexConfig } = await import('../codex/configure.ts');
-      await codexConfig({
-        env: plainVariables(io.env),
-        configFile: flags.config ?? null,
-        flags: configLayer(flags),
-        url: flags.url ?? null,
-        tokenFile: flags.tokenFile ?? null,
-        readInput: io.readInput,
-        write: flags.write ?? false,
-        print: io.print,
         warn: io.warn,
       });
     });

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '../../admin/status.ts';
 import type { Paint } from '../colour.ts';
-import { fetchStatus, type StatusTarget, statusColour, statusTable } from './client.ts';
+import { fetchStatus, type StatusTarget } from './client.ts';
+import { statusColour, statusTable } from './table.ts';
 
 export interface WatchOptions {
   target: StatusTarget;

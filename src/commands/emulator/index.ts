@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
-import { errnoOf } from '../base/errors.ts';
-import { type Emulator, startEmulator } from '../emulator/index.ts';
+import { errnoOf } from '../../base/errors.ts';
+import { type Emulator, startEmulator } from '../../emulator/index.ts';
 
 export interface EmulatorCommandOptions {
   host: string;

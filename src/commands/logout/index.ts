@@ -1,11 +1,11 @@
-import { NO_CREDENTIAL } from '../auth-store/auth-document.ts';
-import { FileAuthStore } from '../auth-store/file-store.ts';
-import { SidecarError } from '../base/errors.ts';
-import { USER_AGENT } from '../base/version.ts';
-import { CODEX_CLIENT_ID, revokeToken } from '../oauth/token-endpoint.ts';
-import { openDispatcher } from '../sidecar/preflight.ts';
-import type { Settings } from '../sidecar/settings.ts';
-import { createHttpClient } from '../upstream/http-client.ts';
+import { NO_CREDENTIAL } from '../../auth-store/auth-document.ts';
+import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { SidecarError } from '../../base/errors.ts';
+import { USER_AGENT } from '../../base/version.ts';
+import { CODEX_CLIENT_ID, revokeToken } from '../../oauth/token-endpoint.ts';
+import { openDispatcher } from '../../sidecar/preflight.ts';
+import type { Settings } from '../../sidecar/settings.ts';
+import { createHttpClient } from '../../upstream/http-client.ts';
 
 /**
  * Takes every credential out of `auth.json`; fields that this program does not know stay.

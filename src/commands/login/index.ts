@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import { decodeIdentityToken } from '../agent-identity/identity-token.ts';
+import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
 import {
   type AuthDocument,
   NO_CREDENTIAL,
   parseAuthDocument,
   parseAuthJson,
-} from '../auth-store/auth-document.ts';
-import { FileAuthStore } from '../auth-store/file-store.ts';
-import { systemClock } from '../base/clock.ts';
-import { ConfigError, errnoOf, invalidCredential, SidecarError } from '../base/errors.ts';
-import { Secret } from '../base/secret.ts';
-import { selectCredential } from '../credentials/selection.ts';
+} from '../../auth-store/auth-document.ts';
+import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { systemClock } from '../../base/clock.ts';
+import { ConfigError, errnoOf, invalidCredential, SidecarError } from '../../base/errors.ts';
+import { Secret } from '../../base/secret.ts';
+import { selectCredential } from '../../credentials/selection.ts';
 
 /** What `login` stores: one token of a kind, or a whole Codex auth.json. */
 export type LoginInput =

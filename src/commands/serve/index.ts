@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
-import { errnoOf } from '../base/errors.ts';
-import { createLogger, type Logger } from '../base/logger.ts';
-import type { OwnEnvironment } from '../config/environment.ts';
-import type { PartialConfig } from '../config/resolve.ts';
-import { readSettings } from '../sidecar/settings.ts';
-import { type RunningSidecar, startSidecar } from '../sidecar/start.ts';
-import { logStart } from '../sidecar/start-line.ts';
+import { errnoOf } from '../../base/errors.ts';
+import { createLogger, type Logger } from '../../base/logger.ts';
+import type { OwnEnvironment } from '../../config/environment.ts';
+import type { PartialConfig } from '../../config/resolve.ts';
+import { readSettings } from '../../sidecar/settings.ts';
+import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
+import { logStart } from '../../sidecar/start-line.ts';
 
 export interface ServeOptions {
   env: OwnEnvironment;

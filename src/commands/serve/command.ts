@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { type AddressFlags, type CommandIo, configLayer, withAddress } from '../options.ts';
+
+interface ServeFlags extends AddressFlags {
+  serverInfo?: string;
+  pretty?: boolean;
+  allowUnauthenticated?: boolean;
+}
+
+export function addServeCommand(program: Command, io: CommandIo): void {
+  withAddress(program.command('serve', { isDefault: true }).description('run the proxy'))
+    .option('--server-info <file>', 'write {"port","socket","pid","url"} there once listening')
+    .option('--log-level <level>', 'least severe level that is logged')
+    .option('--pretty', 'log for people, as on a terminal, instead of JSON')
+    .option('--no-pretty', 'log JSON, also on a terminal')
+    .option('--allow-unauthenticated', 'listen beyond loopback without client tokens')
+    // The default command also receives words that name no command.
+    .allowExcessArguments()
+    .action(async (flags: ServeFlags, command: Command) => {
+      if (command.args[0] !== undefined) command.error(`unknown command '${command.args[0]}'`);
+      const { serve } = await import('./index.ts');
+      await serve({
+        env: io.env,
+        configFile: flags.config ?? null,
+        flags: configLayer(flags),
+        serverInfo: flags.serverInfo ?? null,
+        pretty: flags.pretty ?? process.stdout.isTTY ?? false,
+        allowUnauthenticated: flags.allowUnauthenticated ?? false,
+      });
+    });
+}

@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { plainVariables } from '../../sidecar/settings.ts';
+import { painter, wantsColour } from '../colour.ts';
+import {
+  type AddressFlags,
+  type CommandIo,
+  configLayer,
+  parseSeconds,
+  withAddress,
+} from '../options.ts';
+import type { StatusTarget } from './client.ts';
+
+interface StatusFlags extends AddressFlags {
+  url?: string;
+  json?: boolean;
+  watch?: number | true;
+}
+
+const WATCH_SECONDS = 2;
+
+export function addStatusCommand(program: Command, io: CommandIo): void {
+  withAddress(program.command('status').description('ask a running sidecar how it is'))
+    .option('--url <url>', 'address of the sidecar')
+    .option('--json', 'print the response of /auth/status')
+    .option('--watch [seconds]', 'show it again and again, every 2 seconds', parseSeconds)
+    .action(async (flags: StatusFlags) => {
+      const target = await targetOf(flags, io);
+      if (flags.watch === undefined) await showOnce(target, flags, io);
+      else await watch(target, flags.watch === true ? WATCH_SECONDS : flags.watch, flags, io);
+    });
+}
+
+export function addHealthcheckCommand(program: Command, io: CommandIo): void {
+  withAddress(
+    program.command('healthcheck').description('exit 0 when a running sidecar is ready, else 1'),
+  ).action(async (flags: AddressFlags) => {
+    const { healthcheck } = await import('./healthcheck.ts');
+    const problem = await healthcheck(io.env, flags.config ?? null, configLayer(flags));
+    if (problem !== null) throw new Error(`not ready: ${problem}`);
+  });
+}
+
+async function targetOf(flags: StatusFlags, { env }: CommandIo): Promise<StatusTarget> {
+  if (flags.url) return { url: flags.url };
+  const { statusTarget } = await import('./client.ts');
+  const { readSettings } = await import('../../sidecar/settings.ts');
+  const { config } = await readSettings(env, flags.config ?? null, configLayer(flags));
+  return statusTarget(config.listen);
+}
+
+async function showOnce(target: StatusTarget, { json }: StatusFlags, io: CommandIo): Promise<void> {
+  const { fetchStatus } = await import('./client.ts');
+  const { statusTable } = await import('./table.ts');
+  const { isUsable } = await import('../../admin/status.ts');
+  const status = await fetchStatus(target);
+  if (json) io.print(JSON.stringify(status));
+  else for (const line of statusTable(status, paintFor(io))) io.print(line);
+  if (!isUsable(status.status)) io.fail();
+}
+
+async function watch(
+  target: StatusTarget,
+  seconds: number,
+  { json }: StatusFlags,
+  io: CommandIo,
+): Promise<void> {
+  const { watchStatus } = await import('./watch.ts');
+  await watchStatus({
+    target,
+    intervalMs: seconds * 1000,
+    form: json ? 'json' : process.stdout.isTTY ? 'table' : 'line',
+    paint: paintFor(io),
+    write: (text) => void process.stdout.write(text),
+    signal: interrupted(),
+  });
+}
+
+function paintFor({ env }: CommandIo) {
+  return painter(wantsColour(process.stdout.isTTY, plainVariables(env)));
+}
+
+/** Aborts at the first SIGINT or SIGTERM; the exit code stays what it is. */
+function interrupted(): AbortSignal {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+  return abort.signal;
+}

@@ -1,0 +1,46 @@
+import type { StatusDocument } from '../../admin/status.ts';
+import type { Paint, Style } from '../colour.ts';
+
+const plain: Paint = (_style, text) => text;
+
+/** Rows of the table that `status` prints. */
+export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
+  const { account, agentIdentity, bearer, upstream, connections, requests } = status;
+  const identity = [agentIdentity.state, agentIdentity.agentRuntimeId, agentIdentity.taskId];
+  const rows: [string, string | null][] = [
+    ['status', status.status],
+    ['version', `${status.version}, up ${status.uptimeSeconds} s`],
+    ['credential', joined([status.authMode, status.planType, from(status.credentialSource)])],
+    ['account', joined([account?.id, account?.email, account?.fedramp ? 'FedRAMP' : null])],
+    ['agent identity', joined([`policy ${agentIdentity.policy}`, ...identity])],
+    ['identity error', agentIdentity.lastError],
+    ['last rejection', agentIdentity.lastRejection],
+    ['bearer', joined([bearer.state, bearer.expiresAt && `expires ${bearer.expiresAt}`])],
+    ['bearer error', bearer.lastError],
+    ['upstream', joined([upstream.origin, upstream.lastStatus && `last ${upstream.lastStatus}`])],
+    ['clock skew', upstream.clockSkewSeconds === null ? null : `${upstream.clockSkewSeconds} s`],
+    ['connections', `${connections.http} http, ${connections.websocket} websocket`],
+    ['requests', joined(Object.entries(requests).map(([kind, count]) => `${count} ${kind}`))],
+  ];
+  return rows.flatMap(([name, value]) => {
+    if (!value) return [];
+    const shown = name === 'status' ? paint(statusColour(status.status), value) : value;
+    const text = ALARMING.has(name) ? paint('red', shown) : shown;
+    return [`${paint('dim', name.padEnd(15))} ${text}`];
+  });
+}
+
+const ALARMING = new Set(['identity error', 'last rejection', 'bearer error']);
+
+export function statusColour(status: StatusDocument['status']): Style {
+  if (status === 'ready') return 'green';
+  return status === 'failed' || status === 'unauthenticated' ? 'red' : 'yellow';
+}
+
+function joined(parts: (string | number | null | undefined | false)[]): string {
+  return parts.filter(Boolean).join(', ') || 'none';
+}
+
+function from(source: string | null): string | null {
+  return source === null ? null : `from ${source}`;
+}
