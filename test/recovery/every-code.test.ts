@@ -13,7 +13,7 @@ import { createLogger } from '../../src/base/logger.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { startSidecar } from '../../src/sidecar/start.ts';
-import { makeKeyPair } from '../helpers/recovery-certificate.ts';
+import { makeCertificate } from '../helpers/certificates.ts';
 import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
 import {
   type Answer,
@@ -167,7 +167,7 @@ async function raw(url: string, text: string): Promise<Answer> {
 }
 
 async function untrusted(t: Test): Promise<string> {
-  const server = createTlsServer(await makeKeyPair(t));
+  const server = createTlsServer(await makeCertificate(t));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
