@@ -13,7 +13,7 @@ import { waitingClientOf } from './websocket/upgrade.ts';
 /**
  * The way of every proxied request: match its route, authorise it, and send it, a second time with a
  * new credential when the upstream rejects the first one. See `attempt.ts` for one try and `relay.ts`
- * for its exchange with the upstream.
+ * for the exchange with the upstream.
  */
 export async function forward(
   request: InboundRequest,

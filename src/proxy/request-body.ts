@@ -4,8 +4,8 @@ import { SidecarError } from '../base/errors.ts';
 import { hasBody } from '../inbound/has-body.ts';
 
 /**
- * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when there
- * is none. A declared length is judged before anything is read.
+ * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when the
+ * request has no body. A declared length is judged before anything is read.
  * @param wanted called when the upstream begins to take it
  */
 export function openBody(
@@ -25,12 +25,12 @@ export function openBody(
     return new RequestBody(request, limit, replay, wanted);
   }
   const body = new WholeBody(request.read(), replay);
-  // The end is still to be read.
+  // The stream ends only when its end is read, too.
   request.resume();
   return body;
 }
 
-/** A body on its way up, and what is kept of it. */
+/** A body on its way to the upstream, and the part that is kept for a replay. */
 export interface KeptBody {
   /** What is sent. */
   readonly content: Readable | AsyncIterable<Buffer>;
@@ -143,7 +143,7 @@ class RequestBody extends Readable implements KeptBody {
     this.#limit = limit;
     this.#budget = budget;
     this.#wanted = wanted;
-    // Whoever reads learns of a failure; when nobody reads any more it must not end the process.
+    // A reader learns of a failure; when nobody reads any more, it must not end the process.
     this.on('error', () => undefined);
     request.on('data', this.#onData);
     request.once('end', this.#onEnd);

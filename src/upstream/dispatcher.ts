@@ -12,7 +12,7 @@ export interface DispatcherOptions {
   proxyEnvironment: ProxyEnvironment;
 }
 
-export interface Patience {
+interface Patience {
   /** For a connection, its TLS and a tunnel through a proxy each; milliseconds. */
   connectMs: number;
   /** Silence before the headers, and within the body; milliseconds, 0: no limit. */

@@ -9,7 +9,7 @@ export interface ProxyEnvironment {
 }
 
 /** Settings of a direct connection. */
-export type ConnectionSettings = Agent.Options & { connect: { timeout: number } };
+type ConnectionSettings = Agent.Options & { connect: { timeout: number } };
 
 /** Dials as the environment says. */
 export function throughEnvironment(
@@ -124,7 +124,7 @@ function isExempt({ hostname, port }: URL, noProxy: string): boolean {
  * without a password. An address without a scheme is http, as for curl.
  * @param name of the setting, for the error
  */
-export function parseProxy(name: string, value: string): { uri: string; token?: string } {
+function parseProxy(name: string, value: string): { uri: string; token?: string } {
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !/^https?:$/.test(url.protocol)) {

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 
 /** One small JSON exchange of our own (registration, JWKS): bounded in time and in the size of the response. */
-export interface JsonRequest {
+interface JsonRequest {
   method: 'GET' | 'POST';
   url: string;
   headers?: Record<string, string>;

@@ -4,17 +4,17 @@ import type { Clock } from '../../base/clock.ts';
 import { closeGently } from '../../inbound/lingering-close.ts';
 import { FrameTracker } from './frame-tracker.ts';
 
-export interface TunnelLimits {
-  /** Silence after the upstream's last message that ends a turn; milliseconds. */
+interface TunnelLimits {
+  /** How long the upstream is silent after its last message before the tunnel is idle; milliseconds. */
   quietMs: number;
   /** How long the two sides may take to answer a close frame; milliseconds. */
   closeMs: number;
-  /** Silence that is left to the other side when one has ended; milliseconds. */
+  /** How long the other side may be silent once one side has ended; milliseconds. */
   halfClosedMs: number;
 }
 
 export const TUNNEL_LIMITS: TunnelLimits = {
-  // A turn looks idle only where the model pauses in the middle of it; cutting one costs its user
+  // A model that pauses in the middle of a turn makes it look idle. A turn that is cut costs its user
   // more than a shutdown that takes some seconds longer.
   quietMs: 5_000,
   closeMs: 2_000,
@@ -26,8 +26,8 @@ const GOING_AWAY = Buffer.from([0x03, 0xe9]);
 
 /**
  * Two connections joined as bytes until either side ends. The frames are followed in both
- * directions from the first byte on, because a boundary cannot be found later in the middle of a
- * stream; it costs a look at each head (see `docs/architecture.md`).
+ * directions from the first byte on, because in the middle of a stream no boundary can be found; the
+ * cost is a look at each frame's head (see `docs/architecture.md`).
  */
 export class Tunnel {
   /** Resolves when both connections are closed. */
@@ -41,7 +41,7 @@ export class Tunnel {
   #lastByteAt: number;
   /** Control frames do not count. */
   #lastMessageAt: number;
-  /** The client's message is the last one: the upstream is at work on it. */
+  /** The last message was the client's: the upstream is working on it. */
   #awaitsResponse = false;
   #goingAway: 'no' | 'at the next boundary' | 'said' = 'no';
   #halfClosed: NodeJS.Timeout | null = null;
