@@ -39,7 +39,7 @@ export class Cast {
     for (const { target, peer } of this.#actors) {
       const seconds = peer.isNode ? nodeSeconds : SHORT_WARM_UP_SECONDS;
       const job = { kind: 'requests', target, connections: 16, seconds } as const;
-      await this.stage.run<'requests'>({ ...job, answer: 'json' });
+      await this.stage.run<'requests'>({ ...job, response: 'json' });
     }
   }
 }

@@ -4,8 +4,8 @@ export interface Target {
   path: string;
 }
 
-/** What the upstream answers, ordered by the client in one header that every proxy passes on. */
-export type Answer =
+/** What the upstream responds with, ordered by the client in one header that every proxy passes on. */
+export type ResponseKind =
   /** A small JSON body with its length. */
   | 'json'
   /** JSON that tells what arrived; for checking a peer before it is measured. */
@@ -15,7 +15,7 @@ export type Answer =
   /** Server-sent events, each after a pause in milliseconds: `paced COUNT PAUSE`. */
   | `paced ${number} ${number}`;
 
-export const ANSWER_HEADER = 'x-bench-answer';
+export const RESPONSE_HEADER = 'x-bench-response';
 
 /** Bytes of a request body: what Codex sends for a one-word prompt. */
 export const BODY_BYTES = 38 * 1024;
@@ -26,11 +26,17 @@ export const TURN_EVENTS = 500;
 
 /** What the load generator is asked to do; one job at a time. */
 export type Job =
-  | { kind: 'probe'; target: Target; answer: Answer }
+  | { kind: 'probe'; target: Target; response: ResponseKind }
   /** Requests back to back on kept connections, for a time. */
-  | { kind: 'requests'; target: Target; answer: Answer; connections: number; seconds: number }
+  | {
+      kind: 'requests';
+      target: Target;
+      response: ResponseKind;
+      connections: number;
+      seconds: number;
+    }
   /** Streams at each target at once, opened evenly over `rampMs`, each read to its end. */
-  | { kind: 'streams'; targets: Target[]; answer: Answer; streams: number; rampMs: number }
+  | { kind: 'streams'; targets: Target[]; response: ResponseKind; streams: number; rampMs: number }
   /** WebSockets with turns back to back, for a time. */
   | { kind: 'sockets'; target: Target; sockets: number; seconds: number }
   /** One large request body. */
@@ -53,7 +59,7 @@ export interface RequestsResult {
 export interface StreamsResult {
   events: number;
   seconds: number;
-  /** From the last byte of the request to the first of the answer, microseconds. */
+  /** From the last byte of the request to the first of the response, microseconds. */
   firstByteP50: number;
   firstByteP99: number;
   firstByteMax: number;

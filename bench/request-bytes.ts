@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { ANSWER_HEADER, type Answer, BODY_BYTES, MESSAGE_BYTES, type Target } from './protocol.ts';
+import {
+  BODY_BYTES,
+  MESSAGE_BYTES,
+  RESPONSE_HEADER,
+  type ResponseKind,
+  type Target,
+} from './protocol.ts';
 
 /** The headers that Codex sends with a turn. */
 const HEADERS = [
@@ -17,12 +23,12 @@ const HEADERS = [
 ];
 
 /** One whole POST, head and body, as it goes on the wire. */
-export function postBytes(target: Target, answer: Answer, bodyBytes = BODY_BYTES): Buffer {
+export function postBytes(target: Target, response: ResponseKind, bodyBytes = BODY_BYTES): Buffer {
   const lines = [
     `POST ${target.path} HTTP/1.1`,
     `host: 127.0.0.1:${target.port}`,
     ...HEADERS,
-    `${ANSWER_HEADER}: ${answer}`,
+    `${RESPONSE_HEADER}: ${response}`,
     `content-length: ${bodyBytes}`,
   ];
   return Buffer.concat([head(lines), jsonBody(bodyBytes)]);

@@ -8,8 +8,9 @@ import type { CredentialPath } from './credential-path.ts';
 import { Measures } from './measures.ts';
 import { findPeers } from './peers/find.ts';
 import { startEmulator } from './peers/sidecar.ts';
-import { type Report, writeReport } from './report/report.ts';
+import type { Report } from './report/report.ts';
 import { markdown } from './report/table.ts';
+import { writeReport } from './report/write.ts';
 import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { measureIdle, measureStartup } from './startup.ts';
@@ -17,7 +18,7 @@ import { judge } from './targets.ts';
 import { WORKLOADS } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
-// a part and write nothing; `-- --baseline other/dist/cli.js` adds another build of the sidecar.
+// a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js.
 
 const LIMIT_MS = 300_000;
 /** On a slow machine the workloads that begin after this get one round each. */
@@ -26,6 +27,7 @@ const LATE_MS = 260_000;
 const { values } = parseArgs({
   options: { only: { type: 'string' }, peers: { type: 'string' }, baseline: { type: 'string' } },
 });
+const baseline = values.baseline ?? null;
 const only = values.only?.split(',') ?? null;
 const wanted = (id: string) => only === null || only.includes(id);
 const isWhole = Object.keys(values).length === 0;
@@ -40,10 +42,10 @@ const measures = new Measures();
 const stage = await Stage.open();
 try {
   const emulator = await startEmulator(stage);
-  const found = findPeers(emulator, values.peers?.split(',') ?? null, values.baseline ?? null);
+  const found = findPeers(emulator, values.peers?.split(',') ?? null, baseline);
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
-  if (wanted('f')) await measureStartup(stage, emulator, measures);
+  if (wanted('f')) await measureStartup(stage, emulator, measures, baseline);
   const cast = await Cast.start(stage, found.peers);
   if (wanted('g')) {
     await measureIdle(cast.actors, measures);

@@ -69,7 +69,7 @@ export class Stage {
   }
 
   async #check({ peer, target }: Actor): Promise<void> {
-    const { body } = await this.run<'probe'>({ kind: 'probe', target, answer: 'echo' });
+    const { body } = await this.run<'probe'>({ kind: 'probe', target, response: 'echo' });
     const sent = /authorization: *([^\\]*)\\r/i.exec(body)?.[1] ?? '';
     if (peer.credential !== null && !sent.startsWith(peer.credential)) {
       throw new Error(`${peer.name} did not inject its credential`);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Measures } from './measures.ts';
 import { MEBIBYTE } from './observe.ts';
-import { type Emulated, isReady, sidecarCommand } from './peers/sidecar.ts';
+import { type Emulated, isReady, PROGRAM, programOf, sidecarCommand } from './peers/sidecar.ts';
 import { memory } from './process-stats.ts';
 import { nowMicros } from './protocol.ts';
 import type { Actor, Stage } from './stage.ts';
@@ -17,14 +17,27 @@ export async function measureStartup(
   stage: Stage,
   emulated: Emulated,
   measures: Measures,
+  baseline: string | null,
 ): Promise<void> {
   for (let round = -1; round < ROUNDS; round++) {
     const node = await startNode();
-    const { listening, ready } = await startSidecar(stage, emulated);
-    if (round < 0) continue;
-    measures.add('f', 'node', { 'node -e 0': [node, 'ms'] });
-    measures.add('f', 'sidecar', { listening: [listening, 'ms'], ready: [ready, 'ms'] });
+    if (round >= 0) measures.add('f', 'node', { 'node -e 0': [node, 'ms'] });
+    for (const [peer, program] of builds(baseline, round)) {
+      const { listening, ready } = await startSidecar(stage, emulated, program);
+      if (round < 0) continue;
+      measures.add('f', peer, { listening: [listening, 'ms'], ready: [ready, 'ms'] });
+    }
   }
+}
+
+/** The builds to start in a round; the other one goes first in the next. */
+function builds(baseline: string | null, round: number): ['sidecar' | 'baseline', string][] {
+  if (baseline === null) return [['sidecar', PROGRAM]];
+  const both: ['sidecar' | 'baseline', string][] = [
+    ['sidecar', PROGRAM],
+    ['baseline', programOf(baseline)],
+  ];
+  return round % 2 === 0 ? both : both.reverse();
 }
 
 async function startNode(): Promise<number> {
@@ -37,8 +50,9 @@ async function startNode(): Promise<number> {
 async function startSidecar(
   { place }: Stage,
   emulated: Emulated,
+  program: string,
 ): Promise<{ listening: number; ready: number }> {
-  const { args, env } = sidecarCommand(place, emulated);
+  const { args, env } = sidecarCommand(place, emulated, program);
   const startedAt = nowMicros();
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { letHeapGrow } from '../src/commands/process.ts';
 import { acceptKey, eventFrame } from './frames.ts';
-import { type Answer, MESSAGE_BYTES, nowMicros, TURN_EVENTS } from './protocol.ts';
+import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
 
 /**
  * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
@@ -35,10 +35,10 @@ class Connection {
     } else if (this.#missing === -1) {
       this.#onHead(this.#partialHead ? Buffer.concat([this.#partialHead, chunk]) : chunk);
     } else if (this.#missing === -2) {
-      if (chunk.subarray(-5).toString('latin1') === LAST_CHUNK) this.#answer();
+      if (chunk.subarray(-5).toString('latin1') === LAST_CHUNK) this.#respond();
     } else {
       this.#missing -= chunk.length;
-      if (this.#missing === 0) this.#answer();
+      if (this.#missing === 0) this.#respond();
     }
   };
 
@@ -54,17 +54,18 @@ class Connection {
     const body = bytes.length - end - END_OF_HEAD.length;
     if (/\r\ntransfer-encoding: *chunked\r\n/i.test(this.#head)) {
       this.#missing = -2;
-      if (bytes.subarray(-5).toString('latin1') === LAST_CHUNK) this.#answer();
+      if (bytes.subarray(-5).toString('latin1') === LAST_CHUNK) this.#respond();
       return;
     }
     this.#missing = Number(/\r\ncontent-length: *(\d+)\r\n/i.exec(this.#head)?.[1] ?? 0) - body;
-    if (this.#missing === 0) this.#answer();
+    if (this.#missing === 0) this.#respond();
   }
 
-  #answer(): void {
+  #respond(): void {
     this.#missing = -1;
-    const answer = (/\r\nx-bench-answer: *([^\r]+)\r\n/i.exec(this.#head)?.[1] ?? 'json') as Answer;
-    const [kind, count, pauseMs] = answer.split(' ');
+    const response = (/\r\nx-bench-response: *([^\r]+)\r\n/i.exec(this.#head)?.[1] ??
+      'json') as ResponseKind;
+    const [kind, count, pauseMs] = response.split(' ');
     if (kind === 'json') this.#socket.write(jsonAnswer());
     else if (kind === 'burst') this.#socket.write(burst(Number(count)));
     else if (kind === 'paced') this.#pace(Number(count), Number(pauseMs));

@@ -42,7 +42,7 @@ export function requests(
   rounds: number,
   { burst = false, takes = anyPeer }: { burst?: boolean; takes?: Workload['takes'] } = {},
 ): Workload {
-  const answer = burst ? 'burst 200' : 'json';
+  const response = burst ? 'burst 200' : 'json';
   const what = burst ? '200 SSE events at once' : 'small JSON';
   return {
     id,
@@ -53,7 +53,7 @@ export function requests(
     job: ([target]) => ({
       kind: 'requests',
       target: target as Target,
-      answer,
+      response,
       connections,
       seconds: SECONDS,
     }),
@@ -94,7 +94,7 @@ export const WORKLOADS: readonly Workload[] = [
     job: (targets) => ({
       kind: 'streams',
       targets,
-      answer: 'paced 200 50',
+      response: 'paced 200 50',
       streams: 16,
       rampMs: 200,
     }),
@@ -145,7 +145,7 @@ export const WORKLOADS: readonly Workload[] = [
     job: (targets) => ({
       kind: 'streams',
       targets,
-      answer: 'paced 25 100',
+      response: 'paced 25 100',
       streams: 1000,
       rampMs: 1500,
     }),

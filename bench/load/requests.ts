@@ -4,9 +4,9 @@ import { postBytes } from '../request-bytes.ts';
 import { open } from './connection.ts';
 import { ResponseReader } from './response-reader.ts';
 
-/** Requests back to back: each connection sends the next one when it has the whole answer. */
+/** Requests back to back: each connection sends the next one when it has the whole response. */
 export function runRequests(job: JobOf<'requests'>): Promise<RequestsResult> {
-  const bytes = postBytes(job.target, job.answer);
+  const bytes = postBytes(job.target, job.response);
   const latencies: number[] = [];
   const sockets: Socket[] = [];
   return new Promise((resolve, reject) => {

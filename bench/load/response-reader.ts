@@ -1,23 +1,23 @@
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
-/** Finds the end of answers on one connection, with as little work as that takes. */
+/** Finds the end of responses on one connection, with as little work as that takes. */
 export class ResponseReader {
   #head = '';
   #partial: Buffer | null = null;
   /** Bytes still to come; -1 before the head is whole, -2 in a chunked body. */
   #missing = -1;
   #tail: Buffer = Buffer.alloc(0);
-  /** Length of an answer that came in one piece; the next is most likely its twin. */
+  /** Length of a response that came in one piece; the next is most likely its twin. */
   #usual = -1;
 
-  /** The head of the last answer. */
+  /** The head of the last response. */
   get head(): string {
     return this.#head;
   }
 
   /**
-   * @returns whether the answer is complete
+   * @returns whether the response is complete
    * @throws Error when the status is not 200
    */
   push(chunk: Buffer): boolean {
@@ -37,7 +37,7 @@ export class ResponseReader {
     if (end === -1) return false;
     this.#head = bytes.toString('latin1', 0, end + 2);
     if (!/^HTTP\/1\.1 (200|101) /.test(this.#head)) {
-      throw new Error(`unexpected answer: ${bytes.toString('latin1', 0, 600)}`);
+      throw new Error(`unexpected response: ${bytes.toString('latin1', 0, 600)}`);
     }
     const rest = bytes.length - end - END_OF_HEAD.length;
     const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(this.#head)?.[1];

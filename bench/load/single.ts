@@ -4,9 +4,9 @@ import { postBytes } from '../request-bytes.ts';
 import { open } from './connection.ts';
 import { ResponseReader } from './response-reader.ts';
 
-/** One request, and its whole answer. */
-export async function runProbe({ target, answer }: JobOf<'probe'>): Promise<ProbeResult> {
-  const text = await exchange(target.port, postBytes(target, answer));
+/** One request, and its whole response. */
+export async function runProbe({ target, response }: JobOf<'probe'>): Promise<ProbeResult> {
+  const text = await exchange(target.port, postBytes(target, response));
   const end = text.indexOf('\r\n\r\n');
   const head = text.slice(0, end);
   return { status: Number(head.slice(9, 12)), head, body: text.slice(end + 4) };

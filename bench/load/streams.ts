@@ -12,8 +12,8 @@ export function runStreams(job: JobOf<'streams'>): Promise<StreamsResult[]> {
 }
 
 function streamFrom(target: Target, job: JobOf<'streams'>): Promise<StreamsResult> {
-  const request = postBytes(target, job.answer);
-  const expected = Number(job.answer.split(' ')[1]);
+  const request = postBytes(target, job.response);
+  const expected = Number(job.response.split(' ')[1]);
   const seen: Seen = { startedAt: nowMicros(), firstBytes: [], delays: [] };
   const sockets: Socket[] = [];
   return new Promise((resolve, reject) => {

@@ -57,7 +57,7 @@ export function readWhole<T>(path: string): T | null {
 }
 
 /** Whether something listens on a port. */
-export function answersOn(port: number): Promise<true | null> {
+export function listensOn(port: number): Promise<true | null> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('connect', () => {

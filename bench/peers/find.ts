@@ -14,7 +14,7 @@ export interface FoundPeers {
 /**
  * What this machine has.
  * @param names null for all that there could be
- * @param baseline another build of the sidecar; null for none
+ * @param baseline folder of another build of the sidecar, which `names` need not list; null for none
  */
 export function findPeers(
   emulated: Emulated,
@@ -28,8 +28,8 @@ export function findPeers(
     bareNodePeer(),
     httpProxyPeer(),
     sidecarPeer(emulated),
-    ...(baseline === null ? [] : [baselinePeer(baseline, emulated)]),
   ].filter(({ name }) => names === null || names.includes(name));
+  if (baseline !== null) all.push(baselinePeer(baseline, emulated));
   return {
     peers: all.filter((peer): peer is Peer => 'start' in peer),
     missing: all.filter((peer): peer is MissingPeer => 'reason' in peer),

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { workerOf } from '../process-stats.ts';
-import { answersOn, Child } from './children.ts';
+import { Child, listensOn } from './children.ts';
 import type { MissingPeer, Peer, Place, RunningPeer } from './peer.ts';
 
 const CREDENTIAL = 'Bearer static-0123456789';
@@ -29,7 +29,7 @@ async function start(program: string, place: Place): Promise<RunningPeer> {
   const file = join(place.folder, 'nginx.conf');
   writeFileSync(file, configuration(place, port));
   const child = new Child(program, ['-p', place.folder, '-e', 'stderr', '-c', file]);
-  await child.until(() => answersOn(port));
+  await child.until(() => listensOn(port));
   // The master listens before it has a worker.
   const pid = await child.until(() => {
     const worker = workerOf(child.pid);
@@ -42,7 +42,7 @@ async function start(program: string, place: Place): Promise<RunningPeer> {
   };
 }
 
-/** Nothing is buffered, because the answers are streams; upstream connections are kept. */
+/** Nothing is buffered, because the responses are streams; upstream connections are kept. */
 function configuration({ folder, upstreamPort }: Place, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/${name};`)

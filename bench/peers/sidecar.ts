@@ -1,5 +1,5 @@
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { VERSION } from '../../src/base/version.ts';
 import type { Stage } from '../stage.ts';
 import { Child, readWhole } from './children.ts';
@@ -64,9 +64,20 @@ export function sidecarPeer(emulated: Emulated): Peer {
   return builtPeer('sidecar', description, PROGRAM, emulated);
 }
 
-/** Another build of it, to compare with. @param program its `dist/cli.js` */
-export function baselinePeer(program: string, emulated: Emulated): Peer {
+/** Another build of the sidecar, to compare with. @param folder see {@link programOf} */
+export function baselinePeer(folder: string, emulated: Emulated): Peer {
+  const program = programOf(folder);
   return builtPeer('baseline', `codex-auth-sidecar, ${program}`, program, emulated);
+}
+
+/**
+ * The program of another build.
+ * @param folder holds `package.json`, `dist` and `node_modules` (or a link to them)
+ */
+export function programOf(folder: string): string {
+  const program = join(resolve(folder), PROGRAM);
+  if (!existsSync(program)) throw new Error(`--baseline ${folder}: there is no ${program}`);
+  return program;
 }
 
 function builtPeer(name: PeerName, description: string, program: string, emulated: Emulated): Peer {
@@ -97,7 +108,7 @@ async function startSidecar(
 
 /** Whether a sidecar could authenticate a request now. */
 export async function isReady(port: number): Promise<boolean> {
-  const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
-  await answer?.arrayBuffer();
-  return answer?.status === 200;
+  const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+  await response?.arrayBuffer();
+  return response?.status === 200;
 }

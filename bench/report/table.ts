@@ -1,4 +1,4 @@
-import { median, type Series } from '../measures.ts';
+import { median, medianRatio, type Series } from '../measures.ts';
 import type { Verdict } from '../targets.ts';
 import type { Report } from './report.ts';
 
@@ -12,6 +12,8 @@ const PEERS: readonly Series['peer'][] = [
   'baseline',
   'node',
 ];
+
+const RATIO_NOTE = 'The last column is the median of the ratios of the two builds, round by round.';
 
 /** The whole report as Markdown. */
 export function markdown(report: Report): string {
@@ -28,8 +30,9 @@ export function markdown(report: Report): string {
     '',
     'Medians of the rounds; the spread from the least to the largest in brackets.',
     '',
-    `| measure | ${peers.join(' | ')} |`,
-    `| --- |${' --- |'.repeat(peers.length)}`,
+    ...(compares(peers) ? [RATIO_NOTE, ''] : []),
+    `| measure | ${columns(peers).join(' | ')} |`,
+    `| --- |${' --- |'.repeat(columns(peers).length)}`,
     ...rows(report, peers),
   ].join('\n');
 }
@@ -48,17 +51,32 @@ function rows({ series, titles }: Report, peers: readonly Series['peer'][]): str
   let last = '';
   return keys.flatMap((key) => {
     const [workload = '', measure = '', unit = ''] = key.split('\0');
-    const cells = peers.map((peer) => {
-      const found = series.find(
+    const find = (peer: Series['peer']) =>
+      series.find(
         (one) => one.workload === workload && one.measure === measure && one.peer === peer,
       );
+    const cells = peers.map((peer) => {
+      const found = find(peer);
       return found ? cell(found.samples) : '';
     });
+    if (compares(peers)) cells.push(ratio(find('sidecar'), find('baseline')));
     const row = `| ${measure}, ${unit} | ${cells.join(' | ')} |`;
     if (workload === last) return [row];
     last = workload;
-    return [`| **${titles[workload] ?? workload}** |${' |'.repeat(peers.length)}`, row];
+    return [`| **${titles[workload] ?? workload}** |${' |'.repeat(columns(peers).length)}`, row];
   });
+}
+
+function compares(peers: readonly Series['peer'][]): boolean {
+  return peers.includes('sidecar') && peers.includes('baseline');
+}
+
+function columns(peers: readonly Series['peer'][]): string[] {
+  return compares(peers) ? [...peers, 'sidecar ÷ baseline'] : [...peers];
+}
+
+function ratio(a: Series | undefined, b: Series | undefined): string {
+  return a && b ? medianRatio(a, b).toFixed(3) : '';
 }
 
 function cell(samples: readonly number[]): string {

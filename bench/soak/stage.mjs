@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 const beside = (name) => fileURLToPath(new URL(name, import.meta.url));
 const PROGRAM = beside('../../dist/cli.js');
 
-/** A process that answers messages: `ask` sends one and waits for the next answer. */
+/** A process that replies to messages: `ask` sends one and waits for the next reply. */
 class Peer {
   constructor(child) {
     this.child = child;
@@ -23,12 +23,12 @@ class Peer {
   }
 
   async ask(message) {
-    const answer = once(this.child, 'message');
+    const reply = once(this.child, 'message');
     this.child.send(message);
     const ended = this.exited.then(([code]) => {
       throw new Error(`process ${this.pid} ended with ${code}`);
     });
-    const [value] = await Promise.race([answer, ended]);
+    const [value] = await Promise.race([reply, ended]);
     return value;
   }
 
@@ -45,7 +45,7 @@ export function start(script, args = []) {
 
 /**
  * The built `serve` command, in front of an upstream on `port`. `probe.mjs` is loaded before it and
- * answers `ask('memory')`; the program itself is the one that ships.
+ * replies to `ask('memory')`; the program itself is the one that ships.
  */
 export async function startSidecar(port) {
   const folder = await mkdtemp(join(tmpdir(), 'sidecar-soak-'));

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
+import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/prometheus-text.ts';
 import type { EventHub } from './events.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { prefersHtml } from './prefers-html.ts';
-import type { Exposition } from './prometheus.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface AdminOptions {
@@ -19,8 +19,8 @@ export interface AdminOptions {
    */
   reload: () => Promise<string[]>;
   events: EventHub;
-  /** Called at the first `GET /metrics`; null leaves the path unknown. */
-  exposition: (() => Promise<Exposition>) | null;
+  /** The text of `GET /metrics`; null leaves the path unknown. */
+  scrape: (() => string) | null;
 }
 
 /** Open to this machine, and to the page that comes from here. */
@@ -31,7 +31,7 @@ const OPEN = { access: 'open', own: true, brief: true } as const satisfies Route
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
   addStatus(app, options);
   addEvents(app, options.events);
-  if (options.exposition) addMetrics(app, options.exposition);
+  if (options.scrape) addMetrics(app, options.scrape);
 
   app.post('/auth/reload', { config: { access: 'client', own: true } }, async () => {
     const restartNeededFor = await options.reload();
@@ -98,15 +98,9 @@ function startEventStream(reply: FastifyReply): void {
   });
 }
 
-function addMetrics(app: FastifyInstance, load: () => Promise<Exposition>): void {
-  let exposition: Promise<Exposition> | null = null;
+function addMetrics(app: FastifyInstance, scrape: () => string): void {
   const config = { access: 'local', own: true, brief: true } as const satisfies RouteFlags;
-  app.get('/metrics', { config }, async (_request, reply) => {
-    exposition ??= load();
-    const { contentType, text } = await exposition;
-    return reply
-      .header('cache-control', 'no-store')
-      .type(contentType)
-      .send(await text());
+  app.get('/metrics', { config }, (_request, reply) => {
+    reply.header('cache-control', 'no-store').type(PROMETHEUS_CONTENT_TYPE).send(scrape());
   });
 }

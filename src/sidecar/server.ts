@@ -4,6 +4,7 @@ import type { ClientTokens } from '../access/client-tokens.ts';
 import { guardAccess } from '../access/plugin.ts';
 import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
+import { scrape } from '../admin/prometheus.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
 import type { Clock } from '../base/clock.ts';
@@ -128,12 +129,12 @@ function createTelemetry(config: Config, { now, log, audit = null }: ServerDeps)
     traffic: new Traffic(now),
     exchangeLog: new ExchangeLog(now, () => performance.now()),
     activity: new Activity(now),
-    metrics: new Metrics(),
+    metrics: config.metrics.enabled ? new Metrics() : null,
   };
   const { exchangeLog, traffic, activity, metrics } = telemetry;
   exchangeLog.add(traffic.finished);
   exchangeLog.add(activity.finished);
-  if (config.metrics.enabled) exchangeLog.add(metrics.finished);
+  if (metrics) exchangeLog.add(metrics.finished);
   if (audit) exchangeLog.add(audit.finished);
   // Whether anyone reads it does not change while we run.
   if (log.isLevelEnabled('debug')) exchangeLog.add((record) => logExchange(log, record));
@@ -156,7 +157,7 @@ function createCredentials(
     http: createHttpClient(deps.dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
     version: VERSION,
     observe: (event) => {
-      metrics.credential(event);
+      metrics?.credential(event);
       if (event.type === 'changed') changes++;
       if (event.type !== 'assertionBuilt') changed();
     },
@@ -220,7 +221,7 @@ interface Parts {
 async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
   const { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload } = parts;
   const { log, dispatcher, now } = deps;
-  const { limits, upstream, metrics } = live.config;
+  const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock } = telemetry;
   const pendingResponses = new PendingResponses();
   const app = createHttpServer(log, pendingResponses, exchangeLog);
@@ -231,7 +232,7 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     reload,
     status,
     events,
-    exposition: metrics.enabled ? () => loadExposition(parts, deps) : null,
+    scrape: scraper(parts, deps),
   });
   await app.register(proxyPlugin, {
     manager,
@@ -252,12 +253,12 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
   return app;
 }
 
-async function loadExposition({ telemetry, status, events }: Parts, { audit }: ServerDeps) {
-  // Loading it takes 50 to 90 ms and 10 MB, which only those pay who ask for metrics.
-  const { createExposition } = await import('../admin/prometheus.ts');
+/** What responds to `GET /metrics`; null when metrics are off. */
+function scraper({ telemetry, status, events }: Parts, { audit }: ServerDeps) {
   const { metrics } = telemetry;
+  if (!metrics) return null;
   const auditLost = audit ? () => audit.lost : null;
-  return createExposition({ metrics, status, listeners: () => events.listeners, auditLost });
+  return () => scrape({ metrics, status, listeners: () => events.listeners, auditLost });
 }
 
 function logExchange(log: Logger, record: ExchangeRecord): void {

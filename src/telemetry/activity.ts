@@ -1,7 +1,6 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
-import type { ExchangeRecord, RouteKind } from './exchange-record.ts';
+import { type ExchangeRecord, statusClass } from './exchange-record.ts';
 import { LogHistogram } from './log-histogram.ts';
-import { StatusClasses, valueIn } from './metrics.ts';
 
 /** What the status page draws. Steps are listed oldest first; the last one is still filling. */
 export interface ActivityDocument {
@@ -51,7 +50,7 @@ export class Activity {
   readonly #failed = new Uint32Array(STEPS);
   readonly #firstByte = new LogHistogram(1, STEPS);
   readonly #added = new LogHistogram(0.02, STEPS);
-  readonly #byKind = new Map<RouteKind, StatusClasses>();
+  readonly #byKind: ActivityDocument['byKind'] = {};
   readonly #refusals: RefusedRequest[] = [];
   /** Number of the last step since the epoch. */
   #last: number;
@@ -63,7 +62,7 @@ export class Activity {
 
   readonly finished = (record: ExchangeRecord): void => {
     const { kind, status, code, firstByteMs, upstreamMs } = record;
-    valueIn(this.#byKind, kind, () => new StatusClasses()).add(status);
+    this.#countByKind(kind, statusClass(status));
     if (code !== null || (status !== null && REFUSALS.has(status))) this.#keepRefusal(record);
     if (kind === 'own') return;
     const step = this.#advance();
@@ -93,11 +92,15 @@ export class Activity {
         median: rounded(this.#added.quantile(null, 0.5)),
         p95: rounded(this.#added.quantile(null, 0.95)),
       },
-      byKind: Object.fromEntries(
-        Array.from(this.#byKind, ([kind, classes]) => [kind, Object.fromEntries(classes.entries)]),
-      ),
+      byKind: this.#byKind,
       refusals: this.#refusals,
     };
+  }
+
+  #countByKind(kind: string, status: string): void {
+    this.#byKind[kind] ??= {};
+    const classes = this.#byKind[kind];
+    classes[status] = (classes[status] ?? 0) + 1;
   }
 
   #keepRefusal({ client, method, path, status, code, startedAt }: ExchangeRecord): void {

@@ -42,6 +42,13 @@ export interface ExchangeRecord {
   readonly outcome: Outcome;
 }
 
+const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx', '6xx', '7xx', '8xx', '9xx'];
+
+/** `2xx` and so on; `none` when the client was gone before any response. */
+export function statusClass(status: number | null): string {
+  return STATUS_CLASSES[Math.floor((status ?? 0) / 100)] ?? 'none';
+}
+
 export type ExchangeListener = (record: ExchangeRecord) => void;
 
 /** What is known of an exchange while it runs; becomes its record. */
