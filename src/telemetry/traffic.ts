@@ -5,6 +5,7 @@ import type { ExchangeListener } from './exchange-record.ts';
 export interface TrafficSnapshot {
   connections: { http: number; websocket: number };
   /**
+   * Tries with each credential, so that a replayed request counts twice.
    * `degraded` counts the bearer requests that should have carried an assertion. `denied` counts
    * what access rules, routes or the credential's policy refused (401 and 403 of our own).
    */
