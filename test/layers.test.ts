@@ -96,6 +96,14 @@ t.test('the root holds folders and two files, and each has a floor', async (t) =
   t.strictSame([...units].sort(), [...Object.keys(FLOORS), EMULATOR].sort());
 });
 
+t.test('docs/architecture.md shows the same floors', async (t) => {
+  const rows = readFileSync('docs/architecture.md', 'utf8').matchAll(/^\| (\d) \| ([^|]+) \|/gm);
+  const shown = Array.from(rows).flatMap(([, floor, places = '']) =>
+    Array.from(places.matchAll(/`([^`/]+)\/?`/g), ([, place]) => [place, Number(floor)]),
+  );
+  t.strictSame(Object.fromEntries(shown), FLOORS);
+});
+
 t.test('imports point to lower floors', async (t) => {
   for (const file of files) {
     const from = unitOf(file);
