@@ -1,17 +1,18 @@
-import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import type { Test } from 'tap';
+import { findChromium } from './chromium.ts';
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-
-/** The browser of the system; playwright-core brings none. Goes with the test. */
+/** A Chromium that goes with the test. */
 export async function launchBrowser(t: Pick<Test, 'teardown'>): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM_PATH ?? PLACES.find((path) => existsSync(path));
-  if (executablePath === undefined) {
-    throw new Error('no Chromium found: run "apt-get install chromium", or set CHROMIUM_PATH');
-  }
-  // Its own sandbox cannot be set up by root, nor in most containers.
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const found = findChromium();
+  if (found === null) throw new Error('no Chromium found: "npm test" gets one');
+  const { executablePath, env } = found;
+  const browser = await chromium.launch({
+    executablePath,
+    env: { ...process.env, ...env },
+    // Its own sandbox cannot be set up by root, nor in most containers.
+    args: ['--no-sandbox'],
+  });
   t.teardown(() => browser.close());
   return browser;
 }
