@@ -59,12 +59,9 @@ t.test('it is the proxy that is dialled', async (t) => {
   }
 });
 
-/** A refresh through `proxy`, with the code of its failure. */
-async function refreshThrough(t: Test, proxy: string) {
-  const dispatcher = createDispatcher(
-    { ca: null, proxy, proxyEnvironment: NO_PROXIES },
-    { ...PATIENCE, connectMs: 100 },
-  );
+/** The failure of a refresh through `proxy`. */
+async function refreshThrough(t: Test, proxy: string, patience = PATIENCE) {
+  const dispatcher = createDispatcher({ ca: null, proxy, proxyEnvironment: NO_PROXIES }, patience);
   t.teardown(() => dispatcher.destroy());
   const endpoints = {
     tokenUrl: 'https://127.0.0.1:1/oauth/token',
@@ -100,7 +97,8 @@ t.test('a refresh whose tunnel is refused was never sent, and is repeated', asyn
 
 t.test('a refresh whose tunnel is not answered was never sent, and is repeated', async (t) => {
   const proxy = await startTcpUpstream(t);
-  const failure = await refreshThrough(t, proxy.origin);
+  const impatient = { ...PATIENCE, connectMs: 200 };
+  const failure = await refreshThrough(t, proxy.origin, impatient);
   t.match(failure, { outcome: 'unsent', cause: { code: 'PROXY_TIMEOUT' } });
   for (let attempt = 0; attempt < 3; attempt++) t.ok(await proxy.next());
 });
