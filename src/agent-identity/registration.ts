@@ -25,7 +25,7 @@ export interface AuthApi {
 /** A registration that failed for good, or whose attempts are used up. */
 export class RegistrationError extends Error {
   override readonly name = 'RegistrationError';
-  /** Status of the last answer; null when there was none. */
+  /** Status of the last response; null when there was none. */
   readonly status: number | null;
 
   constructor(message: string, status: number | null, cause?: unknown) {
@@ -35,12 +35,12 @@ export class RegistrationError extends Error {
 }
 
 const MAX_ATTEMPTS = 3;
-const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_RESPONSE_BYTES = 64 * 1024;
 const ERROR_EXCERPT = 512;
 /** Part of a token or a signature in any encoding; the words of prose are shorter. */
 const LONG_RUN = /[A-Za-z0-9+/=_.%~-]{20,}/g;
 const FIRST_DELAY_MS = 250;
-/** No attempt takes longer than this, so a clock that moved further was set by the answer. */
+/** No attempt takes longer than this, so a clock that moved further was set by the response. */
 const CLOCK_JUMP_MS = 30_000;
 
 /**
@@ -58,7 +58,7 @@ export async function registerAgent(
     platform: string;
   },
 ): Promise<string> {
-  const answer = await postWithRetries(api, 'agent registration', () => ({
+  const response = await postWithRetries(api, 'agent registration', () => ({
     url: `${api.baseUrl}/v1/agent/register`,
     timeoutMs: api.agentTimeoutMs ?? 15_000,
     headers: {
@@ -76,7 +76,7 @@ export async function registerAgent(
       ttl: null,
     },
   }));
-  return textAt(answer.fields, 'agent_runtime_id') ?? fail(answer, 'lacks agent_runtime_id');
+  return textAt(response.fields, 'agent_runtime_id') ?? fail(response, 'lacks agent_runtime_id');
 }
 
 /**
@@ -89,7 +89,7 @@ export async function registerTask(
   agent: { agentRuntimeId: string; key: AgentKey },
 ): Promise<string> {
   const { agentRuntimeId, key } = agent;
-  const answer = await postWithRetries(api, 'task registration', () => {
+  const response = await postWithRetries(api, 'task registration', () => {
     const timestamp = wholeSeconds(api.now());
     return {
       url: `${api.baseUrl}/v1/agent/${encodeURIComponent(agentRuntimeId)}/task/register`,
@@ -98,23 +98,24 @@ export async function registerTask(
       body: { timestamp, signature: signMessage(key, `${agentRuntimeId}:${timestamp}`) },
     };
   });
-  const plain = textAt(answer.fields, 'task_id') ?? textAt(answer.fields, 'taskId');
+  const plain = textAt(response.fields, 'task_id') ?? textAt(response.fields, 'taskId');
   if (plain !== null) return plain;
   const sealed =
-    textAt(answer.fields, 'encrypted_task_id') ?? textAt(answer.fields, 'encryptedTaskId');
-  if (sealed === null) return fail(answer, 'lacks task_id and encrypted_task_id');
+    textAt(response.fields, 'encrypted_task_id') ?? textAt(response.fields, 'encryptedTaskId');
+  if (sealed === null) return fail(response, 'lacks task_id and encrypted_task_id');
   const opened = await openSealedTaskId(key, sealed).catch((cause: unknown) =>
-    fail(answer, `is of no use: ${messageOf(cause)}`, cause),
+    fail(response, `cannot be used: ${messageOf(cause)}`, cause),
   );
-  return opened.trim() === '' ? fail(answer, 'holds a blank task id') : opened;
+  return opened.trim() === '' ? fail(response, 'holds a blank task id') : opened;
 }
 
-/** The one predicate of what may be sent again: 429, 5xx, and attempts without an answer. */
+/** The one predicate of what may be sent again: 429, 5xx, and attempts without a response. */
 export function isRetryableRegistration(status: number | null): boolean {
   return status === null || status === 429 || status >= 500;
 }
 
-interface Answer {
+/** The JSON object in a successful response. */
+interface Registered {
   what: string;
   status: number;
   fields: JsonObject;
@@ -131,12 +132,12 @@ async function postWithRetries(
   api: AuthApi,
   what: string,
   makeAttempt: () => Attempt,
-): Promise<Answer> {
+): Promise<Registered> {
   for (let attempt = 1; ; attempt++) {
     const stampedAt = api.now();
     const outcome = await post(api, what, makeAttempt());
     if (!(outcome instanceof RegistrationError)) return parseResponse(what, outcome);
-    // The answer itself may have shown that the timestamp was wrong.
+    // The response itself may have shown that the timestamp was wrong.
     const clockMoved = Math.abs(api.now() - stampedAt) > CLOCK_JUMP_MS;
     const retryable = isRetryableRegistration(outcome.status) || clockMoved;
     if (attempt === MAX_ATTEMPTS || !retryable) throw outcome;
@@ -151,11 +152,11 @@ async function post(
 ): Promise<TextResponse | RegistrationError> {
   let response: TextResponse;
   try {
-    response = await api.http({ method: 'POST', maxBytes: MAX_ANSWER_BYTES, ...attempt });
+    response = await api.http({ method: 'POST', maxBytes: MAX_RESPONSE_BYTES, ...attempt });
   } catch (cause) {
-    // An answer that is too large did arrive: its status decides, and a 2xx is not asked for twice.
+    // A response that is too large did arrive: its status decides, and a 2xx is not repeated.
     const status = cause instanceof ResponseTooLargeError ? cause.status : null;
-    const problem = status === null ? 'no answer from AuthAPI' : `AuthAPI answered ${status}`;
+    const problem = status === null ? 'no response from AuthAPI' : `AuthAPI answered ${status}`;
     return new RegistrationError(`${what}: ${problem}: ${messageOf(cause)}`, status, cause);
   }
   if (response.status >= 200 && response.status < 300) return response;
@@ -166,7 +167,7 @@ async function post(
   );
 }
 
-/** Whoever stands in between may quote the request; its credential must not get any further. */
+/** A gateway may quote the request in its error; the credential must not get any further. */
 function withoutCredentials(text: string, { headers }: Attempt): string {
   const token = headers.authorization?.replace(/^Bearer /, '');
   const clean = token ? text.replaceAll(token, '[redacted]') : text;
@@ -175,7 +176,7 @@ function withoutCredentials(text: string, { headers }: Attempt): string {
     .replaceAll(LONG_RUN, '[…]');
 }
 
-function parseResponse(what: string, response: TextResponse): Answer {
+function parseResponse(what: string, response: TextResponse): Registered {
   const { status, text } = response;
   const fields = parseJsonObject(text);
   return fields
@@ -183,10 +184,10 @@ function parseResponse(what: string, response: TextResponse): Answer {
     : fail({ what, status, fields: {} }, 'is not a JSON object');
 }
 
-function fail(answer: Answer, problem: string, cause?: unknown): never {
+function fail(response: Registered, problem: string, cause?: unknown): never {
   throw new RegistrationError(
-    `${answer.what}: the answer of AuthAPI ${problem}`,
-    answer.status,
+    `${response.what}: the response of AuthAPI ${problem}`,
+    response.status,
     cause,
   );
 }

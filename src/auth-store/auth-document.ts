@@ -22,7 +22,7 @@ export interface StoredTokens {
   accountId: string | null;
 }
 
-/** A registered identity as it stands beside the ChatGPT tokens (observed from 0.169.0). */
+/** A registered identity as it is stored beside the ChatGPT tokens (observed from 0.169.0). */
 export interface IdentityRecord {
   agentRuntimeId: string;
   /** PKCS#8 in base64, version 1 or 2. */
@@ -32,11 +32,11 @@ export interface IdentityRecord {
   email: string | null;
   planType: string | null;
   fedramp: boolean;
-  /** null when absent or blank: a task has still to be registered. */
+  /** null when absent or blank: no task is registered yet. */
   taskId: string | null;
 }
 
-/** The change that takes every credential out; a new one replaces all that could win over it. */
+/** The change that removes every credential; a new login adds its own to it, so that none outranks it. */
 export const NO_CREDENTIAL: JsonObject = {
   auth_mode: undefined,
   OPENAI_API_KEY: undefined,
@@ -47,8 +47,8 @@ export const NO_CREDENTIAL: JsonObject = {
 };
 
 /**
- * The content of `auth.json`. Fields that are not known here are kept and written back. Nothing of
- * it can be printed by accident.
+ * The content of `auth.json`. Unknown fields are kept and written back. Nothing in it can be printed
+ * by accident.
  */
 export class AuthDocument {
   readonly #raw: JsonObject;
@@ -57,7 +57,7 @@ export class AuthDocument {
   readonly tokens: StoredTokens | null;
   readonly identityToken: Secret | null;
   readonly identityRecord: IdentityRecord | null;
-  /** Why a record beside ChatGPT tokens cannot be read; it counts as absent, and is replaced. */
+  /** Why a record beside ChatGPT tokens cannot be read; it counts as absent and gets replaced. */
   readonly recordProblem: SidecarError | null;
   readonly personalAccessToken: Secret | null;
   readonly lastRefresh: string | null;
@@ -86,8 +86,8 @@ export class AuthDocument {
   }
 
   /**
-   * The change that replaces some fields of `tokens`; the others stay, known or not. Absent values
-   * keep the old ones.
+   * The change that replaces some fields of `tokens`; all others stay, known or not. A null keeps the
+   * old value.
    */
   tokensChange(fresh: { [field: string]: string | null }): JsonObject {
     const old = isObject(this.#raw.tokens) ? this.#raw.tokens : {};
@@ -96,8 +96,8 @@ export class AuthDocument {
   }
 
   /**
-   * The change that stores a record. Fields of the stored one that are not known here stay, unless
-   * it is the record of another agent.
+   * The change that stores a record. Unknown fields of the stored record stay, unless it belongs to
+   * another agent.
    */
   identityChange(record: IdentityRecord): JsonObject {
     const same = this.identityRecord?.agentRuntimeId === record.agentRuntimeId;
@@ -105,7 +105,7 @@ export class AuthDocument {
     return { agent_identity: { ...kept, ...encodeIdentityRecord(record) } };
   }
 
-  /** Whether these top-level fields hold the same in `other`. */
+  /** Whether these top-level fields are the same in `other`. */
   agreesWith(other: AuthDocument, fields: readonly string[]): boolean {
     const text = (raw: JsonObject) => JSON.stringify(fields.map((name) => raw[name]));
     return text(this.#raw) === text(other.#raw);
@@ -126,7 +126,7 @@ export class AuthDocument {
     return 'AuthDocument [redacted]';
   }
 
-  // Codex's own order, and after it the case that Codex leaves out: a JWT and nothing else
+  // Codex's own order, then the case that Codex leaves out: a JWT and nothing else
   // (review of openai/codex pull request 18904).
   #inferMode(): AuthMode {
     if (this.personalAccessToken) return 'personalAccessToken';
@@ -178,7 +178,7 @@ function modeOf(value: unknown): AuthMode | null {
       `"${value}" cannot be used here; sign in with ChatGPT or an API key`,
     );
   }
-  throw invalid('auth_mode', `is none of ${MODES.join(', ')}`);
+  throw invalid('auth_mode', `is not one of ${MODES.join(', ')}`);
 }
 
 function readTokens(value: unknown): StoredTokens | null {

@@ -20,11 +20,11 @@ export interface Transaction {
 }
 
 /**
- * Where the stored credential lives. A store that several hosts share can take the place of the
- * file without the providers noticing.
+ * Where the credential is stored. A store that several hosts share could replace the file, and the
+ * providers would not notice.
  */
 export interface AuthStore {
-  /** Names the place in messages, e.g. the path of the file. */
+  /** Names the store in messages, e.g. the path of the file. */
   readonly location: string;
   /** null when nothing is stored. Throws AUTH_CREDENTIAL_INVALID when it cannot be read as one. */
   load(): Promise<AuthDocument | null>;
@@ -84,8 +84,8 @@ export class FileAuthStore implements AuthStore {
     return running;
   }
 
-  /** Replaces fields under the lock whatever the others hold, to mend an unusable document. */
-  async mend(change: JsonObject): Promise<void> {
+  /** Replaces fields under the lock without looking at the others: repairs an unusable document. */
+  async overwrite(change: JsonObject): Promise<void> {
     await this.#locked(async () => {
       const text = await this.#read();
       const raw = text === null ? {} : parseAuthJson(text);
@@ -94,7 +94,7 @@ export class FileAuthStore implements AuthStore {
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
-    // The folder may not exist yet; if it cannot be made, the lock says so.
+    // The folder may not exist yet; if it cannot be created, taking the lock fails and says so.
     await mkdir(this.#folder, { recursive: true, mode: 0o700 }).catch(() => undefined);
     const path = join(this.#folder, 'auth.lock');
     const warn = this.#warnUnlocked;
@@ -155,7 +155,7 @@ export class FileAuthStore implements AuthStore {
     }
   }
 
-  /** Whether the file has other names (hard links), which keep the old content at a write. */
+  /** Whether the file has other names (hard links), which keep the old content after a write. */
   async hasOtherNames(): Promise<boolean> {
     try {
       return (await stat(this.location)).nlink > 1;

@@ -1,4 +1,4 @@
-/** Milliseconds since the Unix epoch. Passed in wherever time matters, so that a test can set it. */
+/** Milliseconds since the Unix epoch. Passed in wherever time matters, so that tests control it. */
 export type Clock = () => number;
 
 export const systemClock: Clock = Date.now;

@@ -1,8 +1,8 @@
 /**
- * Every error that the sidecar itself answers with, and its HTTP status. The statuses follow what
+ * Every error that the sidecar itself responds with, and its HTTP status. The statuses follow what
  * the Codex CLI does with them (measured, 0.169.0): 400 is shown to the user after one attempt, 503
- * is retried, 500 hides the message, 401 is kept for a wrong client token. `docs/errors.md` lists
- * the same codes; a test holds the two together.
+ * is retried, 500 hides the message; 401 is reserved for a wrong client token. `docs/errors.md` lists
+ * the same codes; a test compares the two.
  */
 export const ERROR_STATUS = {
   AUTH_NOT_CONFIGURED: 400,
@@ -31,9 +31,9 @@ export const ERROR_STATUS = {
 
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-export interface SidecarErrorOptions {
+interface SidecarErrorOptions {
   cause?: unknown;
-  /** Seconds after which another try makes sense; becomes the `retry-after` header. */
+  /** Seconds after which another attempt makes sense; becomes the `retry-after` header. */
   retryAfterSeconds?: number;
 }
 
@@ -70,7 +70,7 @@ export function errorBody(error: SidecarError): {
   return { error: { message: error.message, type: 'sidecar_error', code: error.code } };
 }
 
-/** A credential that cannot be used; `field` names the place, the value is never shown. */
+/** A credential that cannot be used; `field` names the place. The value is never shown. */
 export function invalidCredential(field: string, problem: string, cause?: unknown): SidecarError {
   return new SidecarError(
     'AUTH_CREDENTIAL_INVALID',

@@ -10,8 +10,8 @@ export interface Host {
 const DEFAULT_PORTS = [80, 443];
 
 /**
- * null when it is neither a name nor an address, with or without a port. An IPv6 address without a
- * port may stand without brackets.
+ * null unless `text` is a name or an address, with or without a port. An IPv6 address without a port
+ * needs no brackets.
  */
 export function parseHost(text: string): Host | null {
   if (isIPv6(text)) return { name: shortForm(text), port: null };
@@ -28,12 +28,12 @@ export function parseHost(text: string): Host | null {
 export function isHost(host: Host, allowed: Host): boolean {
   if (host.name !== allowed.name) return false;
   if (allowed.port === null || host.port === allowed.port) return true;
-  // Clients leave the default port of their scheme out.
+  // Clients omit the default port of their scheme.
   return host.port === null && DEFAULT_PORTS.includes(allowed.port);
 }
 
 function shortForm(address: string): string {
-  // A zone has no place in a URL.
+  // A URL cannot hold a zone.
   if (address.includes('%')) return address.toLowerCase();
   return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
@@ -45,7 +45,7 @@ loopback.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
 
 /** Whether `host` (a name, an IPv4 address, or an IPv6 address with or without brackets) is this machine. */
 export function isLoopbackHost(host: string): boolean {
-  // Asked twice a request, and nearly always this; a BlockList takes microseconds.
+  // Called twice per request, and nearly always with one of these; a BlockList takes microseconds.
   if (host === '127.0.0.1' || host === 'localhost') return true;
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   const family = isIP(bare);

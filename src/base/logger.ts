@@ -2,7 +2,7 @@ import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pin
 
 export type { Logger };
 
-export interface LoggerOptions {
+interface LoggerOptions {
   level: string;
   /** Where the lines go; standard output when absent. */
   destination?: DestinationStream;

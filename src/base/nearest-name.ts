@@ -1,4 +1,4 @@
-/** The known name that is close enough to `name` to be meant; null when none is. */
+/** The known name that was probably meant by `name`; null when none is close enough. */
 export function nearestName(name: string, known: readonly string[]): string | null {
   const [nearest] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
@@ -7,7 +7,7 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return close ? nearest.candidate : null;
 }
 
-/** Levenshtein distance, whatever the letter case. */
+/** Levenshtein distance, ignoring letter case. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

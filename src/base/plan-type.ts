@@ -16,7 +16,7 @@ const PLAN_TYPES = [
 /** Plan names of the Codex app-server protocol. */
 export type PlanType = (typeof PLAN_TYPES)[number];
 
-/** Names under which tokens carry the same plan (`PlanType::from_raw_value` of Codex). */
+/** Other names that tokens use for a plan (`PlanType::from_raw_value` of Codex). */
 const ALIASES: ReadonlyMap<string, PlanType> = new Map([
   ['hc', 'enterprise'],
   ['education', 'edu'],

@@ -3,8 +3,8 @@ import { inspect } from 'node:util';
 const REDACTED = '[redacted]';
 
 /**
- * A string that must not be printed. Every way in which JavaScript turns a value into text gives
- * `[redacted]`; only {@link Secret.reveal} gives the value, at the place where it goes on the wire.
+ * A string that must not be printed. However JavaScript turns it into text, the result is
+ * `[redacted]`; only {@link Secret.reveal} returns the value, where it goes on the wire.
  */
 export class Secret {
   readonly #value: string;
@@ -13,7 +13,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value itself. Call it as late as possible and keep no copy. */
+  /** The value itself. Call this as late as possible and keep no copy. */
   reveal(): string {
     return this.#value;
   }

@@ -1,4 +1,4 @@
-/** @returns `work`, whose calls wait for those before them to end, well or not */
+/** @returns `work`, but each call waits until the calls before it have settled */
 export function serialized<T>(work: () => Promise<T>): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return () => {

@@ -28,9 +28,9 @@ export interface Config {
   /** Folder of auth.json; null means $CODEX_HOME, then ~/.codex */
   readonly codexHome: string | null;
   readonly agentIdentity: {
-    /** jwtOnly: an identity only where the credential is one; chatgptAuth: a ChatGPT login registers one */
+    /** jwtOnly: an identity only if the credential is one; chatgptAuth: a ChatGPT login registers one */
     policy: 'jwtOnly' | 'chatgptAuth';
-    /** What an assertion route does without an identity: answer 503, or visibly send the bearer */
+    /** What an assertion route does without an identity: respond with 503, or visibly send the bearer */
     onUnavailable: 'error' | 'bearer';
     /** A run task that the upstream rejects: register a new one, or pass the rejection on and register nothing */
     onTaskRejected: 'reregister' | 'error';
@@ -45,11 +45,11 @@ export interface Config {
     jwksBaseUrl: string | null;
     oauthTokenUrl: string;
     oauthRevokeUrl: string;
-    /** PEM file with further certificate authorities */
+    /** PEM file with additional certificate authorities */
     caFile: string | null;
     /** For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL */
     proxy: string | null;
-    /** Requests at once per origin; over it 503 */
+    /** Concurrent requests per origin; beyond that 503 */
     maxConnections: number | null;
   };
   /** null means the built-in table */
@@ -57,7 +57,7 @@ export interface Config {
   readonly clients: {
     /** File of client tokens, as the command "token" writes it */
     tokensFile: string | null;
-    /** Names or addresses that a Host header may hold; with a port only on that one */
+    /** Names or addresses that a Host header may hold; an entry with a port allows only that port */
     allowedHosts: string[];
     /** Exact web origins that may call, such as https://ui.example */
     allowedOrigins: string[];

@@ -2,10 +2,10 @@ import { nearestName } from '../base/nearest-name.ts';
 import type { Secret } from '../base/secret.ts';
 import type { PartialConfig } from './resolve.ts';
 
-/** An environment whose credentials are out of reach of whoever prints it. */
+/** An environment whose credentials cannot be printed. */
 export type OwnEnvironment = Record<string, string | Secret | undefined>;
 
-/** Variables that set a key; of two for one key the first that is set counts. */
+/** Variables that set a key. If two set the same key, the first in this list counts. */
 const VARIABLES: Readonly<Record<string, string>> = {
   SIDECAR_HOST: 'listen.host',
   SIDECAR_PORT: 'listen.port',
@@ -25,7 +25,7 @@ const KNOWN = ['SIDECAR_CONFIG', ...Object.keys(VARIABLES)].filter((name) =>
   name.startsWith('SIDECAR_'),
 );
 
-/** The configuration layer that the environment gives. */
+/** The configuration layer that the environment sets. */
 export function environmentLayer(env: OwnEnvironment): PartialConfig {
   const layer: PartialConfig = {};
   for (const [key, { value }] of setVariables(env)) {
@@ -40,9 +40,9 @@ export function environmentLayer(env: OwnEnvironment): PartialConfig {
 }
 
 /**
- * Puts the name of the variable before the key that a message begins with, where the value comes
- * from the environment.
- * @param over the layers that win over it
+ * Adds the name of the variable to a message that begins with a key, if the value comes from the
+ * environment.
+ * @param over the layers that override the environment
  */
 export function nameVariable(message: string, env: OwnEnvironment, over: PartialConfig): string {
   for (const [key, { name }] of setVariables(env)) {
@@ -53,7 +53,7 @@ export function nameVariable(message: string, env: OwnEnvironment, over: Partial
   return message;
 }
 
-/** One line about each variable whose name looks like ours and is not. */
+/** One line for each variable that looks like one of ours but is unknown. */
 export function unknownVariables(env: OwnEnvironment): string[] {
   const strange = Object.keys(env).filter(
     (name) => name.startsWith('SIDECAR_') && !KNOWN.includes(name),

@@ -1,7 +1,7 @@
 import type { ErrorObject } from 'ajv';
 import { nearestName } from '../base/nearest-name.ts';
 
-/** One line about what a schema refused, which names the key. */
+/** One line that names the key and what the schema refused about it. */
 export function describeProblems(problems: ErrorObject[]): string {
   const unknown = problems.find((problem) => problem.keyword === 'additionalProperties');
   if (unknown) return describeUnknownKey(unknown);

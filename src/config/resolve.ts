@@ -11,7 +11,7 @@ export type { Config, RouteAuth, RouteRule } from './config.generated.ts';
 /** Part of a configuration as a file, the environment or flags give it; not checked yet. */
 export type PartialConfig = JsonObject;
 
-// What Ajv writes has no types, and those that the compiler finds in it are not its own.
+// The code that Ajv writes has no types, and what the compiler infers from it is wrong.
 const validate = generated as unknown as ValidateFunction<Config>;
 
 /**
@@ -33,7 +33,7 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   return deepFreeze(config);
 }
 
-/** So that a path can be put behind each of them. */
+/** So that a path can be appended to each of them. */
 function trimBaseUrls(upstream: { [key: string]: unknown }): void {
   for (const [key, value] of Object.entries(upstream)) {
     if (key.endsWith('BaseUrl') && typeof value === 'string') {
@@ -46,7 +46,7 @@ export function dropUndefined(values: PartialConfig): PartialConfig {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-// A Map, because assigning a key named `__proto__` would set defaults that no check sees.
+// A Map, because assigning a key named `__proto__` would set values that no check sees.
 function merge(base: PartialConfig, layer: PartialConfig): PartialConfig {
   const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(layer)) {

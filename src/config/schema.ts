@@ -57,11 +57,11 @@ export const ConfigSchema = Type.Object(
     agentIdentity: section({
       policy: words(
         ['jwtOnly', 'chatgptAuth'],
-        'jwtOnly: an identity only where the credential is one; chatgptAuth: a ChatGPT login registers one',
+        'jwtOnly: an identity only if the credential is one; chatgptAuth: a ChatGPT login registers one',
       ),
       onUnavailable: words(
         ['error', 'bearer'],
-        'What an assertion route does without an identity: answer 503, or visibly send the bearer',
+        'What an assertion route does without an identity: respond with 503, or visibly send the bearer',
       ),
       onTaskRejected: words(
         ['reregister', 'error'],
@@ -76,13 +76,16 @@ export const ConfigSchema = Type.Object(
       jwksBaseUrl: text('Base of the JWKS; null means chatgptBaseUrl'),
       oauthTokenUrl: url('https://auth.openai.com/oauth/token'),
       oauthRevokeUrl: url('https://auth.openai.com/oauth/revoke'),
-      caFile: text('PEM file with further certificate authorities'),
+      caFile: text('PEM file with additional certificate authorities'),
       proxy: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
         default: 'env',
         description: 'For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL',
       }),
       maxConnections: nullable(
-        Type.Integer({ minimum: 1, description: 'Requests at once per origin; over it 503' }),
+        Type.Integer({
+          minimum: 1,
+          description: 'Concurrent requests per origin; beyond that 503',
+        }),
       ),
     }),
     routes: nullable(Type.Array(RouteSchema, { description: 'null means the built-in table' })),
@@ -90,7 +93,8 @@ export const ConfigSchema = Type.Object(
       tokensFile: text('File of client tokens, as the command "token" writes it'),
       allowedHosts: Type.Array(Type.String(), {
         default: [],
-        description: 'Names or addresses that a Host header may hold; with a port only on that one',
+        description:
+          'Names or addresses that a Host header may hold; an entry with a port allows only that port',
       }),
       allowedOrigins: Type.Array(Type.String(), {
         default: [],

@@ -17,7 +17,7 @@ import type { IdentitySource, RunIdentity } from './identity-source.ts';
 import type { AuthHeaders, HeaderProvider, IdentityStatus } from './provider.ts';
 import type { Rejection } from './rejection.ts';
 
-export interface AssertionDeps {
+interface AssertionDeps {
   now: Clock;
   /** Time as the backend sees it; assertions are stamped with it. */
   backendNow: Clock;

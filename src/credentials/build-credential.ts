@@ -35,18 +35,18 @@ export interface CredentialDeps {
   platform: string;
   /** `CODEX_APP_SERVER_LOGIN_CLIENT_ID`; null means Codex's own. */
   oauthClientId: string | null;
-  /** Who counts what happens; nobody when absent. */
+  /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
-/** Outlives the credential that it was made for: its tokens may be newer than those of the file. */
+/** Outlives the credential that it was made for: its tokens may be newer than those in the file. */
 export interface KeptSession {
   session: ChatGptSession | null;
 }
 
 /**
  * Makes the providers of a selected credential.
- * @param kept the session of the login so far, which goes on for the same login
+ * @param kept the session so far, which is kept for the same login
  * @throws SidecarError AUTH_CREDENTIAL_INVALID
  */
 export function buildCredential(
@@ -83,7 +83,7 @@ export function buildCredential(
   }
 }
 
-/** For credentials that stay what they were selected as. */
+/** For credentials that never change after they were selected. */
 function constant(selection: Selection): Pick<Credential, 'from' | 'digest'> {
   const digest = selectionDigest(selection, false);
   return { from: selection.from, digest: () => digest };

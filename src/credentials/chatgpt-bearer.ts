@@ -5,22 +5,22 @@ import type { ChatGptSession } from './chatgpt-session.ts';
 import type { AuthHeaders, BearerProvider, BearerState, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
 
-export interface ChatGptBearerDeps {
+interface ChatGptBearerDeps {
   now: Clock;
-  /** Time as the backend sees it; what an expiry is compared with. */
+  /** Time as the backend sees it; expiry times are compared with it. */
   backendNow: Clock;
   schedule: Schedule;
 }
 
 /** Several sidecars on one login should not wake in the same second. */
 const JITTER_MS = 60_000;
-/** Pause between two background tries while the token still lives. */
+/** Pause between two background refreshes while the token is still valid. */
 const RETRY_MS = 15_000;
-/** A path that refuses every token must not lead to a refresh at each of its requests. */
+/** A path that refuses every token must not cause a refresh for each of its requests. */
 const MAX_REFUSALS = 3;
 const REFUSALS_MS = 60_000;
 
-/** The access token of a ChatGPT login, renewed before its end and when it is refused. */
+/** The access token of a ChatGPT login, renewed before it expires and when it is refused. */
 export class ChatGptBearer implements BearerProvider {
   readonly #session: ChatGptSession;
   readonly #deps: ChatGptBearerDeps;
@@ -122,7 +122,7 @@ export class ChatGptBearer implements BearerProvider {
 
   async #renewInTime(): Promise<void> {
     const dueAt = this.#session.dueAt();
-    // A timer has a longest delay; one that came early is set again.
+    // Timers have a longest delay; one that fired early is set again.
     if (dueAt !== null && dueAt - JITTER_MS > this.#deps.backendNow()) return this.#arm();
     const before = this.#headers;
     await this.#renewQuietly(false);

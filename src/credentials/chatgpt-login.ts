@@ -5,8 +5,8 @@ import type { Secret } from '../base/secret.ts';
 import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Account } from './provider.ts';
 
-/** How long before its end an access token is refreshed (Codex: 5 minutes). */
-export const EXPIRY_MARGIN_MS = 5 * 60_000;
+/** How long before its expiry an access token is refreshed (Codex: 5 minutes). */
+const EXPIRY_MARGIN_MS = 5 * 60_000;
 /** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
 const MAX_AGE_MS = 8 * 24 * 3_600_000;
 /** A login younger than this is not refreshed in the background. */
@@ -25,8 +25,8 @@ export interface ChatGptLogin {
 }
 
 /**
- * Puts the stored tokens and their claims together; the id token speaks first, as in Codex.
- * @throws SidecarError AUTH_CREDENTIAL_INVALID when no account id is to be found
+ * Combines the stored tokens with their claims; the id token comes first, as in Codex.
+ * @throws SidecarError AUTH_CREDENTIAL_INVALID when there is no account id
  */
 export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | null): ChatGptLogin {
   const access = readChatGptClaims(tokens.accessToken.reveal());
@@ -56,7 +56,7 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
   };
 }
 
-/** Milliseconds since the epoch from which on a refresh is due; null when none will be. */
+/** When a refresh is due, in milliseconds since the epoch; null: never. */
 export function refreshDueAt({
   expiresAt,
   lastRefresh,
@@ -66,7 +66,7 @@ export function refreshDueAt({
   const refreshedAt = lastRefresh === null ? Number.NaN : Date.parse(lastRefresh);
   if (Number.isNaN(refreshedAt)) return expiresAt === null ? null : expiresAt - EXPIRY_MARGIN_MS;
   if (expiresAt === null) return refreshedAt + MAX_AGE_MS;
-  // A token that is due as soon as it comes would be refreshed without end.
+  // A token that is due as soon as it arrives would be refreshed endlessly.
   const earliest = Math.max((expiresAt - refreshedAt) / 2, MIN_AGE_MS);
   return Math.max(expiresAt - EXPIRY_MARGIN_MS, refreshedAt + earliest);
 }
@@ -79,7 +79,7 @@ export function namesOther(token: Secret | null, login: ChatGptLogin): boolean {
   return differ(claims.accountId, accountId) || differ(claims.userId, login.userId);
 }
 
-/** Whether both are named, and not the same. */
+/** Whether both are known, and they differ. */
 export function differ(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a !== b;
 }

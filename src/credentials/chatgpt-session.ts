@@ -13,38 +13,43 @@ import {
   readChatGptLogin,
   refreshDueAt,
 } from './chatgpt-login.ts';
-import { checkPause, describeFailure, over, type RefreshFailure } from './refresh-failure.ts';
+import {
+  checkPause,
+  describeFailure,
+  type RefreshFailure,
+  signInAgain,
+} from './refresh-failure.ts';
 
-export interface ChatGptSessionDeps {
+interface ChatGptSessionDeps {
   store: AuthStore;
   oauth: OAuthEndpoints;
   now: Clock;
-  /** Time as the backend sees it; what an expiry is compared with. */
+  /** Time as the backend sees it; expiry times are compared with it. */
   backendNow: Clock;
   schedule: Schedule;
   log: Logger;
-  /** Who counts what happens; nobody when absent. */
+  /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
-/** Between two tries to write down tokens that could not be written. */
+/** Pause between two attempts to store tokens that could not be written. */
 const WRITE_RETRY_MS = 60_000;
 
 /**
- * The tokens of a ChatGPT login over time. Refresh tokens work once: a refresh happens under the
- * lock of the store, after a look whether another process has refreshed already, and its result is
- * written down before it is used (openai/codex `codex-rs/login`).
+ * The tokens of a ChatGPT login over time. A refresh token works once: a refresh happens under the
+ * lock of the store, after a check whether another process has already refreshed, and its result is
+ * stored before it is used (openai/codex `codex-rs/login`).
  */
 export class ChatGptSession {
   readonly #deps: ChatGptSessionDeps;
   #login: ChatGptLogin;
-  /** The tokens that the store holds: older ones than those in use when a write has failed. */
+  /** The tokens in the store; after a failed write they are older than those in use. */
   #stored: ChatGptLogin;
   /** Why the tokens in use are not in the store. */
   #unwritten: string | null = null;
   #pending: Promise<void> | null = null;
   #failure: RefreshFailure | null = null;
-  /** Ends when the last transaction of this session has ended; they run one after the other. */
+  /** Settles with the last transaction of this session; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #cancelWriteRetry: () => void = () => undefined;
 
@@ -75,24 +80,24 @@ export class ChatGptSession {
     return expiresAt !== null && expiresAt <= this.#deps.backendNow();
   }
 
-  /** Milliseconds since the epoch from which on a refresh is due; null when none will be. */
+  /** When the next refresh is due, in milliseconds since the epoch; null: never. */
   dueAt(): number | null {
     return refreshDueAt(this.#login);
   }
 
-  /** Whether the store, as far as this session knows, holds just these tokens. */
+  /** Whether these are the tokens in the store, as far as this session knows. */
   holds(tokens: StoredTokens): boolean {
     return sameTokens(tokens, this.#stored);
   }
 
-  /** Whether a refresh has failed for good. */
+  /** Whether a refresh has failed permanently. */
   isOver(): boolean {
     return this.#failure?.retryAt === null;
   }
 
   /**
    * Gets tokens other than `used`, from the store or from the token endpoint. Single flight.
-   * @param refused the upstream took `used` no longer
+   * @param refused the upstream refused `used`
    * @throws SidecarError AUTH_REFRESH_FAILED or AUTH_REFRESH_UNAVAILABLE
    */
   async renew(used: Secret, refused: boolean): Promise<void> {
@@ -106,8 +111,8 @@ export class ChatGptSession {
   }
 
   /**
-   * Writes down tokens that could not be written when they came. Called by a timer, and whenever
-   * there is hope that it works now, such as at a reload and before exit. Never rejects.
+   * Stores tokens that could not be written when they arrived. Called by a timer, at a reload and
+   * before exit. Never rejects.
    */
   async persist(): Promise<void> {
     if (this.#unwritten === null) return;
@@ -120,13 +125,13 @@ export class ChatGptSession {
     if (this.#unwritten !== null) this.#armWriteRetry();
   }
 
-  /** Waits for a refresh that is under way, for its answer is the only one there will be. */
+  /** Waits for a running refresh, because its response cannot be had a second time. */
   async settle(): Promise<void> {
     await this.#pending?.catch(() => undefined);
     await this.persist();
   }
 
-  /** Ends the timer; the session is not used afterwards. */
+  /** Cancels the timer; the session is not used afterwards. */
   release(): void {
     this.#cancelWriteRetry();
   }
@@ -159,7 +164,7 @@ export class ChatGptSession {
     const before = this.#login.accessToken;
     this.#takeOver(this.#read(current));
     const { accessToken, refreshToken } = this.#login;
-    // The tokens of the other process may be over as well by now.
+    // The tokens of the other process may have expired by now as well.
     if (!accessToken.equals(before) && !this.isExpired()) return 'takenOver';
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
       throw new RefreshError('this login cannot be refreshed', 'permanent');
@@ -170,9 +175,10 @@ export class ChatGptSession {
 
   /** What the store holds now, if it is still a login of this account. */
   #read(current: AuthDocument | null): ChatGptLogin {
-    if (!current?.tokens) throw over('auth.json holds no login any more');
+    if (!current?.tokens) throw signInAgain('auth.json no longer holds a login');
     const found = readChatGptLogin(current.tokens, current.lastRefresh);
-    if (!this.#isSameUser(found)) throw over('auth.json holds the login of another account now');
+    if (!this.#isSameUser(found))
+      throw signInAgain('auth.json now holds the login of another account');
     return found;
   }
 
@@ -204,7 +210,7 @@ export class ChatGptSession {
     try {
       login = readChatGptLogin(tokens, lastRefresh);
     } catch (cause) {
-      // The old refresh token is spent all the same; the old access token may live for a while.
+      // The old refresh token is spent all the same; the old access token may still be valid.
       await this.#use(transaction, { ...this.#login, refreshToken: tokens.refreshToken });
       throw new RefreshError(
         'the token endpoint sent tokens that cannot be read',
@@ -217,14 +223,14 @@ export class ChatGptSession {
     }
     await this.#use(transaction, login);
     if (this.isExpired() || login.accessToken.equals(before)) {
-      // To ask at once again would be answered the same, and spend a refresh token each time.
-      throw new RefreshError('the token endpoint sent no access token that lives', 'unknown');
+      // Asking again at once would give the same, and spend a refresh token each time.
+      throw new RefreshError('the token endpoint sent an expired access token', 'unknown');
     }
     const { expiresAt } = this.#login;
     log.info({ expiresAt: expiresAt && new Date(expiresAt) }, 'refreshed the login');
   }
 
-  /** The old refresh token is spent: the new one is written down before anything can go wrong. */
+  /** The old refresh token is spent, so the new one is stored before anything else can fail. */
   async #use(transaction: Transaction, login: ChatGptLogin): Promise<void> {
     const written = await this.#write(transaction, login);
     this.#login = login;
@@ -261,7 +267,7 @@ export class ChatGptSession {
       return true;
     } catch (error) {
       const known = this.#unwritten !== null;
-      this.#unwritten = `new tokens could not be written to ${store.location} and live in memory only`;
+      this.#unwritten = `new tokens could not be written to ${store.location} and are in memory only`;
       if (!known) log.error({ err: error }, this.#unwritten);
       return false;
     }

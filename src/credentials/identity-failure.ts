@@ -1,6 +1,7 @@
 import { RegistrationError } from '../agent-identity/registration.ts';
 import { wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
+import { saysDeleted } from './rejection.ts';
 
 /** Why an identity could not be established, or its run task not be replaced. */
 export interface IdentityFailure {
@@ -33,9 +34,5 @@ export function describeIdentityFailure({ error, retryAt }: IdentityFailure): st
 
 /** Registering a task for a deleted agent fails with the message of an inference request. */
 export function isDeletion(error: unknown): boolean {
-  return (
-    error instanceof RegistrationError &&
-    error.status === 403 &&
-    /agent runtime has been deleted/i.test(error.message)
-  );
+  return error instanceof RegistrationError && error.status === 403 && saysDeleted(error.message);
 }

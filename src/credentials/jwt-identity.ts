@@ -16,12 +16,12 @@ import type { IdentitySource, RunIdentity } from './identity-source.ts';
 const JWKS_TIMEOUT_MS = 10_000;
 const JWKS_MAX_BYTES = 256 * 1024;
 
-export interface JwtIdentityDeps {
+interface JwtIdentityDeps {
   http: HttpClient;
   authApi: AuthApi;
   jwksBaseUrl: string;
   now: Clock;
-  /** Who counts what happens; nobody when absent. */
+  /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
@@ -83,20 +83,20 @@ async function fetchJwks(http: HttpClient, baseUrl: string): Promise<ReturnType<
       maxBytes: JWKS_MAX_BYTES,
     });
   } catch (cause) {
-    throw unavailable('no answer', cause);
+    throw unavailable('no response', cause);
   }
   if (response.status !== 200) throw unavailable(`it answered ${response.status}`);
   try {
     return parseJwks(response.text);
   } catch (cause) {
-    throw unavailable('its answer is not a JWKS', cause);
+    throw unavailable('the response is not a JWKS', cause);
   }
 }
 
 function unavailable(problem: string, cause?: unknown): SidecarError {
   return new SidecarError(
     'AUTH_IDENTITY_UNAVAILABLE',
-    `the JWKS that verifies the Agent Identity JWT cannot be had: ${problem}`,
+    `the JWKS that verifies the Agent Identity JWT is not available: ${problem}`,
     cause === undefined ? {} : { cause },
   );
 }

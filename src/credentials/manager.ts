@@ -31,8 +31,8 @@ interface Wanted {
   inject: Decision['inject'];
 }
 
-/** Failures that end when the source holds something else. */
-const MENDED_AT_SOURCE = new Set(['AUTH_CREDENTIAL_INVALID', 'AUTH_IDENTITY_REVOKED']);
+/** Failures that a new credential at the source ends. */
+const FIXED_AT_SOURCE = new Set(['AUTH_CREDENTIAL_INVALID', 'AUTH_IDENTITY_REVOKED']);
 /** An upstream that refuses everything must not lead to a read for each request. */
 const READ_AGAIN_PAUSE_MS = 10_000;
 
@@ -91,7 +91,7 @@ export class CredentialManager {
   /** What can be done without the headers that were wanted. */
   async #otherwise(wanted: Wanted, error: unknown): Promise<Authorization> {
     const { auth, modelRoute, credential, inject } = wanted;
-    if (error instanceof SidecarError && MENDED_AT_SOURCE.has(error.code)) {
+    if (error instanceof SidecarError && FIXED_AT_SOURCE.has(error.code)) {
       await this.#readSourceAgain();
       const { current } = this.#loaded;
       if (current && current !== credential) return this.authorize(auth, modelRoute);

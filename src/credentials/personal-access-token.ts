@@ -8,7 +8,7 @@ import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
 import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
 
-export interface PersonalAccessTokenDeps {
+interface PersonalAccessTokenDeps {
   /** AuthAPI base for `whoami`. */
   authApiBaseUrl: string;
   http: HttpClient;
@@ -45,7 +45,7 @@ export class PersonalAccessToken implements BearerProvider {
   }
 
   async prepare(): Promise<void> {
-    // The failure is kept and answered to whoever asks for headers.
+    // The failure is kept for whoever asks for headers.
     if (!this.#headers) await this.#identify().catch(() => undefined);
   }
 
@@ -78,16 +78,16 @@ export class PersonalAccessToken implements BearerProvider {
 
   async #identifyOnce(): Promise<AuthHeaders> {
     try {
-      const answer = await this.#whoami();
-      this.account.id = answer.accountId;
-      this.account.email = answer.email;
-      this.account.planType = normalizePlanType(answer.planType);
-      this.account.fedramp = answer.fedramp;
-      this.#headers = bearerHeaders(this.#token, answer.accountId, answer.fedramp);
+      const owner = await this.#whoami();
+      this.account.id = owner.accountId;
+      this.account.email = owner.email;
+      this.account.planType = normalizePlanType(owner.planType);
+      this.account.fedramp = owner.fedramp;
+      this.#headers = bearerHeaders(this.#token, owner.accountId, owner.fedramp);
       this.#failure = null;
       return this.#headers;
     } catch (cause) {
-      const error = cause instanceof SidecarError ? cause : unavailable('no answer', cause);
+      const error = cause instanceof SidecarError ? cause : unavailable('no response', cause);
       this.#failure = { error, retryAt: this.#deps.now() + RETRY_PAUSE_MS };
       throw error;
     }
@@ -128,7 +128,7 @@ function parseWhoami(response: TextResponse) {
 function unavailable(problem: string, cause?: unknown): SidecarError {
   return new SidecarError(
     'AUTH_IDENTITY_UNAVAILABLE',
-    `the account of the personal access token cannot be had: ${problem}`,
+    `the account of the personal access token is not known: ${problem}`,
     { retryAfterSeconds: RETRY_PAUSE_MS / 1000, ...(cause === undefined ? {} : { cause }) },
   );
 }

@@ -16,8 +16,8 @@ export interface Decision {
 }
 
 /**
- * Route kind × credential → action; the table of the README. An assertion route falls
- * to the bearer only for credentials that never have an identity.
+ * Route kind × credential → action; the table of the README. An assertion route gets a bearer only
+ * with credentials that never have an identity.
  * @param modelRoute whether the path lies under `/backend-api/codex/`
  * @throws SidecarError AUTH_ROUTE_DENIED or AUTH_NO_BEARER
  */

@@ -3,8 +3,8 @@ import type { Secret } from '../base/secret.ts';
 import type { Rejection } from './rejection.ts';
 
 /**
- * What goes on one upstream request. A provider recognises a set that it handed out by identity,
- * so a rejected request is compared with the credential that it really carried.
+ * The credential headers of one upstream request. A provider recognises a set that it handed out by
+ * object identity, so a rejection is compared with the credential that the request really carried.
  */
 export interface AuthHeaders {
   readonly kind: 'assertion' | 'bearer';
@@ -23,7 +23,7 @@ export interface Account {
 }
 
 export type BearerState = 'none' | 'valid' | 'expiring' | 'refreshing' | 'failed';
-export type IdentityState =
+type IdentityState =
   | 'off'
   | 'registering'
   | 'ready'
@@ -53,22 +53,22 @@ export interface IdentityStatus {
 
 /** Makes the headers of one auth kind. Ready ones come at once, without a promise. */
 export interface HeaderProvider<Status> {
-  /** @throws SidecarError (or rejects with one) when there are none to be had */
+  /** @throws SidecarError (or rejects with one) when no headers can be made */
   headers(): AuthHeaders | Promise<AuthHeaders>;
-  /** Whether {@link headers} would answer now. */
+  /** Whether {@link headers} would return headers now. */
   isReady(): boolean;
-  /** Does what can be done before the first request: verify, register. Never rejects. */
+  /** Verifies or registers ahead of the first request. Never rejects. */
   prepare(): Promise<void>;
   /**
-   * The upstream refused `used`, which came from this provider. Many may report the same set at
-   * once; one of them mends it.
+   * The upstream refused `used`, which came from this provider. Many requests may report the same
+   * set at once; it is replaced once.
    * @returns whether one more try with new headers makes sense. Never rejects.
    */
   rejected(used: AuthHeaders, rejection: Rejection): Promise<boolean>;
   /** A connection that carried `used` ended the way a rejection ends it. */
   suspectRejected?(used: AuthHeaders): void;
   status(): Status;
-  /** Ends timers; the provider is not used afterwards. */
+  /** Cancels timers; the provider is not used afterwards. */
   dispose(): void;
 }
 

@@ -1,10 +1,10 @@
 import { SidecarError } from '../base/errors.ts';
 import { RefreshError } from '../oauth/token-endpoint.ts';
 
-/** How the last refresh failed, and what that means for the next one. */
+/** How the last refresh failed, and when the next one may start. */
 export interface RefreshFailure {
   error: SidecarError;
-  /** Milliseconds since the epoch; null: never again for this login. */
+  /** Milliseconds since the epoch; null: never for this login. */
   retryAt: number | null;
   /** The refresh token may be spent. */
   unknown: boolean;
@@ -15,13 +15,13 @@ const PAUSE_MS = 10_000;
 const UNKNOWN_PAUSE_MS = 60_000;
 
 export function describeFailure(cause: unknown, now: number): RefreshFailure {
-  // What the file says costs no request to find out again, and may be mended there.
+  // A problem in the file: reading it again costs no request, and someone may have repaired it.
   if (cause instanceof SidecarError)
     return { error: cause, retryAt: now + PAUSE_MS, unknown: false };
-  const outcome = cause instanceof RefreshError ? cause.outcome : null;
+  const kind = cause instanceof RefreshError ? cause.kind : null;
   const problem = cause instanceof Error ? cause.message : 'unknown failure';
-  if (outcome === 'permanent') return { error: over(problem), retryAt: null, unknown: false };
-  const unknown = outcome === 'unknown';
+  if (kind === 'permanent') return { error: signInAgain(problem), retryAt: null, unknown: false };
+  const unknown = kind === 'unknown';
   const pauseMs = unknown ? UNKNOWN_PAUSE_MS : PAUSE_MS;
   const error = new SidecarError('AUTH_REFRESH_UNAVAILABLE', `no new tokens: ${problem}`, {
     cause,
@@ -31,10 +31,10 @@ export function describeFailure(cause: unknown, now: number): RefreshFailure {
 }
 
 /**
- * After a permanent failure there is no further try; a change of the file makes a new session. A
- * refresh token that may be spent is sent again only when there is nothing left to lose.
- * @param tokenIsOver the access token has expired or is refused
- * @throws SidecarError that of the failure, while it stands in the way of another try
+ * After a permanent failure there is no further try; a changed file makes a new session. A refresh
+ * token that may be spent is sent again only once the access token is of no use either.
+ * @param tokenIsOver the access token has expired or was refused
+ * @throws SidecarError the failure's, while it forbids another try
  */
 export function checkPause(
   failure: RefreshFailure | null,
@@ -46,6 +46,6 @@ export function checkPause(
   if (pausing || (failure.unknown && !tokenIsOver)) throw failure.error;
 }
 
-export function over(problem: string): SidecarError {
+export function signInAgain(problem: string): SidecarError {
   return new SidecarError('AUTH_REFRESH_FAILED', `${problem}; sign in again`);
 }

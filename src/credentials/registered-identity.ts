@@ -22,7 +22,7 @@ import type { ChatGptSession } from './chatgpt-session.ts';
 import type { IdentitySource, RunIdentity } from './identity-source.ts';
 import { recordDigest } from './selection-digest.ts';
 
-export interface RegisteredIdentityDeps {
+interface RegisteredIdentityDeps {
   store: AuthStore;
   authApi: AuthApi;
   log: Logger;
@@ -30,7 +30,7 @@ export interface RegisteredIdentityDeps {
   version: string;
   /** `linux`, `darwin`, …; sent as `sidecar-<platform>`. */
   platform: string;
-  /** Who counts what happens; nobody when absent. */
+  /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
@@ -39,16 +39,16 @@ type LoginSession = Pick<ChatGptSession, 'login' | 'isExpired' | 'renew'>;
 const RECORD_KEY_FIELD = 'auth.json agent_identity.agent_private_key';
 
 /**
- * An identity of our own, kept as a record in the store: beside a ChatGPT login, which registers
- * one when there is none that fits (policy `chatgptAuth`), or alone (`session` null), where a missing
- * run task is all that can be registered.
+ * An identity that is kept as a record in the store. Beside a ChatGPT login (policy `chatgptAuth`)
+ * a new one is registered when no record fits the login. A record alone (`session` null) can only
+ * register a missing run task.
  */
 export class RegisteredIdentity implements IdentitySource {
   readonly source = 'registered';
   readonly #session: LoginSession | null;
   readonly #deps: RegisteredIdentityDeps;
   #record: IdentityRecord | null;
-  /** The record that the store holds: not the one in use when it does not fit, or a write failed. */
+  /** The record in the store; another than the one in use if it does not fit or a write failed. */
   #stored: IdentityRecord | null;
   #key: AgentKey | null = null;
 
@@ -80,13 +80,13 @@ export class RegisteredIdentity implements IdentitySource {
     return this.#session?.login ?? null;
   }
 
-  /** The record that the store holds, as far as is known. */
+  /** The record in the store, as far as is known. */
   get stored(): IdentityRecord | null {
     return this.#stored;
   }
 
   async establish(): Promise<RunIdentity> {
-    // Before the lock is taken, for a refresh takes it too.
+    // Before the lock is taken, because a refresh takes it too.
     if (this.#session?.isExpired()) {
       await this.#session.renew(this.#session.login.accessToken, false);
     }
@@ -96,7 +96,7 @@ export class RegisteredIdentity implements IdentitySource {
       return await register();
     } catch (error) {
       const refused = error instanceof RegistrationError && error.status === 401;
-      // The access token was revoked before its time; with a record none was sent.
+      // The access token was revoked early. With a record, none was sent.
       if (!refused || this.#record || !this.#session || !used) throw error;
       await this.#session.renew(used, true);
       return register();
@@ -112,7 +112,7 @@ export class RegisteredIdentity implements IdentitySource {
       return await this.#deps.store.transact(work);
     } catch (error) {
       if (!(error instanceof LockError)) throw error;
-      // Its holder is registering, or refreshing: a second registration beside it helps nobody.
+      // Its holder is registering or refreshing; a second registration at the same time would be wrong.
       throw new SidecarError('AUTH_IDENTITY_UNAVAILABLE', error.message, { cause: error });
     }
   }
@@ -177,7 +177,7 @@ export class RegisteredIdentity implements IdentitySource {
     return identity;
   }
 
-  /** Takes a record over if it fits the login and its key parses. */
+  /** Uses a record if it fits the login and its key parses. */
   #adopt(record: IdentityRecord | null): void {
     if (!record) return;
     const login = this.#login;
@@ -195,7 +195,7 @@ export class RegisteredIdentity implements IdentitySource {
     }
   }
 
-  /** Whoever signed out or in since the start does not want the earlier identity written back. */
+  /** After a logout or another login, the earlier identity must not be written back. */
   #checkUnchanged(current: AuthDocument | null): AuthDocument {
     if (!this.#login) {
       if (current?.identityRecord) return current;

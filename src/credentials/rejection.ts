@@ -1,6 +1,6 @@
 import { isObject, parseJsonObject, textAt } from '../base/json.ts';
 
-/** What an upstream answer says about the credential that the request carried. */
+/** What an upstream response says about the credential that the request carried. */
 export type Rejection =
   /** The run task is gone, or the assertion was refused without a cause: a new task may help. */
   | { kind: 'task'; code: string }
@@ -18,8 +18,8 @@ export interface UpstreamResponse {
 }
 
 /**
- * Whether an answer can be a rejection at all, by its head; others are never held back. Of the 403s
- * only the JSON of a deleted agent is one, not the page of a challenge.
+ * Whether a response can be a rejection at all, by its head; others are never held back. Of the 403s
+ * only JSON can be one (a deleted agent), not the page of a challenge.
  */
 export function mayBeRejection(
   used: 'assertion' | 'bearer',
@@ -31,34 +31,39 @@ export function mayBeRejection(
 }
 
 /**
- * Classifies an answer (protocol facts: openai/codex issue threads; the code may stand in the body,
- * in `x-error-json` or in `x-openai-authorization-error`). Outages, challenges and quota are no
+ * Classifies a response (protocol facts: openai/codex issue threads; the code may be in the body,
+ * in `x-error-json` or in `x-openai-authorization-error`). Outages, challenges and quota are not
  * rejections.
  * @returns null when the credential is not at fault
  */
 export function classifyRejection(
   used: 'assertion' | 'bearer',
-  answer: UpstreamResponse,
+  response: UpstreamResponse,
 ): Rejection | null {
-  if (answer.header('cf-mitigated') !== null) return null;
-  const error = readError(answer);
-  if (answer.status === 403) {
+  if (response.header('cf-mitigated') !== null) return null;
+  const error = readError(response);
+  if (response.status === 403) {
     const deleted =
       used === 'assertion' &&
       error.code === 'biscuit_baker_service_agent_error_status' &&
-      /agent runtime has been deleted/i.test(error.message);
+      saysDeleted(error.message);
     return deleted ? { kind: 'revoked', code: error.code } : null;
   }
-  if (answer.status !== 401) return null;
+  if (response.status !== 401) return null;
   const code = error.code || 'unauthorized';
   return used === 'assertion' ? { kind: 'task', code } : { kind: 'bearer', code };
 }
 
-function readError(answer: UpstreamResponse): { code: string; message: string } {
-  const encoded = answer.header('x-error-json');
+/** Whether a message of the backend says that the agent runtime was deleted; its code is generic. */
+export function saysDeleted(message: string): boolean {
+  return /agent runtime has been deleted/i.test(message);
+}
+
+function readError(response: UpstreamResponse): { code: string; message: string } {
+  const encoded = response.header('x-error-json');
   const fromHeader = encoded ? parseError(Buffer.from(encoded, 'base64').toString('utf8')) : null;
-  const fromBody = parseError(answer.body);
-  const plain = answer.header('x-openai-authorization-error');
+  const fromBody = parseError(response.body);
+  const plain = response.header('x-openai-authorization-error');
   return {
     code: identifier(fromBody?.code) ?? identifier(fromHeader?.code) ?? identifier(plain) ?? '',
     message: fromBody?.message ?? fromHeader?.message ?? '',
@@ -71,7 +76,7 @@ function parseError(text: string): { code: string | null; message: string } | nu
   return { code: textAt(error, 'code'), message: textAt(error, 'message') ?? '' };
 }
 
-/** Codes end up in status and log, so only what looks like one is taken. */
+/** Codes appear in status and log, so anything that does not look like one is dropped. */
 function identifier(value: string | null | undefined): string | null {
   return value && /^[a-z0-9_.-]{1,80}$/i.test(value) ? value : null;
 }

@@ -4,9 +4,9 @@ import { Secret } from '../base/secret.ts';
 import type { Selection } from './selection.ts';
 
 /**
- * Digest of all that a credential is made of. Two equal ones mean that a change of the file brought
- * nothing new, e.g. because the change was our own.
- * @param withRecord whether a record beside a ChatGPT login plays a part (policy `chatgptAuth`)
+ * Digest of everything that a credential is made of. If it stays the same, a change of the file
+ * brought nothing new, for instance because the change was our own.
+ * @param withRecord whether a record beside a ChatGPT login counts (policy `chatgptAuth`)
  */
 export function selectionDigest(selection: Selection, withRecord: boolean): string {
   switch (selection.kind) {

@@ -10,7 +10,7 @@ export interface EnvironmentCredentials {
   agentIdentity: Secret | null;
 }
 
-/** The credential that wins, with the place that it comes from. */
+/** The credential that wins, and where it comes from. */
 export type Selection =
   | { kind: 'apikey'; from: string; key: Secret }
   | { kind: 'personalAccessToken'; from: string; token: Secret }
@@ -30,7 +30,7 @@ export type Selection =
 /**
  * Order of the sources, highest first: `CODEX_API_KEY`, `CODEX_ACCESS_TOKEN`,
  * `CODEX_AGENT_IDENTITY`, `auth.json` (as in Codex).
- * @param loadDocument asked only when the environment gives nothing
+ * @param loadDocument called only when the environment holds no credential
  * @throws SidecarError AUTH_NOT_CONFIGURED or AUTH_CREDENTIAL_INVALID
  */
 export async function selectCredential(

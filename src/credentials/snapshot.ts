@@ -37,7 +37,7 @@ const NO_IDENTITY: IdentityStatus = {
 /**
  * Pure.
  * @param failure why the stored credential is not in use
- * @param mayDegrade whether the bearer stands in for an identity that cannot be had
+ * @param mayDegrade whether the bearer replaces an identity that is not available
  */
 export function describeCredential(
   credential: Credential | null,

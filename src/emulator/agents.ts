@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { EmulatedAccount, IdSource } from './accounts.ts';
 
 /** Whether a run task still counts, or how its end is reported. */
-export type TaskState = 'live' | 'expired' | 'not_found';
+type TaskState = 'live' | 'expired' | 'not_found';
 
 /** A registered agent runtime with the run tasks that are bound to it. */
 export interface Agent {

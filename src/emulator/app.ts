@@ -57,7 +57,7 @@ interface Reply {
   request: { raw: IncomingMessage };
 }
 
-export type Send = (reply: Reply, response: EmulatedResponse) => Promise<void>;
+type Send = (reply: Reply, response: EmulatedResponse) => Promise<void>;
 
 /** Makes the one function through which every route answers. */
 export function createSend(state: EmulatorState): Send {

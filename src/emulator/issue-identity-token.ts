@@ -21,7 +21,7 @@ export interface IdentityTokenOptions extends AccountOptions {
   signWithUnknownKey?: boolean;
 }
 
-export interface IdentityTokenIssuer {
+interface IdentityTokenIssuer {
   signingKey: SigningKey;
   /** A key outside the JWKS. */
   unknownKey: () => KeyObject;

@@ -9,7 +9,7 @@ export type Grant =
   | { kind: 'apiKey' };
 
 /** What the token endpoint hands out. */
-export interface TokenSet {
+interface TokenSet {
   idToken: string;
   accessToken: string;
   refreshToken: string;

@@ -1,7 +1,7 @@
 import type { IdSource } from './accounts.ts';
 import type { ServerEvent } from './response.ts';
 
-export const DEFAULT_MODEL = 'gpt-emulated';
+const DEFAULT_MODEL = 'gpt-emulated';
 
 // Well above the tiny limit with which a client can be made to compact after one turn.
 const USAGE = {
@@ -48,7 +48,7 @@ export function modelOf(request: unknown): string {
   return typeof model === 'string' ? model : DEFAULT_MODEL;
 }
 
-export function isCompaction(request: unknown): boolean {
+function isCompaction(request: unknown): boolean {
   const input = field(request, 'input');
   return Array.isArray(input) && field(input.at(-1), 'type') === 'compaction_trigger';
 }

@@ -19,7 +19,7 @@ export type RequiredAuth = 'assertion' | 'bearer' | 'registration' | 'whoami' | 
 /** How a refusal is answered; `./refusals.ts` has the bodies. */
 export type RefusalKind = 'unauthorized' | 'task_expired' | 'task_not_found' | 'agent_deleted';
 
-export interface VerifyRules {
+interface VerifyRules {
   route: RequiredAuth;
   bearerOnAssertionRoutes: 'accept' | 'refuse';
   nowMs: number;
@@ -27,7 +27,7 @@ export interface VerifyRules {
 }
 
 /** Look-ups into what the emulator issued and registered. */
-export interface Directory {
+interface Directory {
   agent(agentRuntimeId: string): Agent | null;
   grant(token: string): Grant | null;
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** The lock could not be had; the message says why and what to do. */
+/** The lock could not be taken; the message says why and what to do. */
 export class LockError extends Error {
   override readonly name = 'LockError';
-  /** Whether another process holds it; false: there can be no lock here. */
+  /** Whether another process holds it; false: no lock can be taken here at all. */
   readonly held: boolean;
 
   constructor(message: string, held: boolean, cause?: unknown) {
@@ -15,11 +15,11 @@ export class LockError extends Error {
 
 /**
  * Holds the exclusive lock that Codex holds while it writes `auth.json`: flock(2) on the regular
- * file `auth.lock` beside it (measured on 0.169.0 with strace). A lock made of a directory would
- * keep Codex from opening its own lock file. The kernel drops the lock when the process dies.
+ * file `auth.lock` beside it (measured on 0.169.0 with strace). A directory as a lock would keep
+ * Codex from opening its own lock file. The kernel releases the lock when the process dies.
  *
- * Node has no flock. The `flock` program of util-linux or BusyBox takes it on a descriptor that it
- * inherits; the lock belongs to the open file, so it stays with us when that program ends.
+ * Node has no flock. The `flock` program of util-linux or BusyBox takes the lock on a descriptor that
+ * it inherits; the lock belongs to the open file, so it stays with us when that program ends.
  *
  * @param waitSeconds how long to wait for another holder
  */
@@ -43,9 +43,9 @@ export async function withFileLock<T>(
 }
 
 /**
- * The same for what must be done where there can be no lock, too.
- * @param unlocked told why, before the work is done without one
- * @throws LockError only when somebody else holds it
+ * The same for work that must be done even where no lock can be taken.
+ * @param unlocked called with the reason before the work starts without a lock
+ * @throws LockError only when another process holds the lock
  */
 export async function withLockIfPossible<T>(
   path: string,
@@ -69,7 +69,7 @@ export async function withLockIfPossible<T>(
 
 function takeLock(fd: number, path: string, waitSeconds: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    // BusyBox has no option for the longest wait, so the program is killed when it is over.
+    // BusyBox's flock has no timeout option, so the program is killed when the time is up.
     const child = spawn('flock', ['-x', '3'], {
       stdio: ['ignore', 'ignore', 'ignore', fd],
       timeout: waitSeconds * 1000,

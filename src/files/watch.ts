@@ -4,13 +4,13 @@ import { type FSWatcher, unwatchFile, watch, watchFile } from 'node:fs';
 export type StopWatching = () => void;
 
 const POLL_MS = 5_000;
-/** One replacement of a file makes several events. */
+/** Replacing a file causes several events. */
 const SETTLE_MS = 50;
 
 /**
- * Calls back after the file at `path` may have changed, also when it is replaced by rename or
- * through a link in its folder, as Kubernetes does with mounted secrets. Events of the folder come
- * first, where the file system has them; a slow poll of the file finds what they miss.
+ * Calls back after the file at `path` may have changed, even if it is replaced by a rename or through
+ * a link in its folder, as Kubernetes does with mounted secrets. Events of the folder come first,
+ * where the file system has them; a slow poll of the file finds what they miss.
  */
 export function watchPath(path: string, folder: string, changed: () => void): StopWatching {
   let timer: NodeJS.Timeout | null = null;

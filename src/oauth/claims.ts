@@ -4,7 +4,7 @@ import { isObject, type JsonObject, textAt } from '../base/json.ts';
 import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 
 /** What an id or access token of a ChatGPT login says about the account; each may be absent. */
-export interface ChatGptClaims {
+interface ChatGptClaims {
   accountId: string | null;
   userId: string | null;
   email: string | null;

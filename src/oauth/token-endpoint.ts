@@ -14,28 +14,28 @@ export interface OAuthEndpoints {
   http: HttpClient;
 }
 
-/** Answer of a refresh; what is null keeps its old value. */
-export interface RefreshedTokens {
+/** What a refresh returned; a field that is null keeps its old value. */
+interface RefreshedTokens {
   idToken: Secret | null;
   accessToken: Secret | null;
   refreshToken: Secret | null;
 }
 
 /**
- * What is known of a failed refresh. `refused`: the backend said no, for the time being. `permanent`:
- * the login is over for this refresh token, and asking again cannot help. `unsent`: the request never
- * left this machine. `unknown`: it may have been carried out, and the refresh token be spent.
+ * What is known about a failed refresh. `refused`: the backend refused it for now. `permanent`: this
+ * refresh token will never work again. `unsent`: the request never left this machine. `unknown`: the
+ * refresh may have been carried out, and then the refresh token is spent.
  */
-export type RefreshOutcome = 'refused' | 'permanent' | 'unsent' | 'unknown';
+export type RefreshErrorKind = 'refused' | 'permanent' | 'unsent' | 'unknown';
 
 /** A refresh that gave no tokens. */
 export class RefreshError extends Error {
   override readonly name = 'RefreshError';
-  readonly outcome: RefreshOutcome;
+  readonly kind: RefreshErrorKind;
 
-  constructor(message: string, outcome: RefreshOutcome, cause?: unknown) {
+  constructor(message: string, kind: RefreshErrorKind, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.outcome = outcome;
+    this.kind = kind;
   }
 }
 
@@ -52,7 +52,7 @@ const PERMANENT_CODES = new Set([
 
 /**
  * Trades a refresh token for new tokens (openai/codex `codex-rs/login`). The token is single use:
- * the caller holds the lock of the store and writes the answer down before it uses it.
+ * the caller holds the lock of the store and writes the response down before it uses it.
  * @throws RefreshError
  */
 export async function refreshTokens(
@@ -70,7 +70,7 @@ export async function refreshTokens(
   };
 }
 
-/** Asks the backend to forget a refresh token. Throws a plain error when it does not agree. */
+/** Asks the backend to revoke a refresh token. Throws a plain error when the backend refuses. */
 export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Promise<void> {
   const response = await endpoints.http({
     method: 'POST',
@@ -106,8 +106,8 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
       // What was sent may have been carried out, and a refresh token works only once.
       const unsent = wasNeverSent(cause);
       if (attempt < MAX_ATTEMPTS && unsent) continue;
-      const outcome = unsent ? 'unsent' : 'unknown';
-      throw new RefreshError('no answer from the token endpoint', outcome, cause);
+      const kind = unsent ? 'unsent' : 'unknown';
+      throw new RefreshError('no response from the token endpoint', kind, cause);
     }
   }
 }
@@ -119,11 +119,11 @@ function refusal(response: TextResponse): RefreshError {
   if (code === null && isGatewayFailure(response.status)) {
     return new RefreshError(`the token endpoint answered ${response.status}`, 'unknown');
   }
-  const outcome = permanent ? 'permanent' : 'refused';
-  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, outcome);
+  const kind = permanent ? 'permanent' : 'refused';
+  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind);
 }
 
-/** Said by something in between, or after something broke: the refresh may have been carried out. */
+/** Comes from a gateway or after a crash: the refresh may have been carried out. */
 function isGatewayFailure(status: number): boolean {
   return status >= 500 && status !== 503;
 }

@@ -78,7 +78,7 @@ t.test('a server that never answers is given up after the agent timeout', async 
   await t.rejects(register({ ...api, agentTimeoutMs: 20, taskTimeoutMs: 3_600_000 }), {
     name: 'RegistrationError',
     status: null,
-    message: /^agent registration: no answer from AuthAPI: .*timeout/,
+    message: /^agent registration: no response from AuthAPI: .*timeout/,
   });
   t.strictSame(delays, [250, 500]);
 });
@@ -110,7 +110,7 @@ for (const body of ['{}', '{"agent_runtime_id":""}', '{"agent_runtime_id":7}']) 
     await t.rejects(register(api), {
       name: 'RegistrationError',
       status: 201,
-      message: 'agent registration: the answer of AuthAPI lacks agent_runtime_id',
+      message: 'agent registration: the response of AuthAPI lacks agent_runtime_id',
     });
     t.equal(server.requests.length, 1);
   });

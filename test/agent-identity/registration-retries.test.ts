@@ -87,7 +87,7 @@ t.test('a server that never answers is given up after the task timeout', async (
   await t.rejects(register({ ...api, taskTimeoutMs: 20, agentTimeoutMs: 3_600_000 }), {
     name: 'RegistrationError',
     status: null,
-    message: /^task registration: no answer from AuthAPI: .*timeout/,
+    message: /^task registration: no response from AuthAPI: .*timeout/,
   });
   t.strictSame(delays, [250, 500]);
 });
@@ -140,7 +140,7 @@ t.test('a connection error without a message is named by its code', async (t) =>
   const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
   await t.rejects(register({ ...api, http: () => Promise.reject(refused) }), {
     name: 'RegistrationError',
-    message: 'task registration: no answer from AuthAPI: ECONNREFUSED',
+    message: 'task registration: no response from AuthAPI: ECONNREFUSED',
     cause: refused,
   });
 });

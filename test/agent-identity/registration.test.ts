@@ -142,7 +142,7 @@ const unusable: [body: string, problem: string][] = [
   ['"task-1"', NO_OBJECT],
   [
     '{"encrypted_task_id":"bm90IGEgYm94"}',
-    'is of no use: the sealed task id does not open with the key of this agent',
+    'cannot be used: the sealed task id does not open with the key of this agent',
   ],
 ];
 
@@ -152,7 +152,7 @@ for (const [body, problem] of unusable) {
     await t.rejects(register(api), {
       name: 'RegistrationError',
       status: 201,
-      message: `task registration: the answer of AuthAPI ${problem}`,
+      message: `task registration: the response of AuthAPI ${problem}`,
     });
     t.equal(server.requests.length, 1);
   });
@@ -163,6 +163,6 @@ t.test('a sealed task id that is blank is refused', async (t) => {
   const { api } = await start(t, json({ encrypted_task_id: blank }));
   await t.rejects(register(api), {
     name: 'RegistrationError',
-    message: 'task registration: the answer of AuthAPI holds a blank task id',
+    message: 'task registration: the response of AuthAPI holds a blank task id',
   });
 });

@@ -46,7 +46,7 @@ t.test('modes that cannot be used are refused in words', async (t) => {
 
 t.test('unknown modes are refused without being shown', async (t) => {
   const message =
-    'auth.json auth_mode: is none of apikey, chatgpt, chatgptAuthTokens, agentIdentity, personalAccessToken';
+    'auth.json auth_mode: is not one of apikey, chatgpt, chatgptAuthTokens, agentIdentity, personalAccessToken';
   for (const mode of ['hush', 'ChatGPT', '', 7, {}, ['chatgpt']]) {
     await refuses(t, () => parse({ auth_mode: mode, tokens }), message, ['hush', 'access']);
   }

@@ -86,7 +86,7 @@ t.test('an expired token is never sent', async (t) => {
   const bearer = bearerOf(EXPIRES, () => EXPIRES);
   const error = await failureOf(() => bearer.headers());
   t.equal(error.code, 'AUTH_REFRESH_FAILED');
-  t.match(error.message, /no login any more; sign in again/);
+  t.match(error.message, /no longer holds a login; sign in again/);
   t.equal(bearer.status().lastError, error.message);
 });
 

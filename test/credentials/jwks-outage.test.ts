@@ -8,10 +8,10 @@ const OUTAGES: [name: string, fault: Omit<Fault, 'path'>, problem: RegExp][] = [
   ['500', { status: 500 }, /it answered 500$/],
   ['404', { status: 404 }, /it answered 404$/],
   ['a redirect', { status: 302, headers: { location: 'https://evil.example' } }, /answered 302$/],
-  ['a web page', { body: '<html>' }, /its answer is not a JWKS$/],
-  ['another object', { body: { keys: 'none' } }, /its answer is not a JWKS$/],
-  ['a cut connection', { action: 'reset' }, /no answer$/],
-  ['half an answer', { action: 'cut' }, /no answer$/],
+  ['a web page', { body: '<html>' }, /the response is not a JWKS$/],
+  ['another object', { body: { keys: 'none' } }, /the response is not a JWKS$/],
+  ['a cut connection', { action: 'reset' }, /no response$/],
+  ['half a response', { action: 'cut' }, /no response$/],
 ];
 
 for (const [name, fault, problem] of OUTAGES) {

@@ -11,8 +11,8 @@ const FAULTS: [name: string, fault: Omit<Fault, 'path'>, attempts: number, messa
   ['403', { status: 403, times: 3 }, 1, /AuthAPI answered 403/],
   ['text that is no JSON', { body: 'garbage' }, 1, /is not a JSON object/],
   ['JSON without an id', { body: { agent_runtime_id: ' ' } }, 1, /lacks agent_runtime_id/],
-  ['bytes that are no HTTP', { action: 'garbage', times: 3 }, 3, /no answer from AuthAPI/],
-  ['nothing', { action: 'empty', times: 3 }, 3, /no answer from AuthAPI/],
+  ['bytes that are not HTTP', { action: 'garbage', times: 3 }, 3, /no response from AuthAPI/],
+  ['nothing', { action: 'empty', times: 3 }, 3, /no response from AuthAPI/],
 ];
 
 for (const [name, fault, attempts, message] of FAULTS) {

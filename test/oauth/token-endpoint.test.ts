@@ -99,7 +99,7 @@ for (const [permanent, cases] of [
         const text = typeof body === 'string' ? body : JSON.stringify(body);
         const { endpoints, server } = await startEndpoints(t, { status, body: text });
         const error = await failureOf(refreshTokens(endpoints, TOKEN));
-        t.equal(error.outcome, permanent ? 'permanent' : 'refused');
+        t.equal(error.kind, permanent ? 'permanent' : 'refused');
         t.equal(error.message, `the token endpoint refused the refresh: ${reason}`);
         t.equal(server.requests.length, 1);
       },
@@ -111,7 +111,7 @@ t.test('a failure of a gateway may hide that it was carried out', async (t) => {
   for (const status of [500, 502, 504, 520]) {
     const { endpoints } = await startEndpoints(t, { status, body: '<html>' });
     const error = await failureOf(refreshTokens(endpoints, TOKEN));
-    t.equal(error.outcome, 'unknown');
+    t.equal(error.kind, 'unknown');
     t.equal(error.message, `the token endpoint answered ${status}`);
   }
 });
@@ -124,7 +124,7 @@ for (const reaction of ['close', 'half an answer'] as const) {
       http: (request) => endpoints.http({ ...request, timeoutMs: 200 }),
     };
     const error = await failureOf(refreshTokens(limited, TOKEN));
-    t.equal(error.outcome, 'unknown');
+    t.equal(error.kind, 'unknown');
     t.equal(server.requests.length, 1);
   });
 }
@@ -133,7 +133,7 @@ t.test('an answer that is no JSON object is not repeated either', async (t) => {
   for (const body of ['', 'hush', '[]', 'null']) {
     const { endpoints, server } = await startEndpoints(t, { body });
     const error = await failureOf(refreshTokens(endpoints, TOKEN));
-    t.equal(error.outcome, 'unknown', 'for all we know it was carried out');
+    t.equal(error.kind, 'unknown', 'for all we know it was carried out');
     t.notMatch(error.message, 'hush');
     t.equal(server.requests.length, 1);
   }
@@ -160,7 +160,7 @@ t.test('what never left this machine is tried three times', async (t) => {
       return failure ? Promise.reject(failure) : plain.http(request);
     };
     const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
-    t.equal(error.outcome, 'unsent');
+    t.equal(error.kind, 'unsent');
     t.equal(attempts, 3, failure?.message ?? 'a closed port');
   }
 });

@@ -80,7 +80,7 @@ t.test('text that is not JSON is never overwritten', async (t) => {
   writeFileSync(home.path, '{"tokens": ');
   const store = new FileAuthStore(home.folder);
   await t.rejects(write(store), { code: 'AUTH_CREDENTIAL_INVALID' });
-  await t.rejects(store.mend(NEXT), { code: 'AUTH_CREDENTIAL_INVALID' });
+  await t.rejects(store.overwrite(NEXT), { code: 'AUTH_CREDENTIAL_INVALID' });
   t.equal(home.text(), '{"tokens": ');
 });
 
@@ -101,6 +101,6 @@ t.test('mend changes a document that cannot be used', async (t) => {
   home.write({ auth_mode: 'bedrockApiKey', extra: 1 });
   const store = new FileAuthStore(home.folder);
   await t.rejects(write(store), { code: 'AUTH_CREDENTIAL_INVALID' });
-  await store.mend({ ...LOGIN, extra: undefined });
+  await store.overwrite({ ...LOGIN, extra: undefined });
   t.match(home.read(), { auth_mode: 'apikey', OPENAI_API_KEY: 'sk-old' });
 });

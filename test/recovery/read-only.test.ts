@@ -46,7 +46,7 @@ t.test('refreshed tokens live in memory, and it is said', async (t) => {
   t.equal(scene.home.text(), before);
   const { status, bearer } = await scene.status();
   t.equal(status, 'degraded');
-  t.match(bearer.lastError, /could not be written to .*auth\.json and live in memory only/);
+  t.match(bearer.lastError, /could not be written to .*auth\.json and are in memory only/);
   t.ok(scene.log.some((line) => line.includes('cannot be locked')));
   scene.emulator.records.forEach(({ path, status }) => {
     if (path === TOKEN) t.equal(status, 200, 'no refresh token was used twice');

@@ -221,7 +221,7 @@ for (const [name, body] of NOTHING_LIVE) {
     }
     t.equal(scene.count(TOKEN), 1);
     t.equal(scene.home.field('tokens', 'refresh_token'), 'next', 'which is not lost');
-    t.match((await scene.status()).bearer.lastError, /no access token that lives/);
+    t.match((await scene.status()).bearer.lastError, /an expired access token/);
   });
 }
 

@@ -26,7 +26,7 @@ export async function login(codexHome: string, input: LoginInput): Promise<strin
   const change = await checkedChange(input).catch((error: unknown) => {
     throw input.kind === 'import' ? naming(input.path, error) : error;
   });
-  await store.mend(change);
+  await store.overwrite(change);
   return `stored in ${store.location}`;
 }
 

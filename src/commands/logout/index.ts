@@ -18,7 +18,7 @@ export async function logout(settings: Settings, revoke: boolean): Promise<strin
   } catch (error) {
     // What cannot be used can be removed all the same, but what to revoke is unknown.
     if (revoke || !(error instanceof SidecarError)) throw error;
-    await store.mend(NO_CREDENTIAL);
+    await store.overwrite(NO_CREDENTIAL);
     return [`the credential is removed from ${store.location}`];
   }
 }
