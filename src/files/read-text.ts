@@ -1,0 +1,144 @@
+import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { Socket } from 'node:net';
+import { promisify } from 'node:util';
+import { errnoOf } from '../base/errors.ts';
+
+const MAX_BYTES = 1024 * 1024;
+const PIPE_WAIT_MS = 5_000;
+const CHUNK_BYTES = 64 * 1024;
+
+const openFile = promisify(open);
+const statOf = promisify(fstat);
+const closeFile = promisify(close);
+
+/** Why a file could not be read as text. `message` is the reason alone, for instance `ENOENT`. */
+export class ReadError extends Error {
+  readonly code: string;
+
+  constructor(reason: string, cause?: unknown) {
+    super(reason, { cause });
+    this.code = cause === undefined ? 'EUNREADABLE' : errnoOf(cause);
+  }
+}
+
+export interface ReadLimits {
+  /** Largest content, in bytes; 1 MiB when absent. */
+  maxBytes?: number;
+  /** Longest wait for whoever writes into a pipe, in milliseconds; 5 seconds when absent. */
+  pipeWaitMs?: number;
+}
+
+/** The content of each pipe that was read, because a pipe gives it only once. */
+const pipes = new Map<string, Promise<Buffer>>();
+
+/**
+ * Reads a file that a person or another program wrote, as text. No kind of file can hang the
+ * process: the file is opened without blocking, a pipe is waited for in the event loop, and both
+ * size and wait have a limit. A pipe is read once; each later read gives the same text.
+ * @throws ReadError
+ */
+export async function readTextFile(path: string, limits: ReadLimits = {}): Promise<string> {
+  return decodeText(await readBytes(path, limits));
+}
+
+async function readBytes(path: string, limits: ReadLimits): Promise<Buffer> {
+  const { maxBytes = MAX_BYTES, pipeWaitMs = PIPE_WAIT_MS } = limits;
+  let fd: number;
+  try {
+    fd = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    throw new ReadError(errnoOf(error), error);
+  }
+  let isOurs = true;
+  try {
+    const info = await statOf(fd);
+    if (info.isDirectory()) throw new ReadError('it is a folder');
+    if (!info.isFIFO()) return await readToEnd(fd, maxBytes);
+    const known = pipes.get(identity(info));
+    if (known) return await known;
+    isOurs = false;
+    const content = readPipe(fd, maxBytes, pipeWaitMs);
+    pipes.set(identity(info), content);
+    // What failed may work the next time.
+    content.catch(() => pipes.delete(identity(info)));
+    return await content;
+  } finally {
+    if (isOurs) await closeFile(fd);
+  }
+}
+
+/** A new pipe may get the inode of a removed one; it is younger. */
+function identity({ dev, ino, birthtimeMs }: Stats): string {
+  return `${dev}:${ino}:${birthtimeMs}`;
+}
+
+/** In chunks, because files such as those of /proc do not tell their size. */
+async function readToEnd(fd: number, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    const chunk = await readChunk(fd);
+    if (chunk.length === 0) return Buffer.concat(chunks);
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+}
+
+function readChunk(fd: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  return new Promise((resolve, reject) => {
+    read(fd, buffer, 0, CHUNK_BYTES, null, (error, bytes) => {
+      if (error) reject(new ReadError(errnoOf(error), error));
+      else resolve(buffer.subarray(0, bytes));
+    });
+  });
+}
+
+// A read of libuv's thread pool would occupy its thread for as long as nobody writes, and the
+// process could not exit before it returns.
+function readPipe(fd: number, maxBytes: number, waitMs: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pipe = new Socket({ fd, readable: true, writable: false });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => {
+      pipe.destroy(new ReadError(`nobody finished writing to this pipe within ${waitMs / 1000} s`));
+    }, waitMs);
+    pipe.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) pipe.destroy(tooLarge(maxBytes));
+      else chunks.push(chunk);
+    });
+    pipe.once('end', () => resolve(Buffer.concat(chunks)));
+    pipe.once('error', reject);
+    pipe.once('close', () => clearTimeout(timer));
+  });
+}
+
+function tooLarge(maxBytes: number): ReadError {
+  return new ReadError(`it holds more than ${maxBytes / 1024} KiB`);
+}
+
+/**
+ * Text as editors on any system store it: UTF-8 with or without a byte order mark, or UTF-16.
+ * @throws ReadError when it is neither
+ */
+export function decodeText(bytes: Buffer): string {
+  try {
+    // The decoder takes a mark out.
+    return new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
+  } catch {
+    throw new ReadError('it is neither UTF-8 nor UTF-16 text; save it as UTF-8');
+  }
+}
+
+function encodingOf(bytes: Buffer): string {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  // Without a mark: every text that is read here begins with an ASCII character.
+  if (second === 0 && first !== 0) return 'utf-16le';
+  if (first === 0 && second !== 0 && second !== undefined) return 'utf-16be';
+  return 'utf-8';
+}
