@@ -1,9 +1,10 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, invalidCredential } from '../base/errors.ts';
+import { invalidCredential } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { type FileState, readState } from '../files/file-state.ts';
 import { type LockError, withFileLock, withLockIfPossible } from '../files/lock.ts';
+import { ReadError, readTextFile } from '../files/read-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
 import { type AuthDocument, parseAuthDocument, parseAuthJson } from './auth-document.ts';
@@ -173,11 +174,11 @@ export class FileAuthStore implements AuthStore {
 
   async #read(): Promise<string | null> {
     try {
-      return await readFile(this.location, 'utf8');
+      return await readTextFile(this.location);
     } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-      throw invalidCredential('auth.json', `cannot be read (${code})`);
+      if (!(error instanceof ReadError)) throw error;
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      throw invalidCredential('auth.json', `cannot be read (${error.message})`);
     }
   }
 }

@@ -6,16 +6,25 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Deeper than anything that this program reads; what walks the value recursively can rely on it. */
+const MAX_DEPTH = 100;
+
 /**
- * @returns undefined when `text` is not JSON. The parser's own message quotes the text, which may
- * hold a secret, so it is dropped here.
+ * @returns undefined when `text` is not JSON, or nested deeper than 100 levels. The parser's own
+ * message quotes the text, which may hold a secret, so it is dropped here.
  */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isDeeperThan(value, MAX_DEPTH) ? undefined : value;
   } catch {
     return undefined;
   }
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
 }
 
 /** null when `text` is not a JSON object. */

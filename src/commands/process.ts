@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
+import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import type { OwnEnvironment } from '../config/environment.ts';
+import { decodeText } from '../files/read-text.ts';
 
 /** Variables that hold a credential themselves; their `*_FILE` variants hold paths. */
 const CREDENTIALS = ['CODEX_API_KEY', 'CODEX_ACCESS_TOKEN', 'CODEX_AGENT_IDENTITY'];
@@ -46,15 +48,27 @@ export function letHeapGrow(): void {
   setFlagsFromString('--heap-growing-percent=200');
 }
 
+const MAX_INPUT_BYTES = 1024 * 1024;
+
 /**
  * All of standard input as text. The buffers that it came in are overwritten; the text itself
  * cannot be, so it goes into what it is for and nowhere else.
+ * @throws ConfigError when it is longer than 1 MiB, or not text
  */
 export async function readAllText(input: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of input) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of input) {
+    size += chunk.length;
+    if (size > MAX_INPUT_BYTES) throw new ConfigError('standard input holds more than 1 MiB');
+    chunks.push(chunk);
+  }
   const whole = Buffer.concat(chunks);
-  const text = whole.toString('utf8');
-  for (const buffer of [whole, ...chunks]) buffer.fill(0);
-  return text;
+  try {
+    return decodeText(whole);
+  } catch (error) {
+    throw new ConfigError(`standard input: ${(error as Error).message}`);
+  } finally {
+    for (const buffer of [whole, ...chunks]) buffer.fill(0);
+  }
 }

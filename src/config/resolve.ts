@@ -42,6 +42,37 @@ function trimBaseUrls(upstream: { [key: string]: unknown }): void {
   }
 }
 
+/** Keys whose value is the path of a file or a folder. */
+const PATHS = ['codexHome', 'listen.socket', 'upstream.caFile', 'clients.tokensFile', 'log.audit'];
+
+/**
+ * A copy of a checked layer with `change` applied to each path that it sets.
+ * @throws ConfigError that names the key, with the message of what `change` throws
+ */
+export function mapPaths(layer: PartialConfig, change: (path: string) => string): PartialConfig {
+  return mapStrings(layer, '', (key, value) => {
+    if (!PATHS.includes(key)) return value;
+    try {
+      return change(value);
+    } catch (error) {
+      throw new ConfigError(`${key} ${(error as Error).message}`);
+    }
+  });
+}
+
+function mapStrings(
+  layer: PartialConfig,
+  prefix: string,
+  change: (key: string, value: string) => string,
+): PartialConfig {
+  const mapped = Object.entries(layer).map(([name, value]): [string, unknown] => {
+    const key = prefix + name;
+    if (isObject(value)) return [name, mapStrings(value, `${key}.`, change)];
+    return [name, typeof value === 'string' ? change(key, value) : value];
+  });
+  return Object.fromEntries(mapped);
+}
+
 export function dropUndefined(values: PartialConfig): PartialConfig {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

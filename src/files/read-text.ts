@@ -15,9 +15,10 @@ const closeFile = promisify(close);
 export class ReadError extends Error {
   readonly code: string;
 
-  constructor(reason: string, cause?: unknown) {
+  /** @param code that of the system, or the one that fits best */
+  constructor(reason: string, code: string, cause?: unknown) {
     super(reason, { cause });
-    this.code = cause === undefined ? 'EUNREADABLE' : errnoOf(cause);
+    this.code = code;
   }
 }
 
@@ -47,12 +48,12 @@ async function readBytes(path: string, limits: ReadLimits): Promise<Buffer> {
   try {
     fd = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    throw new ReadError(errnoOf(error), error);
+    throw readErrorOf(error);
   }
   let isOurs = true;
   try {
     const info = await statOf(fd);
-    if (info.isDirectory()) throw new ReadError('it is a folder');
+    if (info.isDirectory()) throw new ReadError('EISDIR', 'EISDIR');
     if (!info.isFIFO()) return await readToEnd(fd, maxBytes);
     const known = pipes.get(identity(info));
     if (known) return await known;
@@ -89,7 +90,7 @@ function readChunk(fd: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   return new Promise((resolve, reject) => {
     read(fd, buffer, 0, CHUNK_BYTES, null, (error, bytes) => {
-      if (error) reject(new ReadError(errnoOf(error), error));
+      if (error) reject(readErrorOf(error));
       else resolve(buffer.subarray(0, bytes));
     });
   });
@@ -103,7 +104,8 @@ function readPipe(fd: number, maxBytes: number, waitMs: number): Promise<Buffer>
     const chunks: Buffer[] = [];
     let size = 0;
     const timer = setTimeout(() => {
-      pipe.destroy(new ReadError(`nobody finished writing to this pipe within ${waitMs / 1000} s`));
+      const reason = `nobody finished writing to this pipe within ${waitMs / 1000} s`;
+      pipe.destroy(new ReadError(reason, 'ETIMEDOUT'));
     }, waitMs);
     pipe.on('data', (chunk: Buffer) => {
       size += chunk.length;
@@ -111,13 +113,20 @@ function readPipe(fd: number, maxBytes: number, waitMs: number): Promise<Buffer>
       else chunks.push(chunk);
     });
     pipe.once('end', () => resolve(Buffer.concat(chunks)));
-    pipe.once('error', reject);
+    pipe.once('error', (error) => {
+      reject(error instanceof ReadError ? error : readErrorOf(error));
+    });
     pipe.once('close', () => clearTimeout(timer));
   });
 }
 
+function readErrorOf(error: unknown): ReadError {
+  const code = errnoOf(error);
+  return new ReadError(code, code, error);
+}
+
 function tooLarge(maxBytes: number): ReadError {
-  return new ReadError(`it holds more than ${maxBytes / 1024} KiB`);
+  return new ReadError(`it holds more than ${maxBytes / 1024} KiB`, 'EFBIG');
 }
 
 /**
@@ -129,7 +138,7 @@ export function decodeText(bytes: Buffer): string {
     // The decoder takes a mark out.
     return new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
   } catch {
-    throw new ReadError('it is neither UTF-8 nor UTF-16 text; save it as UTF-8');
+    throw new ReadError('it is neither UTF-8 nor UTF-16 text; save it as UTF-8', 'EILSEQ');
   }
 }
 

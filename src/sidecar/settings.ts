@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, errnoOf } from '../base/errors.ts';
+import { ConfigError } from '../base/errors.ts';
 import { isObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import {
@@ -10,8 +9,10 @@ import {
   type OwnEnvironment,
   unknownVariables,
 } from '../config/environment.ts';
-import { type Config, type PartialConfig, resolveConfig } from '../config/resolve.ts';
+import { type Config, mapPaths, type PartialConfig, resolveConfig } from '../config/resolve.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
+import { expandHome } from '../files/home-path.ts';
+import { ReadError, readTextFile } from '../files/read-text.ts';
 import type { ProxyEnvironment } from '../upstream/egress-proxy.ts';
 
 export type Environment = Record<string, string | undefined>;
@@ -39,7 +40,7 @@ export async function readSettings(
   flags: PartialConfig,
 ): Promise<Settings> {
   const path = configFile ?? textOf(env, 'SIDECAR_CONFIG');
-  const config = resolve(await readConfigFile(path), env, flags);
+  const config = resolve(path, await readConfigFile(path), env, flags);
   return {
     config,
     warnings: unknownVariables(env),
@@ -53,21 +54,43 @@ export async function readSettings(
   };
 }
 
-function resolve(file: PartialConfig, env: OwnEnvironment, flags: PartialConfig): Config {
+/**
+ * Each layer is checked by itself too: a wrong value that a later layer covers today would break
+ * the next start without that layer.
+ */
+function resolve(
+  path: string | null,
+  file: PartialConfig,
+  env: OwnEnvironment,
+  flags: PartialConfig,
+): Config {
+  const inFile = checkedLayer(file, (message) => `config file ${path}: ${message}`);
+  const inEnvironment = checkedLayer(environmentLayer(env), (message) =>
+    nameVariable(message, env, {}),
+  );
+  const inFlags = checkedLayer(flags, (message) => message);
+  return resolveConfig(inFile, inEnvironment, inFlags);
+}
+
+function checkedLayer(layer: PartialConfig, describe: (message: string) => string): PartialConfig {
   try {
-    return resolveConfig(file, environmentLayer(env), flags);
+    resolveConfig(layer);
+    return mapPaths(layer, (path) => expandHome(path, homedir()));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(nameVariable(error.message, env, flags));
+    throw new ConfigError(describe(error.message));
   }
 }
 
 /** Reads a file that the configuration names; a failure names the key. */
 export async function readNamedFile(key: string, path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readTextFile(expandHome(path, homedir()));
   } catch (error) {
-    throw new ConfigError(`${key}: cannot read ${path} (${errnoOf(error)})`);
+    if (error instanceof ReadError) {
+      throw new ConfigError(`${key}: cannot read ${path} (${error.message})`);
+    }
+    throw new ConfigError(`${key}: ${(error as Error).message}`);
   }
 }
 
@@ -75,7 +98,8 @@ async function readConfigFile(path: string | null): Promise<PartialConfig> {
   if (path === null) return {};
   const text = await readNamedFile('config file', path);
   const value = parseJson(text);
-  if (value === undefined) throw new ConfigError(`config file ${path} is not valid JSON`);
+  if (value === undefined)
+    throw new ConfigError(`config file ${path} is not valid JSON, or is nested too deeply`);
   if (!isObject(value)) throw new ConfigError(`config file ${path} does not hold a JSON object`);
   return value;
 }
@@ -100,8 +124,13 @@ async function secretOf(env: OwnEnvironment, name: string): Promise<Secret | nul
   const path = textOf(env, `${name}_FILE`);
   if (path === null) return value === null ? null : new Secret(value);
   if (value !== null) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one`);
-  const content = (await readNamedFile(`${name}_FILE`, path)).trim();
-  return content === '' ? null : new Secret(content);
+  const content = await readNamedFile(`${name}_FILE`, path);
+  const lines = new Set(content.split('\n').map((line) => line.trim()));
+  lines.delete('');
+  // A pipe that is served again and again may have given the secret more than once.
+  const [secret, ...others] = lines;
+  if (others.length > 0) throw new ConfigError(`${name}_FILE: ${path} holds more than one line`);
+  return secret === undefined ? null : new Secret(secret);
 }
 
 /** The environment without credentials. */

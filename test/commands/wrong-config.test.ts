@@ -47,12 +47,15 @@ const HTTPS_ONLY = 'must use https; plain http is for loopback hosts only';
 const CONFIGS: { config: unknown; says: string }[] = [
   {
     config: { agentIdentity: { polisy: 'jwtOnly' } },
-    says: 'unknown key "agentIdentity.polisy"; did you mean "policy"?',
+    says: 'config file FILE: unknown key "agentIdentity.polisy"; did you mean "policy"?',
   },
-  { config: { limits: { drainSeconds: 'long' } }, says: 'limits.drainSeconds must be integer' },
+  {
+    config: { limits: { drainSeconds: 'long' } },
+    says: 'config file FILE: limits.drainSeconds must be integer',
+  },
   {
     config: { upstream: { chatgptBaseUrl: 'http://chatgpt.example/backend-api' } },
-    says: `upstream.chatgptBaseUrl ${HTTPS_ONLY}`,
+    says: `config file FILE: upstream.chatgptBaseUrl ${HTTPS_ONLY}`,
   },
   {
     config: { upstream: { caFile: '/nonexistent/ca.pem' } },
@@ -67,7 +70,8 @@ const CONFIGS: { config: unknown; says: string }[] = [
 
 for (const { config, says } of CONFIGS) {
   t.test(`config ${JSON.stringify(config)}`, async (t) => {
-    await refuses(t, says, ['--config', await makeFile(t, 'config.json', config)]);
+    const path = await makeFile(t, 'config.json', config);
+    await refuses(t, says.replace('FILE', path), ['--config', path]);
   });
 }
 
@@ -78,7 +82,10 @@ t.test('a config file that is missing', async (t) => {
 
 t.test('a config file that is not JSON, which is not quoted', async (t) => {
   const path = await makeFile(t, 'config.json', '{\n  "listen": hunter2\n}\n');
-  await refuses(t, `config file ${path} is not valid JSON`, ['--config', path]);
+  await refuses(t, `config file ${path} is not valid JSON, or is nested too deeply`, [
+    '--config',
+    path,
+  ]);
 });
 
 t.test('a config file that is no object', async (t) => {

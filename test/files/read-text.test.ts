@@ -93,6 +93,6 @@ t.test('what cannot be opened has the reason of the system', async (t) => {
       (error: unknown) => (error instanceof ReadError ? error.code : error),
     );
   t.equal(await code(join(folder, 'missing')), 'ENOENT');
-  await t.rejects(readTextFile(folder), { message: 'it is a folder' });
+  await t.rejects(readTextFile(folder), { message: 'EISDIR' });
   t.equal(await readTextFile('/dev/null'), '');
 });

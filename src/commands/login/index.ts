@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
 import {
   type AuthDocument,
@@ -8,9 +7,10 @@ import {
 } from '../../auth-store/auth-document.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { systemClock } from '../../base/clock.ts';
-import { ConfigError, errnoOf, invalidCredential, SidecarError } from '../../base/errors.ts';
+import { ConfigError, invalidCredential, SidecarError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
 import { selectCredential } from '../../credentials/selection.ts';
+import { readNamedFile } from '../../sidecar/settings.ts';
 
 /** What `login` stores: one token of a kind, or a whole Codex auth.json. */
 export type LoginInput =
@@ -69,11 +69,5 @@ async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
 }
 
 async function importedChange(path: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`--import: cannot read ${path} (${errnoOf(error)})`);
-  }
-  return { ...NO_CREDENTIAL, ...parseAuthJson(text) };
+  return { ...NO_CREDENTIAL, ...parseAuthJson(await readNamedFile('--import', path)) };
 }

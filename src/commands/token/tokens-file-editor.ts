@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { type ClientToken, parseClientTokens } from '../../access/client-tokens.ts';
 import { wholeSeconds } from '../../base/clock.ts';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
+import { ReadError, readTextFile } from '../../files/read-text.ts';
 import { replaceFile } from '../../files/replace-file.ts';
 
 /** So that people and secret scanners know one when they see it. */
@@ -78,11 +79,11 @@ function locked<T>({ path, warn }: TokensFileOptions, work: () => Promise<T>): P
 
 async function readText(path: string, absent: string | null): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readTextFile(path);
   } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT' && absent !== null) return absent;
-    throw new ConfigError(`cannot read the tokens file ${path} (${code})`);
+    if (!(error instanceof ReadError)) throw error;
+    if (error.code === 'ENOENT' && absent !== null) return absent;
+    throw new ConfigError(`cannot read the tokens file ${path} (${error.message})`);
   }
 }
 
