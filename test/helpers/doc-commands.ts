@@ -21,6 +21,10 @@ const CODEX = `if [ "$*" = --version ]; then exec echo codex-cli 0.0.0; fi`;
 const SUDO = `if [ "$1" = -u ]; then shift 2; fi
 case "$1" in env | install) exec "$@" ;; esac`;
 
+/** Whether a URL answers with success; not every machine has curl. */
+const RESPONDS = `const fail = () => process.exit(1);
+fetch(process.argv[1]).then(({ ok }) => ok || fail(), fail);`;
+
 /** What is done with a line instead of running it as it stands. */
 export interface Treatment {
   /** Why it is not run as it stands. */
@@ -31,8 +35,8 @@ export interface Treatment {
   until?: string;
 }
 
-export const LISTENING = 'curl -sf http://127.0.0.1:8787/livez';
-const READY = 'curl -sf http://127.0.0.1:8787/readyz';
+export const LISTENING = 'responds http://127.0.0.1:8787/livez';
+const READY = 'responds http://127.0.0.1:8787/readyz';
 
 /** Ends after a minute or two, for nobody may be left who would end it. */
 const WAIT_FOR = `wait_for() {
@@ -109,6 +113,7 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
   const programs = Object.fromEntries(ELSEWHERE.map((name) => [name, '']));
   Object.assign(programs, { codex: CODEX, npm: NPM, sudo: SUDO, 'codex-auth-sidecar': program });
+  programs.responds = `exec env -u NODE_OPTIONS '${process.execPath}' --eval '${RESPONDS}' "$1"`;
   for (const [name, text] of Object.entries(programs)) {
     const refusal = `echo "$0 $* is not run here; list the command" >&2\nexit 1`;
     writeFileSync(join(root, 'bin', name), `#!/bin/sh\n${text}\n${refusal}\n`, { mode: 0o755 });
