@@ -29,10 +29,6 @@ const NO_CLUSTER = { reason: 'needs a cluster; test/deploy reads what it would s
 const CHANGES = { reason: 'changes the machine' };
 const TREATMENTS = new Map<string, Treatment>([
   ['npm ci && npm test', { reason: 'this is it' }],
-  [
-    'npm run build:test && node .build/test/access/path.test.js',
-    { reason: 'one test of many that run beside this one' },
-  ],
   ['codex-auth-sidecar run -- codex exec "…"', { reason: 'test/e2e runs Codex' }],
   [
     'node dist/cli.js token add agent --file client-tokens',
