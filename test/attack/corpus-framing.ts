@@ -1,6 +1,11 @@
 import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 import { GIVEN, type Group, HOST, INVALID, inference, models, post } from './corpus.ts';
 
+// A blank around a value may be a tab (RFC 9110, section 5.6.3). The parser of Node.js 20 refuses one
+// behind a length; from llhttp 9.4 on it is taken, and the length goes up without it.
+const parser = process.versions.llhttp ?? '';
+const TAB_IS_BLANK = parser.localeCompare('9.4', 'en', { numeric: true }) >= 0;
+
 const length = (value: string, body = 'hello') => post(`content-length: ${value}\r\n`, body);
 const encoded = (value: string, body = '0\r\n\r\n') =>
   post(`transfer-encoding: ${value}\r\n`, body);
@@ -46,7 +51,11 @@ const lengths: Group = {
     },
     { name: 'folded', text: post('content-length:\r\n 5\r\n', 'hello'), expected: INVALID },
     { name: 'zeros in front', text: length('005'), expected: inference('hello') },
-    { name: 'a tab behind', text: length('5\t'), expected: INVALID },
+    {
+      name: 'a tab behind',
+      text: length('5\t'),
+      expected: TAB_IS_BLANK ? inference('hello') : INVALID,
+    },
     { name: 'spaces around', text: length('  5 '), expected: inference('hello') },
     {
       name: 'an underscore is another header',
