@@ -1,9 +1,10 @@
-import type { StoredTokens } from '../auth-store/auth-document.ts';
+import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
 import { invalidCredential } from '../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import type { Secret } from '../base/secret.ts';
 import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Account } from './provider.ts';
+import { signInAgain } from './refresh-failure.ts';
 
 /** How long before its expiry an access token is refreshed (Codex: 5 minutes). */
 const EXPIRY_MARGIN_MS = 5 * 60_000;
@@ -56,6 +57,18 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
   };
 }
 
+/**
+ * The login that a document holds now, if it is still one of the same account and user.
+ * @throws SidecarError AUTH_REFRESH_FAILED when it is not
+ */
+export function readSameLogin(document: AuthDocument | null, login: ChatGptLogin): ChatGptLogin {
+  if (!document?.tokens) throw signInAgain('auth.json no longer holds a login');
+  const found = readChatGptLogin(document.tokens, document.lastRefresh);
+  const same = found.account.id === login.account.id && !differ(found.userId, login.userId);
+  if (!same) throw signInAgain('auth.json now holds the login of another account');
+  return found;
+}
+
 /** When a refresh is due, in milliseconds since the epoch; null: never. */
 export function refreshDueAt({
   expiresAt,
@@ -80,6 +93,6 @@ export function namesOther(token: Secret | null, login: ChatGptLogin): boolean {
 }
 
 /** Whether both are known, and they differ. */
-export function differ(a: string | null, b: string | null): boolean {
+function differ(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a !== b;
 }

@@ -1,24 +1,26 @@
-import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
+import type { StoredTokens } from '../auth-store/auth-document.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
 import type { Clock } from '../base/clock.ts';
+import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Secret } from '../base/secret.ts';
-import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
+import {
+  type OAuthEndpoints,
+  RefreshError,
+  type RefreshedTokens,
+  refreshTokens,
+} from '../oauth/token-endpoint.ts';
 import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential-events.ts';
 import {
   type ChatGptLogin,
-  differ,
   namesOther,
   readChatGptLogin,
+  readSameLogin,
   refreshDueAt,
 } from './chatgpt-login.ts';
-import {
-  checkPause,
-  describeFailure,
-  type RefreshFailure,
-  signInAgain,
-} from './refresh-failure.ts';
+import { checkPause, describeFailure, type RefreshFailure } from './refresh-failure.ts';
+import { TokenWriter } from './token-writer.ts';
 
 interface ChatGptSessionDeps {
   store: AuthStore;
@@ -32,8 +34,8 @@ interface ChatGptSessionDeps {
   observe?: CredentialObserver | undefined;
 }
 
-/** Pause between two attempts to store tokens that could not be written. */
-const WRITE_RETRY_MS = 60_000;
+/** A response that took more than its time already is waited for this long at exit. */
+const LATE_AT_EXIT_MS = 5_000;
 
 /**
  * The tokens of a ChatGPT login over time. A refresh token works once: a refresh happens under the
@@ -45,18 +47,19 @@ export class ChatGptSession {
   #login: ChatGptLogin;
   /** The tokens in the store; after a failed write they are older than those in use. */
   #stored: ChatGptLogin;
-  /** Why the tokens in use are not in the store. */
-  #unwritten: string | null = null;
+  readonly #writer: TokenWriter;
   #pending: Promise<void> | null = null;
+  /** A refresh whose response nobody waits for any more, but which still counts when it comes. */
+  #late: Promise<void> | null = null;
   #failure: RefreshFailure | null = null;
   /** Settles with the last transaction of this session; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
-  #cancelWriteRetry: () => void = () => undefined;
 
   constructor(login: ChatGptLogin, deps: ChatGptSessionDeps) {
     this.#login = login;
     this.#stored = login;
     this.#deps = deps;
+    this.#writer = new TokenWriter(deps);
   }
 
   get login(): ChatGptLogin {
@@ -72,7 +75,7 @@ export class ChatGptSession {
   }
 
   get lastError(): string | null {
-    return this.#failure?.error.message ?? this.#unwritten;
+    return this.#failure?.error.message ?? this.#writer.problem;
   }
 
   isExpired(): boolean {
@@ -103,6 +106,8 @@ export class ChatGptSession {
   async renew(used: Secret, refused: boolean): Promise<void> {
     if (!used.equals(this.#login.accessToken)) return;
     const { now } = this.#deps;
+    // Its refresh token is on the way: nobody sends it a second time.
+    if (this.#late && this.#failure) throw this.#failure.error;
     if (!this.#pending) checkPause(this.#failure, now(), refused || this.isExpired());
     this.#pending ??= this.#renewOnce().finally(() => {
       this.#pending = null;
@@ -115,25 +120,26 @@ export class ChatGptSession {
    * before exit. Never rejects.
    */
   async persist(): Promise<void> {
-    if (this.#unwritten === null) return;
-    this.#cancelWriteRetry();
+    if (this.#writer.problem === null) return;
+    this.#writer.cancelRetry();
     try {
       await this.#transact((transaction) => this.#writeDown(transaction));
     } catch (error) {
       this.#deps.log.debug({ err: error }, 'the tokens still cannot be written');
     }
-    if (this.#unwritten !== null) this.#armWriteRetry();
+    if (this.#writer.problem !== null) this.#writer.retryLater(() => void this.persist());
   }
 
   /** Waits for a running refresh, because its response cannot be had a second time. */
   async settle(): Promise<void> {
     await this.#pending?.catch(() => undefined);
+    if (this.#late) await settlesWithin(this.#late, LATE_AT_EXIT_MS);
     await this.persist();
   }
 
   /** Cancels the timer; the session is not used afterwards. */
   release(): void {
-    this.#cancelWriteRetry();
+    this.#writer.cancelRetry();
   }
 
   #transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -162,7 +168,7 @@ export class ChatGptSession {
   async #refresh(transaction: Transaction): Promise<RefreshOutcome> {
     const { current } = transaction;
     const before = this.#login.accessToken;
-    this.#takeOver(this.#read(current));
+    this.#takeOver(readSameLogin(current, this.#login));
     const { accessToken, refreshToken } = this.#login;
     // The tokens of the other process may have expired by now as well.
     if (!accessToken.equals(before) && !this.isExpired()) return 'takenOver';
@@ -173,31 +179,60 @@ export class ChatGptSession {
     return 'refreshed';
   }
 
-  /** What the store holds now, if it is still a login of this account. */
-  #read(current: AuthDocument | null): ChatGptLogin {
-    if (!current?.tokens) throw signInAgain('auth.json no longer holds a login');
-    const found = readChatGptLogin(current.tokens, current.lastRefresh);
-    if (!this.#isSameUser(found))
-      throw signInAgain('auth.json now holds the login of another account');
-    return found;
-  }
-
-  #isSameUser({ account, userId }: ChatGptLogin): boolean {
-    return account.id === this.#login.account.id && !differ(userId, this.#login.userId);
-  }
-
   /** Guarded reload: tokens that the store did not hold before come from another process. */
   #takeOver(found: ChatGptLogin): void {
     if (sameTokens(found, this.#stored)) return;
     this.#login = found;
     this.#stored = found;
-    this.#unwritten = null;
+    this.#writer.giveUp();
     this.#deps.log.info('took over tokens that another process has refreshed');
   }
 
   async #trade(transaction: Transaction, refreshToken: Secret): Promise<void> {
-    const { oauth, now, log } = this.#deps;
-    const fresh = await refreshTokens(oauth, refreshToken);
+    let fresh: RefreshedTokens;
+    try {
+      fresh = await refreshTokens(this.#deps.oauth, refreshToken);
+    } catch (error) {
+      const late = error instanceof RefreshError ? error.late : null;
+      if (late) this.#late = this.#receiveLate(refreshToken, late);
+      throw error;
+    }
+    await this.#accept(transaction, refreshToken, fresh);
+  }
+
+  /** Never rejects. */
+  async #receiveLate(spent: Secret, late: Promise<RefreshedTokens>): Promise<void> {
+    const { log, now } = this.#deps;
+    try {
+      const fresh = await late;
+      await this.#transact((transaction) => this.#acceptLate(transaction, spent, fresh));
+    } catch (error) {
+      this.#failure = describeFailure(error, now());
+      log.warn({ err: error }, 'a refresh that took long has failed');
+    } finally {
+      this.#late = null;
+    }
+  }
+
+  /** The response follows from the refresh token that it replaces, whoever holds the lock since. */
+  async #acceptLate(
+    transaction: Transaction,
+    spent: Secret,
+    fresh: RefreshedTokens,
+  ): Promise<void> {
+    this.#takeOver(readSameLogin(transaction.current, this.#login));
+    if (!this.#login.refreshToken?.equals(spent)) return;
+    await this.#accept(transaction, spent, fresh);
+    this.#failure = null;
+    this.#deps.observe?.({ type: 'refresh', outcome: 'refreshed' });
+  }
+
+  async #accept(
+    transaction: Transaction,
+    refreshToken: Secret,
+    fresh: RefreshedTokens,
+  ): Promise<void> {
+    const { now, log } = this.#deps;
     const before = this.#login.accessToken;
     const lastRefresh = new Date(now()).toISOString();
     const tokens: StoredTokens = {
@@ -212,11 +247,9 @@ export class ChatGptSession {
     } catch (cause) {
       // The old refresh token is spent all the same; the old access token may still be valid.
       await this.#use(transaction, { ...this.#login, refreshToken: tokens.refreshToken });
-      throw new RefreshError(
-        'the token endpoint sent tokens that cannot be read',
-        'refused',
+      throw new RefreshError('the token endpoint sent tokens that cannot be read', 'refused', {
         cause,
-      );
+      });
     }
     if (namesOther(fresh.accessToken, this.#login) || namesOther(fresh.idToken, this.#login)) {
       throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
@@ -232,45 +265,19 @@ export class ChatGptSession {
 
   /** The old refresh token is spent, so the new one is stored before anything else can fail. */
   async #use(transaction: Transaction, login: ChatGptLogin): Promise<void> {
-    const written = await this.#write(transaction, login);
+    const written = await this.#writer.write(transaction, login);
     this.#login = login;
     if (written) this.#stored = login;
-    else this.#armWriteRetry();
+    else this.#writer.retryLater(() => void this.persist());
   }
 
   async #writeDown(transaction: Transaction): Promise<void> {
-    if (this.#unwritten === null) return;
-    this.#takeOver(this.#read(transaction.current));
-    if (this.#unwritten === null || !(await this.#write(transaction, this.#login))) return;
+    if (this.#writer.problem === null) return;
+    this.#takeOver(readSameLogin(transaction.current, this.#login));
+    if (this.#writer.problem === null || !(await this.#writer.write(transaction, this.#login)))
+      return;
     this.#stored = this.#login;
     this.#deps.log.info('wrote down the tokens that lived in memory only');
-  }
-
-  #armWriteRetry(): void {
-    this.#cancelWriteRetry();
-    this.#cancelWriteRetry = this.#deps.schedule(WRITE_RETRY_MS, () => void this.persist());
-  }
-
-  async #write(
-    transaction: Transaction,
-    { accessToken, idToken, refreshToken, lastRefresh }: ChatGptLogin,
-  ): Promise<boolean> {
-    const { store, log } = this.#deps;
-    try {
-      const change = transaction.current?.tokensChange({
-        id_token: idToken?.reveal() ?? null,
-        access_token: accessToken.reveal(),
-        refresh_token: refreshToken?.reveal() ?? null,
-      });
-      await transaction.write({ ...change, last_refresh: lastRefresh });
-      this.#unwritten = null;
-      return true;
-    } catch (error) {
-      const known = this.#unwritten !== null;
-      this.#unwritten = `new tokens could not be written to ${store.location} and are in memory only`;
-      if (!known) log.error({ err: error }, this.#unwritten);
-      return false;
-    }
   }
 }
 

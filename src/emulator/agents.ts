@@ -28,6 +28,11 @@ export class AgentStore {
     return this.#agents.get(agentRuntimeId) ?? null;
   }
 
+  /** How many were registered, run tasks of all agents together. */
+  get counts(): { agents: number; tasks: number } {
+    return { agents: this.#agents.size, tasks: this.#taskCount };
+  }
+
   register(publicKeySsh: string, account: EmulatedAccount): Agent {
     // The `+` catches a client that does not encode the id as a path segment.
     const agentRuntimeId = this.#nextId('agent-rt+');

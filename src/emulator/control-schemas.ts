@@ -50,6 +50,7 @@ export const CONTROL_BODIES = {
   settings: strict({
     bearerOnAssertionRoutes: { enum: ['accept', 'refuse'] },
     sealTaskIds: flag,
+    revokeFamilyOnReuse: flag,
     dateSkewSeconds: { type: 'integer' },
     maxTimestampSkewSeconds: { type: 'integer', minimum: 0 },
   }),

@@ -34,7 +34,13 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   app.post<Refresh>(
     '/oauth/token',
     { config: { emulatorAuth: 'none' }, schema: { body: REFRESH_BODY } },
-    ({ body }, reply) => send(reply, refreshResponse(state.tokens.refresh(body.refresh_token))),
+    ({ body }, reply) =>
+      send(
+        reply,
+        refreshResponse(
+          state.tokens.refresh(body.refresh_token, state.settings.revokeFamilyOnReuse),
+        ),
+      ),
   );
   app.post<Revoke>(
     '/oauth/revoke',

@@ -35,6 +35,8 @@ export interface Operator {
   deleteAgent(agentRuntimeId: string): void;
   /** Ends every access token issued so far, whatever its `exp` says. */
   expireAccessTokens(): void;
+  /** What was registered, and how often each refresh token has been sent. */
+  counts(): { agents: number; tasks: number; refreshUses: ReadonlyMap<string, number> };
   /** May be changed at any time. */
   settings: EmulatorSettings;
 }
@@ -43,6 +45,7 @@ export function createOperator(state: EmulatorState): Operator {
   const { tokens, agents, faults, nextId, settings } = state;
   return {
     settings,
+    counts: () => ({ ...agents.counts, refreshUses: tokens.uses }),
     issueLogin: (account = {}) => issueLogin(state, account),
     issueIdentityToken: (options = {}) => issueIdentityToken(state, options),
     issueApiKey: () => tokens.issueApiKey(),

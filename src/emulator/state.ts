@@ -18,6 +18,8 @@ export interface EmulatorSettings {
   bearerOnAssertionRoutes: 'accept' | 'refuse';
   /** Hands out run-task ids sealed to the key of the agent; default false. */
   sealTaskIds: boolean;
+  /** Whether a spent refresh token that comes again ends the login's living one; default false. */
+  revokeFamilyOnReuse: boolean;
   /** How far the clock of the backend runs ahead: its `Date` header and every check of time. */
   dateSkewSeconds: number;
   /** Accepted distance of a signed timestamp from that clock; default 300. */
@@ -49,6 +51,7 @@ export async function createState(options: {
   const settings: EmulatorSettings = {
     bearerOnAssertionRoutes: 'accept',
     sealTaskIds: false,
+    revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,
   };

@@ -22,6 +22,8 @@ export type RefreshResult =
 interface RefreshState {
   account: EmulatedAccount;
   accessToken: string;
+  /** All that follow from one sign-in. */
+  family: number;
   state: 'live' | 'used' | 'revoked';
 }
 
@@ -31,6 +33,8 @@ const CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
 export class TokenStore {
   readonly #grants = new Map<string, Grant>();
   readonly #refresh = new Map<string, RefreshState>();
+  readonly #uses = new Map<string, number>();
+  #families = 0;
   readonly #signingKey: SigningKey;
   readonly #nextId: IdSource;
   readonly #now: Clock;
@@ -53,7 +57,12 @@ export class TokenStore {
     return this.#grants.get(token) ?? null;
   }
 
-  issueTokenSet(account: EmulatedAccount): TokenSet {
+  /** How often each refresh token has been sent. */
+  get uses(): ReadonlyMap<string, number> {
+    return this.#uses;
+  }
+
+  issueTokenSet(account: EmulatedAccount, family = ++this.#families): TokenSet {
     const issuedAt = Math.floor(this.#now() / 1000);
     const expiresAt = issuedAt + this.#lifetimeSeconds;
     const claims = { ...accountClaims(account), iat: issuedAt, exp: expiresAt };
@@ -66,7 +75,7 @@ export class TokenStore {
     const refreshToken = this.#nextId('rt-');
     const expiresAtMs = expiresAt * 1000;
     this.#grants.set(accessToken, { kind: 'access', account, expiresAtMs, revoked: false });
-    this.#refresh.set(refreshToken, { account, accessToken, state: 'live' });
+    this.#refresh.set(refreshToken, { account, accessToken, family, state: 'live' });
     return { idToken, accessToken, refreshToken };
   }
 
@@ -82,15 +91,28 @@ export class TokenStore {
     return key;
   }
 
-  /** Rotates: the given refresh token works once, then the one in the response does. */
-  refresh(refreshToken: string): RefreshResult {
+  /**
+   * Rotates: the given refresh token works once, then the one in the response does.
+   * @param revokeFamily whether a spent one ends all that follow from the same sign-in (RFC 9700)
+   */
+  refresh(refreshToken: string, revokeFamily = false): RefreshResult {
+    this.#uses.set(refreshToken, (this.#uses.get(refreshToken) ?? 0) + 1);
     const known = this.#refresh.get(refreshToken);
     if (!known || known.state === 'revoked') {
       return { ok: false, code: 'refresh_token_invalidated' };
     }
-    if (known.state === 'used') return { ok: false, code: 'refresh_token_reused' };
+    if (known.state === 'used') {
+      if (revokeFamily) this.#revokeFamily(known.family);
+      return { ok: false, code: 'refresh_token_reused' };
+    }
     known.state = 'used';
-    return { ok: true, tokens: this.issueTokenSet(known.account) };
+    return { ok: true, tokens: this.issueTokenSet(known.account, known.family) };
+  }
+
+  #revokeFamily(family: number): void {
+    for (const token of this.#refresh.values()) {
+      if (token.family === family && token.state === 'live') token.state = 'revoked';
+    }
   }
 
   /** Revokes a refresh token with its access token, or any bearer token; unknown ones are ignored. */

@@ -1,3 +1,4 @@
+import { settlesWithin } from '../base/deadline.ts';
 import { isObject, type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
@@ -12,10 +13,12 @@ export interface OAuthEndpoints {
   revokeUrl: string;
   clientId: string;
   http: HttpClient;
+  /** How long a refresh is waited for; 30 s unless a test has less patience. */
+  waitMs?: number;
 }
 
 /** What a refresh returned; a field that is null keeps its old value. */
-interface RefreshedTokens {
+export interface RefreshedTokens {
   idToken: Secret | null;
   accessToken: Secret | null;
   refreshToken: Secret | null;
@@ -28,18 +31,33 @@ interface RefreshedTokens {
  */
 export type RefreshErrorKind = 'refused' | 'permanent' | 'unsent' | 'unknown';
 
+interface RefreshErrorDetails {
+  cause?: unknown;
+  /** The error code of the token endpoint. */
+  code?: string | null;
+  late?: Promise<RefreshedTokens>;
+}
+
 /** A refresh that gave no tokens. */
 export class RefreshError extends Error {
   override readonly name = 'RefreshError';
   readonly kind: RefreshErrorKind;
+  readonly code: string | null;
+  /** The exchange, where it goes on although nobody waits for it any more. Its tokens count. */
+  readonly late: Promise<RefreshedTokens> | null;
 
-  constructor(message: string, kind: RefreshErrorKind, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(message: string, kind: RefreshErrorKind, details: RefreshErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = kind;
+    this.code = details.code ?? null;
+    this.late = details.late ?? null;
   }
 }
 
-const TIMEOUT_MS = 30_000;
+/** How long a response is waited for, and how long no further try begins after the first. */
+const WAIT_MS = 30_000;
+/** How long a response of the token endpoint is read; until then it still counts. */
+const READ_MS = 120_000;
 const MAX_BYTES = 256 * 1024;
 const MAX_ATTEMPTS = 3;
 
@@ -52,13 +70,21 @@ const PERMANENT_CODES = new Set([
 
 /**
  * Trades a refresh token for new tokens (openai/codex `codex-rs/login`). The token is single use:
- * the caller holds the lock of the store and writes the response down before it uses it.
+ * the caller holds the lock of the store and writes the response down before it uses it. A response
+ * that takes longer than 30 s comes by `late` of the error.
  * @throws RefreshError
  */
 export async function refreshTokens(
   endpoints: OAuthEndpoints,
   refreshToken: Secret,
 ): Promise<RefreshedTokens> {
+  const exchange = trade(endpoints, refreshToken);
+  if (await settlesWithin(exchange, endpoints.waitMs ?? WAIT_MS)) return exchange;
+  const message = 'no response from the token endpoint yet';
+  throw new RefreshError(message, 'unknown', { late: exchange });
+}
+
+async function trade(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<RefreshedTokens> {
   const response = await postToken(endpoints, refreshToken);
   if (response.status < 200 || response.status >= 300) throw refusal(response);
   const fields = parseJsonObject(response.text);
@@ -75,7 +101,7 @@ export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Pro
   const response = await endpoints.http({
     method: 'POST',
     url: endpoints.revokeUrl,
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: WAIT_MS,
     maxBytes: MAX_BYTES,
     body: {
       client_id: endpoints.clientId,
@@ -89,12 +115,13 @@ export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Pro
 }
 
 async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<TextResponse> {
+  const begunAt = Date.now();
   for (let attempt = 1; ; attempt++) {
     try {
       return await endpoints.http({
         method: 'POST',
         url: endpoints.tokenUrl,
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: READ_MS,
         maxBytes: MAX_BYTES,
         body: {
           client_id: endpoints.clientId,
@@ -105,9 +132,11 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
     } catch (cause) {
       // What was sent may have been carried out, and a refresh token works only once.
       const unsent = wasNeverSent(cause);
-      if (attempt < MAX_ATTEMPTS && unsent) continue;
+      // Whoever stood still for long must look first whether somebody else has sent it meanwhile.
+      const inTime = Date.now() - begunAt < (endpoints.waitMs ?? WAIT_MS);
+      if (attempt < MAX_ATTEMPTS && unsent && inTime) continue;
       const kind = unsent ? 'unsent' : 'unknown';
-      throw new RefreshError('no response from the token endpoint', kind, cause);
+      throw new RefreshError('no response from the token endpoint', kind, { cause });
     }
   }
 }
@@ -120,7 +149,7 @@ function refusal(response: TextResponse): RefreshError {
     return new RefreshError(`the token endpoint answered ${response.status}`, 'unknown');
   }
   const kind = permanent ? 'permanent' : 'refused';
-  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind);
+  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind, { code });
 }
 
 /** Comes from a gateway or after a crash: the refresh may have been carried out. */

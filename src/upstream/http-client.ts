@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { afterDeadline } from '../base/deadline.ts';
 
 /** One small JSON exchange of our own (registration, JWKS): bounded in time and in the size of the response. */
 interface JsonRequest {
@@ -6,6 +7,7 @@ interface JsonRequest {
   url: string;
   headers?: Record<string, string>;
   body?: unknown;
+  /** For the whole exchange; a second more for what came while this process stood still. */
   timeoutMs: number;
   /** A larger response is an error. */
   maxBytes: number;
@@ -38,38 +40,61 @@ export function createHttpClient(
   observeDate: (date: string | null) => void = () => undefined,
 ): HttpClient {
   return async (request) => {
-    const signal = AbortSignal.timeout(request.timeoutMs);
-    const { origin, pathname, search } = new URL(request.url);
-    const response = await dispatcher.request({
-      origin,
-      path: pathname + search,
-      method: request.method,
-      headers: {
-        accept: 'application/json',
-        'user-agent': userAgent,
-        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...request.headers,
-      },
-      body: request.body === undefined ? null : JSON.stringify(request.body),
-      signal,
-    });
-    const { date, age } = response.headers;
-    // A cached response carries the date at which it was stored.
-    observeDate(typeof date === 'string' && age === undefined ? date : null);
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of response.body) {
-      size += chunk.length;
-      if (size > request.maxBytes) {
-        response.body.destroy();
-        throw new ResponseTooLargeError(request.maxBytes, response.statusCode);
-      }
-      chunks.push(chunk);
+    const timeout = new AbortController();
+    const cancel = afterDeadline(request.timeoutMs, () =>
+      timeout.abort(new DOMException('no complete response in time', 'TimeoutError')),
+    );
+    try {
+      const response = await send(dispatcher, userAgent, request, timeout.signal);
+      const { date, age } = response.headers;
+      // A cached response carries the date at which it was stored.
+      observeDate(typeof date === 'string' && age === undefined ? date : null);
+      const text = await readText(response, request.maxBytes);
+      return { status: response.statusCode, headers: response.headers, text };
+    } finally {
+      cancel();
     }
-    return {
-      status: response.statusCode,
-      headers: response.headers,
-      text: Buffer.concat(chunks).toString('utf8'),
-    };
   };
+}
+
+function send(
+  dispatcher: Dispatcher,
+  userAgent: string,
+  { method, url, headers, body }: JsonRequest,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const { origin, pathname, search } = new URL(url);
+  return dispatcher.request({
+    origin,
+    path: pathname + search,
+    method,
+    headers: {
+      accept: 'application/json',
+      'user-agent': userAgent,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+    signal,
+    // The deadline bounds the exchange; these would end it without the grace.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+}
+
+async function readText(
+  { body, statusCode }: Dispatcher.ResponseData,
+  maxBytes: number,
+): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      body.destroy();
+      throw new ResponseTooLargeError(maxBytes, statusCode);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

@@ -66,6 +66,7 @@ t.test('changes settings', async (t) => {
   t.same(body, {
     bearerOnAssertionRoutes: 'refuse',
     sealTaskIds: false,
+    revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,
   });

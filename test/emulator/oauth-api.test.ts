@@ -63,6 +63,20 @@ t.test('refuses unknown refresh tokens and bodies of another shape', async (t) =
   t.match(bad.text, /client_id is missing/);
 });
 
+t.test('a reused refresh token ends its family where the backend is strict', async (t) => {
+  const emulator = await start(t);
+  emulator.settings.revokeFamilyOnReuse = true;
+  const login = emulator.issueLogin();
+  const other = emulator.issueLogin();
+  const { body } = await refresh(emulator, login.refreshToken);
+  t.equal((await refresh(emulator, login.refreshToken)).status, 401);
+  t.equal((await refresh(emulator, body.refresh_token)).status, 401, 'the living one is gone');
+  t.equal((await refresh(emulator, other.refreshToken)).status, 200, 'another sign-in is not');
+  const { refreshUses, ...registered } = emulator.counts();
+  t.equal(refreshUses.get(login.refreshToken), 2);
+  t.strictSame(registered, { agents: 0, tasks: 0 });
+});
+
 t.test('revokes a login', async (t) => {
   const emulator = await start(t);
   const login = emulator.issueLogin();

@@ -9,13 +9,15 @@ import { CODEX_CLIENT_ID } from '../../src/oauth/token-endpoint.ts';
 import { createHttpClient } from '../../src/upstream/http-client.ts';
 
 // A process that is told to refresh its login again and again, beside another one on the same
-// auth.json. Prints the access token that it ends with, as JSON.
-const [, , folder = '', tokenUrl = '', rounds = '0'] = process.argv;
+// auth.json, with any of these milliseconds of patience with the token endpoint. Prints the access token that it ends with, as JSON.
+const [, , folder = '', tokenUrl = '', rounds = '0', patience = '30000'] = process.argv;
 
 const store = new FileAuthStore(folder);
 const stored = await store.load();
 if (!stored?.tokens) throw new Error('no login');
 const agent = new Agent();
+const http = createHttpClient(agent, 'codex-auth-sidecar/test');
+const patienceMs = Number(patience);
 const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRefresh), {
   store,
   now: Date.now,
@@ -26,7 +28,8 @@ const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRe
     tokenUrl,
     revokeUrl: tokenUrl,
     clientId: CODEX_CLIENT_ID,
-    http: createHttpClient(agent, 'codex-auth-sidecar/test'),
+    http: (request) => http({ ...request, timeoutMs: 4 * patienceMs }),
+    waitMs: patienceMs,
   },
 });
 for (let round = 0; round < Number(rounds); round++) {

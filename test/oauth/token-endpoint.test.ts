@@ -185,6 +185,20 @@ for (const failure of [
   });
 }
 
+t.test('a response that takes longer than anybody waits is still received', async (t) => {
+  const body = JSON.stringify({ access_token: 'a', refresh_token: 'r' });
+  let respond: (response: { status: number; headers: object; text: string }) => void = () => {};
+  const http: OAuthEndpoints['http'] = () =>
+    new Promise((resolve) => {
+      respond = (response) => resolve({ ...response, headers: {} });
+    });
+  const endpoints = { ...endpointsAt(t, 'http://127.0.0.1:1'), http, waitMs: 1 };
+  const error = await failureOf(refreshTokens(endpoints, TOKEN));
+  t.equal(error.kind, 'unknown');
+  respond({ status: 200, headers: {}, text: body });
+  t.equal((await error.late)?.refreshToken?.reveal(), 'r');
+});
+
 t.test('a revocation', async (t) => {
   const { endpoints, server } = await startEndpoints(t, {}, { status: 500 });
   await revokeToken(endpoints, TOKEN);
