@@ -2,20 +2,20 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { OwnEnvironment } from '../config/environment.ts';
 import { dropUndefined, type PartialConfig } from '../config/resolve.ts';
 
-/** What commands get from the process, and give back to it. */
+/** What commands take from the process, and give to it. */
 export interface CommandIo {
   env: OwnEnvironment;
-  /** A line of the answer, on standard output. */
+  /** Prints a line of output, on standard output. */
   print: (line: string) => void;
-  /** A line beside it, on standard error. */
+  /** Prints a message, on standard error. */
   warn: (line: string) => void;
-  /** All of standard input. */
+  /** Reads all of standard input. */
   readInput: () => Promise<string>;
-  /** Ends with the exit code of a failure. */
+  /** Makes the process exit with the code of a failure. */
   fail: () => void;
 }
 
-/** Options of every command that meets a sidecar's address, and of `serve`. */
+/** Options of every command that needs a sidecar's address. */
 export interface AddressFlags {
   config?: string;
   host?: string;
@@ -29,7 +29,7 @@ export function withAddress(command: Command): Command {
     .option('--config <file>', 'configuration file (JSON)')
     .option('--host <address>', 'listening address')
     .option('--port <number>', 'TCP port, 0 picks a free one', parsePort)
-    .option('--socket <path>', 'Unix socket in place of host and port');
+    .option('--socket <path>', 'Unix socket instead of host and port');
 }
 
 export function configLayer(flags: AddressFlags): PartialConfig {

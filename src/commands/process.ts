@@ -12,9 +12,9 @@ const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [
 ]);
 
 /**
- * Makes the process show less of itself. The title takes the place of the arguments in `ps` and
- * `/proc/PID/cmdline`. Without a listener SIGUSR1 opens the inspector, which hands every secret to
- * whoever reaches its port (measured on Node 20.20.2).
+ * Makes the process reveal less. The title replaces the arguments in `ps` and `/proc/PID/cmdline`.
+ * Without a listener, SIGUSR1 would open the inspector, which gives every secret to anyone who
+ * reaches its port (measured on Node 20.20.2).
  */
 export function hardenProcess(): void {
   process.title = 'codex-auth-sidecar';
@@ -22,9 +22,9 @@ export function hardenProcess(): void {
 }
 
 /**
- * A copy of the environment to read settings from, now and at a reload. Credentials, and proxies
- * with a password, are taken out of the original, so that no child process and no diagnostic report
- * gets them. The kernel's copy in `/proc/PID/environ` stays as it was.
+ * Copies the environment, for settings that are read now and at a reload. Credentials, and proxies
+ * with a password, are removed from the original, so that child processes and diagnostic reports do
+ * not contain them. The kernel's copy in `/proc/PID/environ` stays as it was.
  */
 export function takeEnvironment(env: Record<string, string | undefined>): OwnEnvironment {
   const own: OwnEnvironment = { ...env };
@@ -38,11 +38,11 @@ export function takeEnvironment(env: Record<string, string | undefined>): OwnEnv
 }
 
 /**
- * Lets the heap grow to three times what lives in it between two full collections. V8 shrinks the
- * heap of a process that was idle for eight seconds, and from then on keeps the limit close to it;
- * a proxy, where each body is garbage a moment later, then marks the whole heap several times a
- * second under load, for a quarter of its processor time (measured on Node 20.20.2). What an idle
- * process holds is given back all the same.
+ * Lets the heap grow to three times its live size between two full collections. V8 shrinks the heap
+ * of a process that was idle for eight seconds, and then keeps the limit close to that size. In a
+ * proxy each body is garbage a moment later, so under load V8 would mark the whole heap several times
+ * a second and use a quarter of the processor time (measured on Node 20.20.2). An idle process still
+ * returns its memory.
  */
 export function letHeapGrow(): void {
   setFlagsFromString('--heap-growing-percent=200');
@@ -51,8 +51,8 @@ export function letHeapGrow(): void {
 const MAX_INPUT_BYTES = 1024 * 1024;
 
 /**
- * All of standard input as text. The buffers that it came in are overwritten; the text itself
- * cannot be, so it goes into what it is for and nowhere else.
+ * Reads all of standard input as text. Its buffers are overwritten afterwards; the text itself cannot
+ * be, so callers must not copy it.
  * @throws ConfigError when it is longer than 1 MiB, or not text
  */
 export async function readAllText(input: AsyncIterable<Buffer>): Promise<string> {

@@ -59,13 +59,13 @@ t.test('without a token it leaves a gap and says how to fill it', async (t) => {
   const { code, stdout, stderr } = await command([]);
   t.equal(code, 0);
   t.equal(stdout, SNIPPET('http://127.0.0.1:8787', 'PUT THE CLIENT TOKEN HERE'));
-  t.match(stderr, /^codex-auth-sidecar: this lacks the client token: .* --token-file FILE .*\n$/);
+  t.match(stderr, /^codex-auth-sidecar: the client token is missing: .* --token-file FILE .*\n$/);
 });
 
 t.test('a proxy that would come in between is a hint', async (t) => {
   const { command } = await openHome(t);
   const proxy = { HTTPS_PROXY: 'http://127.0.0.1:9' };
-  t.match((await command(TOKEN, proxy)).stderr, /; set NO_PROXY=127\.0\.0\.1 for it\n$/);
+  t.match((await command(TOKEN, proxy)).stderr, /; set NO_PROXY=127\.0\.0\.1 for Codex\n$/);
   t.equal((await command(TOKEN, { ...proxy, NO_PROXY: 'a,127.0.0.1' })).stderr, '');
 });
 
@@ -73,7 +73,7 @@ t.test('--write makes the file, for its owner alone', async (t) => {
   const { command, path } = await openHome(t);
   t.match(await command([...TOKEN, '--write']), {
     code: 0,
-    stdout: `${path} points at http://127.0.0.1:8787/backend-api/codex now\n`,
+    stdout: `${path} now points at http://127.0.0.1:8787/backend-api/codex\n`,
     stderr: '',
   });
   t.equal(readFileSync(path, 'utf8'), DEFAULT);
@@ -88,14 +88,14 @@ t.test('--write keeps the rest and a copy, and does nothing the second time', as
   const [backup = ''] = backups();
   t.equal(
     first.stdout,
-    `${path} points at http://127.0.0.1:8787/backend-api/codex now; the old file is ${join(home, backup)}\n`,
+    `${path} now points at http://127.0.0.1:8787/backend-api/codex; the previous version is in ${join(home, backup)}\n`,
   );
   t.equal(readFileSync(join(home, backup), 'utf8'), old);
   t.equal(statSync(join(home, backup)).mode & 0o777, 0o600);
   const text = readFileSync(path, 'utf8');
   t.ok(text.includes(old));
   const { ino } = statSync(path);
-  t.match(await command([...TOKEN, '--write']), { code: 0, stdout: / already\n$/ });
+  t.match(await command([...TOKEN, '--write']), { code: 0, stdout: / already points at .*\n$/ });
   t.equal(statSync(path).ino, ino, 'not even replaced');
   t.equal(backups().length, 1);
 });
@@ -137,11 +137,11 @@ const REFUSED: [name: string, prepare: (path: string) => void, says: RegExp][] =
   [
     'text that is not TOML',
     (path) => writeFileSync(path, 'a = 1\nb = "secret-token\n'),
-    /config\.toml: line 2 is not valid TOML; repair it first/,
+    /config\.toml: line 2 is not valid TOML; fix it first/,
   ],
   ['bytes that are no text', (path) => writeFileSync(path, '\xff', 'latin1'), /is not UTF-8 text/],
-  ['a folder', (path) => mkdirSync(path), /is no file; remove it/],
-  ['a link to nothing', (path) => symlinkSync('/nonexistent/x', path), /is a link to nothing/],
+  ['a folder', (path) => mkdirSync(path), /is not a regular file; remove it/],
+  ['a link to nothing', (path) => symlinkSync('/nonexistent/x', path), /is a broken symbolic link; remove it/],
   [
     'a hard link',
     (path) => {
@@ -182,7 +182,7 @@ t.test('what cannot be changed faithfully is left, and the lines are printed', a
   const { code, stdout, stderr } = await command([...TOKEN, '--write']);
   t.equal(code, 1);
   t.equal(stdout, DEFAULT);
-  t.match(stderr, /stays as it is: .*; put the lines above in by hand\n$/);
+  t.match(stderr, /was not changed: .*; add the lines above by hand\n$/);
   t.equal(readFileSync(path, 'utf8'), text);
 });
 
@@ -192,17 +192,17 @@ const MISUSED: [name: string, options: Partial<CodexConfigOptions>, says: RegExp
   [
     'a socket',
     { flags: { listen: { socket: '/run/s' } } },
-    /but Codex speaks TCP only; pass --url/,
+    /but Codex supports TCP only; pass --url/,
   ],
-  ['a port of the moment', { flags: { listen: { port: 0 } } }, /so the port is not known; pass/],
+  ['a port of the moment', { flags: { listen: { port: 0 } } }, /so the port is unknown; pass/],
   [
     'no such file',
     { tokenFile: '/nonexistent' },
     /--token-file: cannot read \/nonexistent \(ENOENT\)/,
   ],
-  ['a tokens file', { readInput: async () => DIGEST }, /this is a file of digests/],
+  ['a tokens file', { readInput: async () => DIGEST }, /the file holds digests/],
   ['two words', { readInput: async () => 'two words' }, /the token holds a space/],
-  ['nothing', { readInput: async () => '\n' }, /there is no token in it/],
+  ['nothing', { readInput: async () => '\n' }, /it holds no token/],
 ];
 
 for (const [name, options, says] of MISUSED) {

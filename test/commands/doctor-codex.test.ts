@@ -60,11 +60,11 @@ t.test('a sidecar that starts, and one of another version', async (t) => {
   const old = JSON.stringify({ ...status, status: 'ready', version: '0.0.1' });
   t.match(await answers(t, JSON.stringify({ ...status, status: 'starting' })), {
     outcome: 'warning',
-    remedy: 'ask again',
+    remedy: 'run doctor again in a moment',
   });
   t.match(await answers(t, old), {
     outcome: 'warning',
-    message: new RegExp(`^0\\.0\\.1 runs at .*, this is ${VERSION}$`),
+    message: new RegExp(`^version 0\\.0\\.1 runs at .*, but this is version ${VERSION}$`),
   });
 });
 
@@ -102,7 +102,7 @@ interface Given {
   env?: Record<string, string>;
 }
 const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] = [
-  ['what codex-config writes', { text: toml() }, 'ok', /points here \(provider "sidecar"\)$/],
+  ['what codex-config writes', { text: toml() }, 'ok', /points at the sidecar \(provider "sidecar"\)$/],
   [
     'another name of loopback',
     { text: toml({}, URL_HERE.replace('127.0.0.1', 'localhost')) },
@@ -123,19 +123,19 @@ const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] 
     'ok',
     /./,
   ],
-  ['no token', { text: without('experimental') }, 'failure', /sends its own/],
+  ['no token', { text: without('experimental') }, 'failure', /would send its own login/],
   ['the chat protocol', { text: toml({ wire_api: 'chat' }) }, 'failure', /wire_api/],
-  ['another name', { text: toml({ name: 'Sidecar' }) }, 'warning', /no remote compaction/],
+  ['another name', { text: toml({ name: 'Sidecar' }) }, 'warning', /does not compact remotely/],
   ['no WebSockets', { text: without('supports') }, 'warning', /HTTP only/],
   [
     'another port',
     { text: toml(), listen: { port: 9 } },
     'warning',
-    /use http:\/\/127\.0\.0\.1:8787, not/,
+    /points Codex at http:\/\/127\.0\.0\.1:8787, not/,
   ],
-  ['another path', { text: toml({}, 'http://127.0.0.1:8787/v1') }, 'warning', /not the sidecar/],
-  ['a socket', { text: toml(), listen: { socket: '/s' } }, 'warning', /not the sidecar/],
-  ['no file', { text: null }, 'warning', /is not there/],
+  ['another path', { text: toml({}, 'http://127.0.0.1:8787/v1') }, 'warning', /not at the sidecar/],
+  ['a socket', { text: toml(), listen: { socket: '/s' } }, 'warning', /not at the sidecar/],
+  ['no file', { text: null }, 'warning', /does not exist/],
   ['nothing about it', { text: 'model = "m"' }, 'warning', /provider "openai", not/],
   [
     'a provider that is not there',
@@ -151,7 +151,7 @@ const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] 
     /provider "openai", not/,
   ],
   ['the built-in provider', { text: `openai_base_url = "${URL_HERE}"` }, 'ok', /provider "openai"/],
-  ['a proxy in between', { text: toml(), env: PROXY }, 'warning', /HTTP proxy stands between/],
+  ['a proxy in between', { text: toml(), env: PROXY }, 'warning', /requests for the sidecar to an HTTP proxy/],
   [
     'a proxy that is passed by',
     { text: toml(), env: { ...PROXY, NO_PROXY: '127.0.0.1' } },
@@ -177,7 +177,7 @@ t.test('a login in the home of the agent', async (t) => {
   t.notMatch(JSON.stringify(other), 'sk-secret');
   t.match(await checkAgentLogin(home, `${home}/`), {
     outcome: 'warning',
-    message: /is the sidecar's/,
+    message: /the agent and the sidecar share/,
   });
   t.match(await checkAgentLogin('/nonexistent', home), { outcome: 'ok' });
 });

@@ -42,7 +42,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     'a login that lives',
     () => fromFile(login(HOUR, 'r')),
     [
-      ['ok', /access token until 2026-11-21T13:00:00\.000Z$/],
+      ['ok', /access token valid until 2026-11-21T13:00:00\.000Z$/],
       ['ok', /^none yet/],
     ],
   ],
@@ -66,7 +66,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     'a login that is over',
     () => fromFile(login(-HOUR, 'r')),
     [
-      ['warning', /over since 2026-11-21T11:00/],
+      ['warning', /expired at 2026-11-21T11:00/],
       ['ok', /^none/],
     ],
   ],

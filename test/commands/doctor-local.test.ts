@@ -148,7 +148,7 @@ t.test('findings come in order, and a check that fails or hangs is a finding', a
   ]);
   const hanging = { name: 'hanging', run: () => new Promise<Finding[]>(() => undefined) };
   t.match(await runChecks([hanging], 1, () => undefined), [
-    { check: 'hanging', outcome: 'failure', message: /no result in/ },
+    { check: 'hanging', outcome: 'failure', message: /no result within/ },
   ]);
 });
 

@@ -97,7 +97,7 @@ t.test('with a proxy, what is reached is the proxy', async (t) => {
   t.strictSame(lines(findings), ['TCP ok', 'TLS ok', 'HTTP ok']);
   t.match(findings[0], {
     check: `TCP 127.0.0.1:${new URL(proxy.url).port}`,
-    message: `connects (proxy of 127.0.0.1:${upstream.port})`,
+    message: `connects (the proxy for 127.0.0.1:${upstream.port})`,
   });
   t.strictSame(proxy.tunnels, [new URL(upstream.origin).host]);
   const refused = await check(await startConnectProxy(t, 407));
@@ -122,7 +122,7 @@ t.test('the clock is compared with the answer', async (t) => {
     message: '100 s ahead of the backend',
   });
   t.match(checkClock(-30), { outcome: 'ok', message: '30 s behind the backend' });
-  t.match(checkClock(null), { outcome: 'warning', message: /not known/ });
+  t.match(checkClock(null), { outcome: 'warning', message: /cannot be checked/ });
 });
 
 t.test('the JWKS', async (t) => {
@@ -143,9 +143,9 @@ t.test('the JWKS', async (t) => {
     outcome: 'failure',
     message: /header kid|signature/,
   });
-  t.match(await check(`${emulator.url}/nowhere`), { outcome: 'failure', message: /answers 404/ });
+  t.match(await check(`${emulator.url}/nowhere`), { outcome: 'failure', message: /responded with 404/ });
   const html = await startUpstream(t, (_request, response) => response.end('<html>'));
-  t.match(await check(html.origin), { outcome: 'failure', message: /gives no JWKS/ });
+  t.match(await check(html.origin), { outcome: 'failure', message: /did not send a JWKS/ });
 });
 
 t.test('each credential needs its own upstreams, each origin once', async (t) => {

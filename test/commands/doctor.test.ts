@@ -65,8 +65,8 @@ t.test("the agent's home is looked at apart from the sidecar's", async (t) => {
   const url = 'http://127.0.0.1:1/backend-api/codex';
   writeFileSync(join(home, 'config.toml'), `openai_base_url = "${url}"\n`);
   const { stdout } = await run(t, [...args, '--agent-home', home], env);
-  t.match(stdout, `codex config             ${home}/config.toml points here`);
-  t.match(stdout, `codex login              none in ${home}\n`);
+  t.match(stdout, `codex config             ${home}/config.toml points at the sidecar`);
+  t.match(stdout, `codex login              no login in ${home}\n`);
   t.match(stdout, `auth.json                ${codexHome}/auth.json\n`);
 });
 
@@ -86,5 +86,5 @@ t.test('a configuration that cannot be used ends the look around, in ASCII', asy
   const args = ['doctor', '--config', await makeFile(t, 'config.json', { listn: {} })];
   const { code, stdout } = await run(t, args, { ...env, LC_ALL: 'C' });
   t.equal(code, 1);
-  t.match(stdout, /^\+ node .*\nx config .*unknown key "listn".*; repair it.*\n! codex .*\n$/);
+  t.match(stdout, /^\+ node .*\nx config .*unknown key "listn".*; fix it.*\n! codex .*\n$/);
 });

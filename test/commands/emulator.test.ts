@@ -35,7 +35,7 @@ t.test('emulator serves, prints how to reach it, and writes a login once', async
     code: 1,
     signal: null,
     stdout: '',
-    stderr: `codex-auth-sidecar: ${path} exists and is left alone; choose another folder\n`,
+    stderr: `codex-auth-sidecar: ${path} already exists and was not overwritten; choose another folder\n`,
   });
   t.equal(await readFile(path, 'utf8'), text);
   t.match(await run(t, ['emulator', '--port', new URL(url).port]), {

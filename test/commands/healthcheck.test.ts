@@ -30,7 +30,7 @@ t.test('not ready without a login', async (t) => {
     code: 1,
     signal: null,
     stdout: '',
-    stderr: `codex-auth-sidecar: not ready: 127.0.0.1:${port} answered 503\n`,
+    stderr: `codex-auth-sidecar: not ready: 127.0.0.1:${port} responded with 503\n`,
   });
 });
 

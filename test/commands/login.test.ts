@@ -59,7 +59,7 @@ t.test('what cannot be used is refused, and the file stays as it was', async (t)
   home.write(OLD);
   const expired = emulator.issueIdentityToken({ expiresInSeconds: -60 });
   const cases: [flag: string, input: string, problem: RegExp, code: number][] = [
-    ['--with-api-key', ' \n', /no token on standard input/, 2],
+    ['--with-api-key', ' \n', /standard input holds no token/, 2],
     ['--with-api-key', 'sk 1', /OPENAI_API_KEY: holds a space/, 1],
     ['--with-access-token', 'not-a-jwt', /JWT/, 1],
     ['--with-agent-identity', 'at-1', /JWT/, 1],

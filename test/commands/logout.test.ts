@@ -21,7 +21,7 @@ t.test('a logout takes every credential out and keeps the rest', async (t) => {
   home.write({ ...emulator.issueLogin().authJson, agent_identity: 'x', extra: 1 });
   const { code, stdout } = await logout();
   t.equal(code, 0);
-  t.equal(stdout, `the credential is removed from ${home.path}\n`);
+  t.equal(stdout, `removed the credential from ${home.path}\n`);
   t.strictSame(home.read(), { extra: 1 });
   t.equal(emulator.records.length, 0, 'without --revoke nothing is sent');
 });
@@ -32,7 +32,7 @@ t.test('--revoke ends the login at the backend first', async (t) => {
   home.write(authJson);
   const { code, stdout } = await logout('--revoke');
   t.equal(code, 0);
-  t.match(stdout, /^the refresh token is revoked\nthe credential is removed/);
+  t.match(stdout, /^revoked the refresh token\nremoved the credential/);
   t.strictSame(home.read(), {});
   const answer = await fetch(emulator.url + TOKEN, {
     method: 'POST',
@@ -59,7 +59,7 @@ t.test('nothing stored, and a file that cannot be used', async (t) => {
   const { home, logout } = await setUp(t);
   const nothing = await logout();
   t.equal(nothing.code, 0);
-  t.match(nothing.stdout, 'nothing is stored');
+  t.match(nothing.stdout, 'holds no credential');
   home.write({ auth_mode: 'bedrockApiKey', extra: 1 });
   t.equal((await logout()).code, 0);
   t.strictSame(home.read(), { extra: 1 });

@@ -112,7 +112,7 @@ t.test('a child that cannot be started', async (t) => {
   t.match(await run(['--', 'no-such-program']), {
     code: 127,
     stderr:
-      'codex-auth-sidecar: cannot start no-such-program: no such program; check the name and PATH\n',
+      'codex-auth-sidecar: cannot start no-such-program: program not found; check the name and PATH\n',
   });
 });
 
@@ -205,7 +205,7 @@ t.test('a Codex that could read the login is a warning', async (t) => {
   t.match(await run(['--', codex]), {
     code: 0,
     stdout: 'model_provider="sidecar"\n',
-    stderr: `codex-auth-sidecar: the agent can read the login in ${codexHome}; --isolate-home gives it a home without one\n`,
+    stderr: `codex-auth-sidecar: the agent can read the login in ${codexHome}; --isolate-home gives it a home without a login\n`,
   });
   t.match(
     await run(['--isolate-home', '--', codex]),

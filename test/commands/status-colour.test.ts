@@ -84,7 +84,7 @@ t.test('--watch goes on when nobody answers', async (t) => {
   const status = await (await fetch(`${url}/auth/status`)).text();
   const server = await startUpstream(t, (_request, response) => response.end(answer));
   const program = start(t, ['status', '--url', server.origin, '--watch', '0.1']);
-  await program.line((line) => line.includes('did not answer with a status'));
+  await program.line((line) => line.includes('did not respond with a status'));
   answer = status.replace('"starting"', '"ready"');
   await program.line((line) => line.includes('Z ready, '));
   program.kill('SIGINT');

@@ -57,9 +57,9 @@ t.test('a cooldown says when the next try is', async (t) => {
 });
 
 const OTHERS: [name: string, body: string, problem: RegExp][] = [
-  ['HTML', '<html>', /did not answer with a status; is it a sidecar\?/],
-  ['other JSON', '{"status":"ok"}', /did not answer with a status/],
-  ['null', 'null', /did not answer with a status/],
+  ['HTML', '<html>', /did not respond with a status; is it a sidecar\?/],
+  ['other JSON', '{"status":"ok"}', /did not respond with a status/],
+  ['null', 'null', /did not respond with a status/],
   ['an error', '{"error":{"message":"the client token is missing"}}', /refused: the client token/],
 ];
 

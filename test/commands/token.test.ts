@@ -55,7 +55,7 @@ t.test('add leaves what is there as it is, also a last line without an end', asy
 t.test('a name that is taken is refused, and so is a file that cannot be read', async (t) => {
   const taken = `ci:${sha256('one')}\n`;
   const path = await makeFile(t, 'tokens', taken);
-  const message = `${path} has a token named ci already; remove it first`;
+  const message = `${path} already has a token named ci; remove it first`;
   await t.rejects(addToken(edit(path), named('ci')), new Error(message));
   t.equal(await read(path), taken);
   const broken = await makeFile(t, 'tokens', `${taken}hush\n`);
@@ -174,7 +174,7 @@ t.test('the configured file is the default', async (t) => {
   const config = await makeFile(t, 'config.json', { clients: { tokensFile } });
   t.match(await command(['list', '--config', config]), [/^ci /]);
   const none = await makeFile(t, 'config.json', {});
-  const message = /^there is no tokens file: set clients\.tokensFile, or pass --file$/;
+  const message = /^no tokens file is configured: set clients\.tokensFile, or pass --file$/;
   await refuses(t, ['list', '--config', none], message);
 });
 
@@ -182,14 +182,14 @@ t.test('what is no name, no time or no path is refused before anything is writte
   const path = join(await makeFolder(t), 'tokens');
   const add = (...more: string[]) => ['add', '--file', path, ...more];
   for (const name of ['a b', '', 'a:b', '#a', 'x'.repeat(65)]) {
-    await refuses(t, add(name), /it must be up to 64 of A-Z a-z 0-9/);
+    await refuses(t, add(name), /it must be 1 to 64 characters of A-Z a-z 0-9/);
   }
   for (const when of ['soon', '30', '0d', '2027-01-31', '2027-02-30T00:00:00Z', '']) {
-    await refuses(t, add('ci', '--expires', when), /it must be like 90m, 12h, 30d or 2027-/);
+    await refuses(t, add('ci', '--expires', when), /it must be a duration or time such as 90m, 12h, 30d or 2027-/);
   }
   await refuses(t, add('ci', '--expires', '2020-01-31T00:00:00Z'), /it is in the past/);
   for (const paths of ['responses', '/a,', '/a/../b', '/a b', '']) {
-    await refuses(t, add('ci', '--routes', paths), /it must be paths such as/);
+    await refuses(t, add('ci', '--routes', paths), /it must be comma-separated paths such as/);
   }
   await t.rejects(stat(path), { code: 'ENOENT' });
 });

@@ -63,7 +63,7 @@ for (const [command, options] of Object.entries(COMMANDS)) {
 
 const HINT = '(--help lists the commands and options)';
 const MISUSES: { args: string[]; says: string }[] = [
-  { args: ['token'], says: `say add, list or remove ${HINT}` },
+  { args: ['token'], says: `choose add, list or remove ${HINT}` },
   { args: ['token', 'ad'], says: `unknown command 'ad' ${HINT}` },
   { args: ['serv'], says: `unknown command 'serv' ${HINT}` },
   { args: ['--no-such'], says: `unknown option '--no-such' ${HINT}` },

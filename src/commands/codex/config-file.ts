@@ -4,7 +4,7 @@ import { replaceFile } from '../../files/replace-file.ts';
 
 /**
  * `config.toml` in a Codex home. As with `auth.json`, a symbolic link stays and its target is
- * replaced. What cannot be replaced without a surprise is refused.
+ * replaced. A file that we cannot replace safely is refused.
  */
 export class ConfigFile {
   readonly path: string;
@@ -16,7 +16,7 @@ export class ConfigFile {
     this.path = join(codexHome, 'config.toml');
   }
 
-  /** Empty when there is no file. Throws one readable line when it must not be changed. */
+  /** The empty string when there is no file. @throws Error of one line when we must not change it */
   async read(): Promise<string> {
     const bytes = await this.#readBytes();
     if (bytes === null) {
@@ -26,13 +26,13 @@ export class ConfigFile {
     try {
       this.#text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch {
-      throw new Error(`${this.path} is not UTF-8 text; repair it`);
+      throw new Error(`${this.path} is not UTF-8 text; fix it`);
     }
     return this.#text;
   }
 
   /**
-   * Replaces the file, mode 0600 because it holds a token.
+   * Replaces the file with mode 0600, because it holds a token.
    * @returns the path of a copy of the old file; null when there was none
    */
   async replace(text: string): Promise<string | null> {
@@ -50,18 +50,18 @@ export class ConfigFile {
     const entry = await lstat(this.path).catch(() => null);
     if (entry === null) return null;
     const info = await stat(this.path).catch(() => null);
-    if (info === null) throw new Error(`${this.path} is a link to nothing; remove it`);
-    if (!info.isFile()) throw new Error(`${this.path} is no file; remove it`);
+    if (info === null) throw new Error(`${this.path} is a broken symbolic link; remove it`);
+    if (!info.isFile()) throw new Error(`${this.path} is not a regular file; remove it`);
     if (info.nlink > 1) {
       throw new Error(
-        `${this.path} has hard links, which would keep the old content; put a copy in its place`,
+        `${this.path} has hard links, which would keep the old content; replace it with a copy`,
       );
     }
     await this.#requireOwner(this.path);
     return readFile(this.path);
   }
 
-  /** A file that root replaces for somebody else would be closed to its owner. */
+  /** If root replaced another user's file, its owner could no longer read it. */
   async #requireOwner(path: string): Promise<void> {
     const info = await stat(path).catch(() => null);
     if (info && process.getuid && info.uid !== process.getuid()) {

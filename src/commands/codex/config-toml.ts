@@ -6,7 +6,7 @@ const BYTE_ORDER_MARK = /^\ufeff/;
 
 export type Table = Record<string, unknown>;
 
-/** Ways to name a token; what stands there beside ours would win over it, or go along with it. */
+/** The fields that name a token; a second one would override ours, or be sent as well. */
 const TOKEN_FIELDS = ['env_key', 'experimental_bearer_token'];
 
 /** A `config.toml` that cannot be read. */
@@ -14,7 +14,7 @@ export class TomlError extends Error {
   override readonly name = 'TomlError';
 }
 
-/** A `config.toml` that cannot be changed without touching what is not ours. */
+/** A `config.toml` that we cannot change without touching other settings. */
 export class UnchangeableError extends Error {
   override readonly name = 'UnchangeableError';
 }
@@ -36,8 +36,8 @@ export function snippet(fields: ProviderFields): string[] {
 }
 
 /**
- * Puts the provider into a `config.toml`. Everything else, comments included, stays byte for byte.
- * @returns the same text when it says so already
+ * Adds the provider to a `config.toml`. Everything else, comments included, stays byte for byte.
+ * @returns the same text when it already holds the provider
  * @throws TomlError or UnchangeableError
  */
 export function withProvider(text: string, fields: ProviderFields): string {
@@ -48,10 +48,10 @@ export function withProvider(text: string, fields: ProviderFields): string {
     const after = unlessItThrows(() => attempt(text, before, wanted, fields));
     if (after !== null && isFaithful(text, after, wanted)) return after;
   }
-  throw new UnchangeableError('it cannot be changed without touching what is not ours');
+  throw new UnchangeableError('it cannot be changed without touching other settings');
 }
 
-/** The fields of a provider; null when there is none of that name. */
+/** The fields of the provider called `id`; null when the file has no such provider. */
 export function providerIn(content: Table, id: string): Table | null {
   const provider = asTable(content.model_providers)[id];
   return provider === undefined ? null : asTable(provider);
@@ -71,8 +71,8 @@ function pointedHere(before: Table, fields: ProviderFields): Table {
 }
 
 /**
- * New lines at the top and at the end, where they separate no comment from what it is about; for
- * values that are there already, the library.
+ * Adds lines at the top and at the end, where they cannot separate a comment from its subject, and
+ * has the library change values that already exist.
  */
 function insertLines(text: string, before: Table, wanted: Table, fields: ProviderFields): string {
   const newline = text.includes('\r\n') ? '\r\n' : '\n';
@@ -96,7 +96,7 @@ function insertLines(text: string, before: Table, wanted: Table, fields: Provide
   return result;
 }
 
-/** Makes a comment of a token field that is not wanted; deleting it would take its comments along. */
+/** Comments out a token field that must go; deleting it would also delete its comments. */
 function commentOut(text: string, name: string, fields: ProviderFields): string {
   const isThere = (content: Table) => name in (providerIn(content, PROVIDER_ID) ?? {});
   if (name in fields || !isThere(parseToml(text))) return text;
@@ -110,12 +110,12 @@ function commentOut(text: string, name: string, fields: ProviderFields): string 
   return text;
 }
 
-/** For providers that stand in one line, or under dotted keys. */
+/** For providers written as an inline table or with dotted keys. */
 function patchValues(text: string, _before: Table, wanted: Table): string {
   return patch(text, wanted);
 }
 
-/** Whether exactly our keys have changed, and no line is gone but those that held them. */
+/** Whether only our keys have changed, and only lines that held them have disappeared. */
 function isFaithful(before: string, after: string, wanted: Table): boolean {
   const content = unlessItThrows(() => parseToml(after));
   if (!isDeepStrictEqual(content, wanted)) return false;
@@ -132,7 +132,7 @@ function isFaithful(before: string, after: string, wanted: Table): boolean {
 const OUR_KEY =
   /^\s*["']?(model_providers?|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
 
-/** Whether a line that is gone held one of our keys, and its comment is still there. */
+/** Whether a missing line held one of our keys, and its comment still exists. */
 function isRewritten(line: string, after: string): boolean {
   const comment = /#.*$/.exec(line)?.[0] ?? '';
   return OUR_KEY.test(line) && after.includes(comment);
@@ -155,7 +155,7 @@ function unlessItThrows<T>(work: () => T): T | null {
   }
 }
 
-/** The parser's tables have no prototype, which a deep comparison takes for a difference. */
+/** Gives the parser's tables a prototype; without one, a deep comparison sees a difference. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   const isTable = typeof value === 'object' && value && Object.getPrototypeOf(value) === null;

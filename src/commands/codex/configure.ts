@@ -20,23 +20,23 @@ export interface CodexConfigOptions {
   env: Environment;
   configFile: string | null;
   flags: PartialConfig;
-  /** Address of the sidecar as the agent sees it; null takes the configured listener. */
+  /** Address of the sidecar as the agent sees it; null means the configured listener. */
   url: string | null;
-  /** File that holds the client token, `-` for standard input; null for none. */
+  /** File that holds the client token, `-` for standard input; null when no token is given. */
   tokenFile: string | null;
   readInput: () => Promise<string>;
-  /** Put it into `config.toml` of the agent's `CODEX_HOME`. */
+  /** Write the provider to `config.toml` in the agent's `CODEX_HOME` instead of printing it. */
   write: boolean;
   print: (line: string) => void;
-  /** Says one line that is no part of the answer. */
+  /** Prints one line that is not part of the output. */
   warn: (line: string) => void;
 }
 
 const PLACEHOLDER = 'PUT THE CLIENT TOKEN HERE';
 const HOW_TO_GET_ONE =
-  '"codex-auth-sidecar token add NAME" makes one, --token-file FILE (- for standard input) passes it';
+  'make one with "codex-auth-sidecar token add NAME" and pass it with --token-file FILE (- for standard input)';
 
-/** Prints the lines that point Codex at the sidecar, or puts them where Codex reads them. */
+/** Prints the lines that point Codex at the sidecar, or writes them to Codex's configuration. */
 export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   const { env, configFile, flags, print, warn } = options;
   const { config } = await readSettings(env, configFile, flags);
@@ -47,11 +47,13 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
     await warnOfLogin(agentHome(env), warn);
   } else {
     for (const line of snippet(fieldsFor(baseUrl, token ?? PLACEHOLDER))) print(line);
-    if (token === null) warn(`this lacks the client token: ${HOW_TO_GET_ONE}`);
+    if (token === null) warn(`the client token is missing: ${HOW_TO_GET_ONE}`);
   }
   if (codexUsesProxy(env, new URL(baseUrl))) {
     const host = noProxyEntry(new URL(baseUrl));
-    warn(`Codex uses the HTTP proxy for this address too; set NO_PROXY=${host} for it`);
+    warn(
+      `Codex would send requests for this address to the HTTP proxy; set NO_PROXY=${host} for Codex`,
+    );
   }
 }
 
@@ -64,15 +66,15 @@ async function writeInto(
   const before = await file.read();
   const after = change(file.path, before, baseUrl, givenToken, print);
   if (after === before) {
-    print(`${file.path} points at ${baseUrl} already`);
+    print(`${file.path} already points at ${baseUrl}`);
     return;
   }
   const backup = await file.replace(after);
-  const kept = backup === null ? '' : `; the old file is ${backup}`;
-  print(`${file.path} points at ${baseUrl} now${kept}`);
+  const kept = backup === null ? '' : `; the previous version is in ${backup}`;
+  print(`${file.path} now points at ${baseUrl}${kept}`);
 }
 
-/** The new text of the file; without a new token the one that it holds stays. */
+/** The new text of the file; without a given token, the token in the file stays. */
 function change(
   path: string,
   before: string,
@@ -91,9 +93,9 @@ function change(
       throw error;
     }
   } catch (error) {
-    if (error instanceof TomlError) throw new Error(`${path}: ${error.message}; repair it first`);
+    if (error instanceof TomlError) throw new Error(`${path}: ${error.message}; fix it first`);
     if (!(error instanceof UnchangeableError)) throw error;
-    throw new Error(`${path} stays as it is: ${error.message}; put the lines above in by hand`);
+    throw new Error(`${path} was not changed: ${error.message}; add the lines above by hand`);
   }
 }
 
@@ -111,9 +113,11 @@ async function readToken({ tokenFile, readInput }: CodexConfigOptions): Promise<
   const text =
     tokenFile === '-' ? await readInput() : await readNamedFile('--token-file', tokenFile);
   const token = text.trim();
-  if (token === '') throw new ConfigError('--token-file: there is no token in it');
+  if (token === '') throw new ConfigError('--token-file: it holds no token');
   if (/:[0-9a-f]{64}$/.test(token)) {
-    throw new ConfigError('--token-file: this is a file of digests; it must hold the token itself');
+    throw new ConfigError(
+      '--token-file: the file holds digests, but it must hold the token itself',
+    );
   }
   if (!isHeaderText(token)) throw new ConfigError(`--token-file: the token ${NOT_HEADER_TEXT}`);
   return token;
@@ -121,11 +125,11 @@ async function readToken({ tokenFile, readInput }: CodexConfigOptions): Promise<
 
 function listenerUrl({ listen }: Config): string {
   if (listen.socket === null && listen.port === 0) {
-    throw new ConfigError('listen.port is 0, so the port is not known; pass --url or --port');
+    throw new ConfigError('listen.port is 0, so the port is unknown; pass --url or --port');
   }
   const target = statusTarget(listen);
   if ('url' in target) return target.url;
-  throw new ConfigError('listen.socket is set, but Codex speaks TCP only; pass --url');
+  throw new ConfigError('listen.socket is set, but Codex supports TCP only; pass --url');
 }
 
 function checkUrl(url: string): string {

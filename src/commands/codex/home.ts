@@ -8,7 +8,7 @@ export function agentHome(env: Environment): string {
   return env.CODEX_HOME?.trim() || join(env.HOME?.trim() || homedir(), '.codex');
 }
 
-/** Whether a login stands in a Codex home, where its agent can use and read it. */
+/** Whether a Codex home holds a login, which its agent can read and use. */
 export async function holdsLogin(codexHome: string): Promise<boolean> {
   const info = await stat(join(codexHome, 'auth.json')).catch(() => null);
   return info?.isFile() === true && info.size > 0;

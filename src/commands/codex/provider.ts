@@ -1,4 +1,4 @@
-/** Name of the provider in Codex's configuration; sessions are listed by it, so it stays the same. */
+/** Name of the provider in Codex's configuration. Codex lists sessions by it, so it must not change. */
 export const PROVIDER_ID = 'sidecar';
 
 /** Where Codex sends its model requests, below the origin of the sidecar. */
@@ -10,9 +10,9 @@ export type ProviderToken = { experimental_bearer_token: string } | { env_key: s
 export type ProviderFields = Record<string, string | boolean>;
 
 /**
- * The fields of the provider that stands for the sidecar (measured with Codex 0.142.3 and 0.169.0).
- * "OpenAI" is the only name with which Codex compacts remotely. Without a token of its own a Codex
- * that is logged in sends its real one.
+ * The fields of the provider that represents the sidecar (measured with Codex 0.142.3 and 0.169.0).
+ * Codex compacts remotely only with a provider named "OpenAI". Without a token in the provider, a
+ * Codex that is logged in sends its real token.
  */
 export function providerFields(baseUrl: string, token: ProviderToken): ProviderFields {
   return {
@@ -25,7 +25,7 @@ export function providerFields(baseUrl: string, token: ProviderToken): ProviderF
   };
 }
 
-/** @param origin of the sidecar; a URL that ends in the model path already stays as it is */
+/** @param origin of the sidecar; a URL that already ends in the model path stays as it is */
 export function modelBaseUrl(origin: string): string {
   const base = origin.replace(/\/+$/, '');
   return base.endsWith(MODEL_PATH) ? base : base + MODEL_PATH;

@@ -6,23 +6,23 @@ export type Shell = (typeof SHELLS)[number];
 interface OptionSpec {
   flag: string;
   description: string;
-  /** What its value is; null when it takes none. */
+  /** Kind of its value; null when it takes no value. */
   value: 'file' | 'text' | null;
   /** The value may be left out. */
   optional: boolean;
 }
 
 interface CommandSpec {
-  /** Words behind the name of the program; none for the program itself. */
+  /** Words after the name of the program; empty for the program itself. */
   path: string[];
   description: string;
   subcommands: CommandSpec[];
   options: OptionSpec[];
-  /** What its arguments may be; null for anything. */
+  /** Allowed values of its argument; null when anything is allowed. */
   choices: readonly string[] | null;
 }
 
-/** A script that completes the commands and options of `program`, read from it and nowhere else. */
+/** A script that completes the commands and options of `program`, which are its only source. */
 export function completionScript(program: Command, shell: Shell): string {
   const specs = flatten(describe(program, []));
   const name = program.name();

@@ -37,11 +37,11 @@ export async function compact(url: string, clientToken: string): Promise<void> {
 
 /** A side request. */
 export async function listModels(url: string, clientToken: string): Promise<void> {
-  const answer = await request(`${url}/backend-api/codex/models?client_version=0.169.0`, {
+  const response = await request(`${url}/backend-api/codex/models?client_version=0.169.0`, {
     headers: clientHeaders(clientToken),
   });
-  const text = await answer.body.text();
-  if (answer.statusCode !== 200) throw new Error(`models: ${answer.statusCode} ${text}`);
+  const text = await response.body.text();
+  if (response.statusCode !== 200) throw new Error(`models: ${response.statusCode} ${text}`);
 }
 
 /** Inference over a WebSocket. */
@@ -72,12 +72,12 @@ async function post(
   path: string,
   body: unknown,
 ): Promise<string> {
-  const answer = await request(url + path, {
+  const response = await request(url + path, {
     method: 'POST',
     headers: { ...clientHeaders(clientToken), 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
-  const text = await answer.body.text();
-  if (answer.statusCode !== 200) throw new Error(`${path}: ${answer.statusCode} ${text}`);
+  const text = await response.body.text();
+  if (response.statusCode !== 200) throw new Error(`${path}: ${response.statusCode} ${text}`);
   return text;
 }

@@ -10,9 +10,9 @@ import { compact, listModels, sseTurn, webSocketTurn } from './client.ts';
 import { checkRecords, recordTable } from './report.ts';
 
 /**
- * The main job on the emulated backend: one turn of each kind through a sidecar that holds a
- * ChatGPT login, from a client that holds a throw-away token; then a restart and one more turn.
- * @throws Error when the backend saw anything but what is promised
+ * Shows the sidecar's main job on the emulated backend: one turn of each kind through a sidecar that
+ * holds a ChatGPT login, from a client that holds a throw-away token; then a restart and another turn.
+ * @throws Error when the backend saw anything other than the README promises
  */
 export async function demo(print: (line: string) => void): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'codex-auth-sidecar-demo-'));
@@ -40,7 +40,8 @@ export async function demo(print: (line: string) => void): Promise<void> {
     print('');
     const checks = checkRecords(backend.records, clientToken);
     for (const { ok, text } of checks) print(`${ok ? 'ok  ' : 'FAIL'}  ${text}`);
-    if (checks.some(({ ok }) => !ok)) throw new Error('the demo did not show what it promises');
+    if (checks.some(({ ok }) => !ok))
+      throw new Error('the demo failed: see the lines marked FAIL above');
   } finally {
     await backend.close();
     await rm(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import type { EmulatorRecord } from '../../emulator/index.ts';
 
-export interface Check {
+/** A promise of the README, and whether the records keep it. */
+interface Verdict {
   ok: boolean;
   text: string;
 }
@@ -9,7 +10,7 @@ const RESPONSES = '/backend-api/codex/responses';
 const REGISTER_AGENT = /\/v1\/agent\/register$/;
 const REGISTER_TASK = /\/task\/register$/;
 
-/** What the backend received, one line a request. */
+/** What the backend received, one line per request. */
 export function recordTable(records: readonly EmulatorRecord[]): string[] {
   const rows = records.map((record) => [
     record.transport === 'websocket' ? 'WS' : record.method,
@@ -30,8 +31,8 @@ export function recordTable(records: readonly EmulatorRecord[]): string[] {
   );
 }
 
-/** Holds the record against what the README promises. */
-export function checkRecords(records: readonly EmulatorRecord[], clientToken: string): Check[] {
+/** Compares the records with what the README promises. */
+export function checkRecords(records: readonly EmulatorRecord[], clientToken: string): Verdict[] {
   const turns = (method: string, path: string) =>
     records.filter((record) => record.method === method && pathOf(record) === path);
   const verified = (kind: 'assertion' | 'bearer', found: EmulatorRecord[]) =>

@@ -17,55 +17,69 @@ import { findProgram } from './find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
-const POINT = 'run "codex-auth-sidecar codex-config --write", or start it with "run"';
+const POINT =
+  'run "codex-auth-sidecar codex-config --write", or start Codex with "codex-auth-sidecar run"';
 
-/** Whether a sidecar answers where the configuration has it. */
+/** Whether a sidecar responds at the configured address. */
 export async function checkListener({ listen }: Config): Promise<Finding> {
   const name = 'listener';
   if (listen.socket === null && listen.port === 0) {
-    return warning(name, 'listen.port is 0: the port is another at every start', 'set listen.port');
+    return warning(
+      name,
+      'listen.port is 0, so every start gets a different port',
+      'set listen.port',
+    );
   }
   const target = statusTarget(listen);
   const place = 'url' in target ? target.url : target.socket;
   try {
     const { status, version, agentIdentity, bearer } = await fetchStatus(target);
-    if (status === 'starting') return warning(name, `the sidecar at ${place} starts`, 'ask again');
+    if (status === 'starting')
+      return warning(name, `the sidecar at ${place} is starting`, 'run doctor again in a moment');
     if (!isUsable(status)) {
       const reason = agentIdentity.lastError ?? bearer.lastError ?? 'see its log';
       return failure(name, `the sidecar at ${place} is ${status}: ${reason}`, null);
     }
-    if (version === VERSION) return ok(name, `a sidecar answers at ${place}: ${status}`);
-    return warning(name, `${version} runs at ${place}, this is ${VERSION}`, 'restart it');
+    if (version === VERSION) return ok(name, `the sidecar at ${place} is ${status}`);
+    return warning(
+      name,
+      `version ${version} runs at ${place}, but this is version ${VERSION}`,
+      'restart it',
+    );
   } catch (error) {
     const { message } = error as Error;
     if (/\((ECONNREFUSED|ENOENT)\)$/.test(message)) {
-      return warning(name, `no sidecar runs at ${place}`, 'start it with "serve"');
+      return warning(name, `no sidecar is running at ${place}`, 'start it with "serve"');
     }
-    return failure(name, message, 'check the address, and what else listens there');
+    return failure(name, message, 'check the address, and which program listens there');
   }
 }
 
-/** The Codex CLI in `PATH`, asked for nothing but its version. */
+/** Finds the Codex CLI in `PATH` and runs it with `--version` only. */
 export async function checkCodex(env: Environment): Promise<Finding> {
   const program = await findProgram('codex', env.PATH);
   if (program === null) {
-    return warning('codex', 'not in PATH', 'fine if it runs elsewhere; else install @openai/codex');
+    return warning(
+      'codex',
+      'not in PATH',
+      'install @openai/codex, unless Codex runs on another machine',
+    );
   }
   try {
     const options = { timeout: TIMEOUT_MS, env: { PATH: env.PATH, HOME: env.HOME } };
     const { stdout } = await promisify(execFile)(program, ['--version'], options);
     return ok('codex', `${stdout.trim().split('\n')[0]} (${program})`);
   } catch {
-    return failure('codex', `${program} --version failed`, 'install @openai/codex again');
+    return failure('codex', `${program} --version failed`, 'reinstall @openai/codex');
   }
 }
 
 export interface CodexConfigInput {
-  /** Text of `config.toml`; null when there is none. */
+  /** Text of `config.toml`; null when the file does not exist. */
   text: string | null;
   path: string;
   listen: Config['listen'];
-  /** Text of the tokens file; null when none are asked for. */
+  /** Text of the tokens file; null when clients need no token. */
   tokens: string | null;
   env: Environment;
 }
@@ -74,7 +88,7 @@ export interface CodexConfigInput {
 export function checkCodexConfig(input: CodexConfigInput): Finding {
   const name = 'codex config';
   const { text, path } = input;
-  if (text === null) return warning(name, `${path} is not there`, POINT);
+  if (text === null) return warning(name, `${path} does not exist`, POINT);
   let content: Table;
   try {
     content = parseToml(text);
@@ -85,12 +99,12 @@ export function checkCodexConfig(input: CodexConfigInput): Finding {
   const provider = providerIn(content, id) ?? {};
   const baseUrl = id === 'openai' ? content.openai_base_url : provider.base_url;
   if (typeof baseUrl !== 'string' || !URL.canParse(baseUrl)) {
-    return warning(name, `${path} has Codex use the provider "${id}", not the sidecar`, POINT);
+    return warning(name, `${path} points Codex at the provider "${id}", not at the sidecar`, POINT);
   }
   if (!pointsAt(baseUrl, input.listen)) {
     return warning(
       name,
-      `${path} has Codex use ${new URL(baseUrl).origin}, not the sidecar`,
+      `${path} points Codex at ${new URL(baseUrl).origin}, not at the sidecar`,
       POINT,
     );
   }
@@ -98,29 +112,37 @@ export function checkCodexConfig(input: CodexConfigInput): Finding {
   if (finding) return finding;
   if (codexUsesProxy(input.env, new URL(baseUrl))) {
     const remedy = `set NO_PROXY=${noProxyEntry(new URL(baseUrl))} for Codex`;
-    return warning(name, 'an HTTP proxy stands between Codex and the sidecar', remedy);
+    return warning(name, 'Codex sends its requests for the sidecar to an HTTP proxy', remedy);
   }
-  return ok(name, `${path} points here (provider "${id}")`);
+  return ok(name, `${path} points at the sidecar (provider "${id}")`);
 }
 
 function providerProblem(name: string, provider: Table, { tokens }: CodexConfigInput) {
   const remedy = 'run "codex-auth-sidecar codex-config --write"';
   const { experimental_bearer_token: token, env_key: variable } = provider;
   if (typeof token !== 'string' && typeof variable !== 'string') {
-    const problem = 'the provider has no token, so a Codex that is logged in sends its own';
+    const problem = 'the provider has no client token, so Codex would send its own login instead';
     return failure(name, problem, remedy);
   }
   if (typeof token === 'string' && tokens !== null && !tokens.includes(sha256(token))) {
-    return failure(name, 'its client token is not in clients.tokensFile', 'put the right one in');
+    return failure(
+      name,
+      'its client token is not in clients.tokensFile',
+      'make a new token with "codex-auth-sidecar token add"',
+    );
   }
   if (provider.wire_api !== undefined && provider.wire_api !== 'responses') {
-    return failure(name, 'its wire_api is not "responses"', remedy);
+    return failure(name, 'the wire_api of the provider is not "responses"', remedy);
   }
   if (provider.name !== 'OpenAI') {
-    return warning(name, 'the provider is not named "OpenAI": no remote compaction', remedy);
+    return warning(
+      name,
+      'the provider is not named "OpenAI", so Codex does not compact remotely',
+      remedy,
+    );
   }
   if (provider.supports_websockets !== true) {
-    return warning(name, 'supports_websockets is not true: HTTP only', remedy);
+    return warning(name, 'supports_websockets is not true, so Codex uses HTTP only', remedy);
   }
   return null;
 }
@@ -142,20 +164,20 @@ function pointsAt(baseUrl: string, listen: Config['listen']): boolean {
   return sameOrigin && theirs.pathname.replace(/\/+$/, '') === ours.pathname;
 }
 
-/** A login of the agent's own: the agent can read it, and Codex sends some requests with it. */
+/** Whether the agent has a login of its own, which it can read and which Codex uses for some requests. */
 export async function checkAgentLogin(agentHome: string, codexHome: string): Promise<Finding> {
   const name = 'codex login';
   const document = await new FileAuthStore(agentHome).load().catch(() => null);
-  if (!document || document.isEmpty) return ok(name, `none in ${agentHome}`);
+  if (!document || document.isEmpty) return ok(name, `no login in ${agentHome}`);
   if (resolve(agentHome) === resolve(codexHome)) {
     const remedy = 'give the agent another CODEX_HOME, or use "run --isolate-home"';
     return warning(
       name,
-      `the agent's ${agentHome} is the sidecar's: it can read the login`,
+      `the agent and the sidecar share ${agentHome}, so the agent can read the login`,
       remedy,
     );
   }
-  const problem = `${agentHome} holds a login: Codex may go past the sidecar with it`;
+  const problem = `${agentHome} holds a login, with which Codex may bypass the sidecar`;
   return warning(name, problem, `run "codex logout" with CODEX_HOME=${agentHome}`);
 }
 

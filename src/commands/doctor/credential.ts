@@ -7,11 +7,11 @@ import type { Selection } from '../../credentials/selection.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const SIGN_IN = 'sign in again';
-/** An identity JWT that ends sooner is worth a word: nothing renews it. */
+/** We warn of an identity JWT that expires sooner, because nothing renews it. */
 const SOON_MS = 24 * 3600 * 1000;
 
 /**
- * Kind, expiry and key of the credential that the sidecar would use.
+ * Checks kind, expiry and key of the credential that the sidecar would use.
  * @param withIdentity policy `chatgptAuth`
  */
 export function checkCredential(
@@ -38,9 +38,11 @@ function describe(selection: Selection, withIdentity: boolean, nowMs: number): F
       return [ok('credential', `personal access token ${from}`)];
     case 'identityToken': {
       const { expiresAt, key } = decodeIdentityToken(selection.token, nowMs);
-      const text = `Agent Identity JWT ${from}, until ${iso(expiresAt)}`;
+      const text = `Agent Identity JWT ${from}, valid until ${iso(expiresAt)}`;
       const ends =
-        expiresAt - nowMs < SOON_MS ? warning('credential', text, 'get a new one in time') : null;
+        expiresAt - nowMs < SOON_MS
+          ? warning('credential', text, 'get a new one before it expires')
+          : null;
       return [ends ?? ok('credential', text), ok('key', fingerprint(key.publicKeySsh))];
     }
     case 'identityRecord':
@@ -57,20 +59,21 @@ function loginFinding(login: ChatGptLogin, text: string, nowMs: number): Finding
   const { expiresAt, refreshToken } = login;
   if (expiresAt === null) return ok('credential', text);
   if (expiresAt > nowMs) {
-    const until = `${text}, access token until ${iso(expiresAt)}`;
+    const until = `${text}, access token valid until ${iso(expiresAt)}`;
     if (refreshToken) return ok('credential', until);
-    return warning('credential', `${until}, no refresh token`, `${SIGN_IN} before that`);
+    return warning('credential', `${until}, no refresh token`, `${SIGN_IN} before then`);
   }
-  const over = `${text}, access token over since ${iso(expiresAt)}`;
-  if (!refreshToken) return failure('credential', `${over}, no refresh token`, SIGN_IN);
-  return warning('credential', over, 'the sidecar refreshes it when it starts');
+  const expired = `${text}, access token expired at ${iso(expiresAt)}`;
+  if (!refreshToken) return failure('credential', `${expired}, no refresh token`, SIGN_IN);
+  return warning('credential', expired, 'the sidecar refreshes it when it starts');
 }
 
-/** A record that cannot be used is replaced by a new registration, so it is no failure. */
+/** An unusable record is only a warning, because the sidecar registers a new identity instead. */
 function storedIdentity(selection: Extract<Selection, { kind: 'chatgpt' }>): Finding[] {
   const remedy = 'the sidecar registers a new one';
   if (selection.recordProblem) return [warning('key', selection.recordProblem.message, remedy)];
-  if (!selection.record) return [ok('key', 'none yet; the sidecar registers an identity')];
+  if (!selection.record)
+    return [ok('key', 'none yet; the sidecar registers an identity when it needs one')];
   const finding = keyFinding(selection.record);
   return [finding.outcome === 'ok' ? finding : warning('key', finding.message, remedy)];
 }

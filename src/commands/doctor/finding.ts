@@ -1,11 +1,11 @@
 import type { Environment } from '../../sidecar/settings.ts';
 
-/** What a check has found; holds no secret. */
+/** The result of a check; it contains no secret. */
 export interface Finding {
   check: string;
   outcome: 'ok' | 'warning' | 'failure';
   message: string;
-  /** What to do; null when nothing is to be done. */
+  /** What to do about it; null when there is nothing to do. */
   remedy: string | null;
 }
 
@@ -26,12 +26,12 @@ export interface Check {
   run: () => Finding[] | Promise<Finding[]>;
 }
 
-/** At once; each waits for the network more than it computes. */
+/** Checks that run at the same time; they mostly wait for the network. */
 const CONCURRENCY = 4;
 
 /**
- * Runs the checks, a few at once, and reports in their order, each as soon as it is its turn.
- * @param timeLimitMs for each check; one that has no result by then is a failure
+ * Runs the checks, a few at once, and reports each result in order as soon as it is available.
+ * @param timeLimitMs for each check; a check that has no result by then counts as failed
  */
 export async function runChecks(
   checks: readonly Check[],
@@ -57,7 +57,10 @@ export async function runChecks(
 function settle(check: Check, timeLimitMs: number): Promise<Finding[]> {
   return new Promise((resolve) => {
     const problem = (text: string) => resolve([failure(check.name, text, null)]);
-    const timer = setTimeout(() => problem(`no result in ${timeLimitMs / 1000} s`), timeLimitMs);
+    const timer = setTimeout(
+      () => problem(`no result within ${timeLimitMs / 1000} s`),
+      timeLimitMs,
+    );
     const running = (async () => check.run())();
     running
       .then(resolve, (error) => problem(error instanceof Error ? error.message : 'failed'))
@@ -70,14 +73,14 @@ const SIGNS = {
   ascii: { ok: '+', warning: '!', failure: 'x' },
 };
 
-/** One line for a person. */
+/** Formats a finding as one line of text. */
 export function findingLine(finding: Finding, unicode: boolean): string {
   const { check, outcome, message, remedy } = finding;
   const sign = SIGNS[unicode ? 'unicode' : 'ascii'][outcome];
   return `${sign} ${check.padEnd(24)} ${message}${remedy === null ? '' : `; ${remedy}`}`;
 }
 
-/** Whether the locale takes more than ASCII; without one most terminals do. */
+/** Whether the locale allows more than ASCII; without a locale we assume so, as most terminals do. */
 export function isUnicode(env: Environment): boolean {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
   return !locale || /utf-?8/i.test(locale);

@@ -40,12 +40,12 @@ export interface DoctorOptions {
   report: (finding: Finding) => void;
 }
 
-/** What is worth a word is a finding here. */
+/** Here findings take the place of log lines. */
 const SILENT = createLogger({ level: 'silent' });
-/** Longer than anything that a check waits for by itself. */
+/** Longer than any time limit within a check. */
 const TIME_LIMIT_MS = 30_000;
 
-/** Looks at everything that a request needs. No check sends a credential, or shows a secret. */
+/** Checks everything that a request needs. No check sends a credential or shows a secret. */
 export async function doctor(options: DoctorOptions): Promise<Finding[]> {
   const { nodeVersion, report } = options;
   const env = plainVariables(options.env);
@@ -72,7 +72,11 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const finding = failure('config', error.message, 'repair it; the rest cannot be checked');
+    const finding = failure(
+      'config',
+      error.message,
+      'fix it; nothing else can be checked until then',
+    );
     checks = [{ name: 'config', run: () => [finding] }, codex];
   }
   try {
@@ -82,11 +86,11 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
   }
 }
 
-/** @throws ConfigError when the configuration describes no way out, or names no usable secret */
+/** @throws ConfigError when the upstream connection or a named secret cannot be used */
 function networkOf(settings: Settings, { dispatcher, refusals }: Preflight): Network {
   const refusal = refusals.find(({ about }) => about === 'config');
   if (refusal) throw refusal.error;
-  if (!dispatcher) throw new Error('a way out is there unless it was refused');
+  if (!dispatcher) throw new Error('preflight gave neither a dispatcher nor a refusal');
   const { config, proxyEnvironment } = settings;
   return { dispatcher, proxy: config.upstream.proxy, proxyEnvironment };
 }
@@ -160,7 +164,7 @@ function agentChecks({ config, codexHome }: Settings, env: Environment, home: st
   ];
 }
 
-/** Another check says it when the file cannot be read. */
+/** null also when the file cannot be read, which the check of client tokens reports. */
 async function readTokens(path: string | null): Promise<string | null> {
   return path === null ? null : readNamedFile('clients.tokensFile', path).catch(() => null);
 }

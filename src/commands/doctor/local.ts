@@ -6,7 +6,7 @@ import { exposureOfFile } from '../../sidecar/tokens-file.ts';
 import { findProgram } from './find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
-/** As in package.json; a test holds the two together. */
+/** The same as in package.json; a test compares them. */
 export const OLDEST_NODE = '20.18.1';
 
 /** @param version e.g. `20.18.1` */
@@ -16,7 +16,7 @@ export function checkNode(version: string): Finding {
   return isEnough ? ok('node', version) : failure('node', `${version} is too old`, remedy);
 }
 
-/** Who may use the listener, and who may change that. */
+/** Who may use the listener, and who can change that. */
 export async function checkClients(
   { clients, listen }: Config,
   { refusals, clientTokens }: Preflight,
@@ -26,8 +26,9 @@ export async function checkClients(
   if (refusal) return failure(name, refusal.error.message, null);
   const path = clients.tokensFile;
   if (path === null) {
-    if (listen.socket !== null) return ok(name, 'none asked for: the mode of the socket decides');
-    const problem = 'none asked for: any program on this machine may use the credential';
+    if (listen.socket !== null)
+      return ok(name, 'not required: the mode of the socket decides who may connect');
+    const problem = 'not required: any program on this machine may use the credential';
     return warning(name, problem, 'set clients.tokensFile');
   }
   const open = await exposureOfFile(path);
@@ -35,7 +36,7 @@ export async function checkClients(
   return ok(name, `${clientTokens?.tokens?.size} in ${path}`);
 }
 
-/** Whether the audit log can be written; says nothing where there is none. */
+/** Whether the audit log can be written; no finding when none is configured. */
 export function checkAudit({ log }: Config, { refusals }: Preflight): Finding[] {
   const name = 'audit log';
   const refusal = refusals.find(({ about }) => about === name);
@@ -43,28 +44,34 @@ export function checkAudit({ log }: Config, { refusals }: Preflight): Finding[] 
   return log.audit === null ? [] : [ok(name, log.audit)];
 }
 
-/** Who may read `auth.json`, and whether it can be kept up to date. */
+/** Who can read `auth.json`, and whether we can keep it up to date. */
 export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
   const { location } = new FileAuthStore(codexHome);
   const info = await stat(location).catch(() => null);
-  if (!info) return [ok('auth.json', `${location} is not there`)];
+  if (!info) return [ok('auth.json', `${location} does not exist`)];
   const findings: Finding[] = [];
   const warn = (message: string, remedy: string) =>
     findings.push(warning('auth.json', `${location} ${message}`, remedy));
   if ((info.mode & 0o077) !== 0) warn('can be read by other users', `run: chmod 600 ${location}`);
-  if (info.nlink > 1) warn('has hard links, which keep old tokens', 'remove the other names');
+  if (info.nlink > 1)
+    warn('has hard links, which would keep the old tokens', 'remove the other links');
   const isWritable = await access(codexHome, constants.W_OK).then(
     () => true,
     () => false,
   );
-  if (!isWritable) warn('cannot be replaced, so new tokens get lost', 'make its folder writable');
+  if (!isWritable)
+    warn('cannot be replaced, so new tokens would be lost', 'make its folder writable');
   return findings.length > 0 ? findings : [ok('auth.json', location)];
 }
 
-/** The program that takes the lock; `file-lock.ts` says why. */
+/** Whether the program that takes the lock is installed; `files/lock.ts` says why we need it. */
 export async function checkLock(path: string | undefined): Promise<Finding> {
   const program = await findProgram('flock', path);
   if (program !== null) return ok('lock', program);
-  const remedy = 'install util-linux, or BusyBox';
-  return warning('lock', 'no "flock": auth.json is written without a lock', remedy);
+  const remedy = 'install util-linux or BusyBox';
+  return warning(
+    'lock',
+    '"flock" is not installed, so auth.json is written without a lock',
+    remedy,
+  );
 }

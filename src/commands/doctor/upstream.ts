@@ -18,7 +18,7 @@ import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
 const MAX_BYTES = 256 * 1024;
-/** Past this the sidecar corrects; `backend-clock.ts` says what. */
+/** Beyond this the sidecar corrects its clock; see `backend-clock.ts`. */
 const SKEW_SECONDS = 30;
 
 export interface Network {
@@ -49,8 +49,8 @@ export function neededUpstreams(selection: Selection | null, { upstream, agentId
 }
 
 /**
- * Name, connection, certificate and an answer, as far as each is reached. Nothing that is sent
- * holds a credential.
+ * Checks name, connection, certificate and response, and stops at the first that fails. Nothing that
+ * we send holds a credential.
  */
 export async function checkUpstream(
   url: string,
@@ -61,14 +61,20 @@ export async function checkUpstream(
   const { origin, host, protocol } = new URL(url);
   const proxy = proxyFor(new URL(url), network);
   const first = proxy === null ? new URL(url) : proxy;
-  const via = proxy === null ? '' : ` (proxy of ${host})`;
+  const via = proxy === null ? '' : ` (the proxy for ${host})`;
   const findings: Finding[] = [];
   const name = first.hostname.replace(/^\[|\]$/g, '');
   if (isIP(name) === 0) {
     const check = `DNS ${name}`;
     const problem = await resolveName(name).then(() => null, transportCode);
     if (problem !== null) {
-      return [failure(check, `does not resolve${via} (${problem})`, 'check DNS and the spelling')];
+      return [
+        failure(
+          check,
+          `does not resolve${via} (${problem})`,
+          'check DNS and the spelling of the name',
+        ),
+      ];
     }
     findings.push(ok(check, `resolves${via}`));
   }
@@ -77,7 +83,7 @@ export async function checkUpstream(
   const remedy = proxy === null ? 'check network, firewall and upstream.proxy' : 'check the proxy';
   const check = `TCP ${first.hostname}:${port}`;
   if (refusal !== null)
-    return [...findings, failure(check, `no connection${via} (${refusal})`, remedy)];
+    return [...findings, failure(check, `cannot connect${via} (${refusal})`, remedy)];
   findings.push(ok(check, `connects${via}`));
   const http = createHttpClient(network.dispatcher, USER_AGENT, (date) => clock?.observe(date));
   const last = await askHttp(url, http);
@@ -98,26 +104,34 @@ async function askHttp(url: string, http: HttpClient): Promise<Finding> {
       maxBytes: MAX_BYTES,
     });
     if (headers['cf-mitigated'] === 'challenge') {
-      return warning('HTTP', `${status}, a challenge of Cloudflare`, 'check proxy and VPN');
+      return warning('HTTP', `Cloudflare sent a challenge (${status})`, 'check your proxy and VPN');
     }
     return judgeStatus(status);
   } catch (error) {
     if (error instanceof ResponseTooLargeError) return judgeStatus(error.status);
     if ((error as Error).name === 'TimeoutError') {
-      return failure('HTTP', `no answer in ${TIMEOUT_MS / 1000} s`, 'check network and proxy');
+      return failure(
+        'HTTP',
+        `no response within ${TIMEOUT_MS / 1000} s`,
+        'check network and proxy',
+      );
     }
     const { code, message } = upstreamError(error, origin);
     if (code === 'UPSTREAM_TLS') {
-      return failure('TLS', message, 'name the authority in upstream.caFile if it is yours');
+      return failure(
+        'TLS',
+        message,
+        'if the certificate authority is your own, set upstream.caFile',
+      );
     }
     return failure('HTTP', message, 'check network and proxy');
   }
 }
 
-/** Without a credential 401, 403 and 404 are good answers. */
+/** Without a credential, 401, 403 and 404 are good signs. */
 function judgeStatus(status: number): Finding {
-  if (status < 500) return ok('HTTP', `answers (${status} without a credential)`);
-  return warning('HTTP', `answers ${status}`, 'the backend has trouble; try again later');
+  if (status < 500) return ok('HTTP', `responds (${status} without a credential)`);
+  return warning('HTTP', `responds with ${status}`, 'the backend has a problem; try again later');
 }
 
 export async function checkJwks(
@@ -136,28 +150,30 @@ export async function checkJwks(
       maxBytes: MAX_BYTES,
     });
     if (status !== 200)
-      return failure('JWKS', `${url} answers ${status}`, 'check upstream.jwksBaseUrl');
+      return failure('JWKS', `${url} responded with ${status}`, 'check upstream.jwksBaseUrl');
     await verifyIdentityToken(token, parseJwks(text), nowMs);
     return ok('JWKS', 'verifies the Agent Identity JWT');
   } catch (error) {
-    const text = error instanceof SyntaxError ? `${url} gives no JWKS` : (error as Error).message;
+    const text =
+      error instanceof SyntaxError ? `${url} did not send a JWKS` : (error as Error).message;
     return failure(
       'JWKS',
-      text || `${url} cannot be had`,
+      text || `${url} could not be fetched`,
       'check upstream.jwksBaseUrl and the JWT',
     );
   }
 }
 
-/** @param skewSeconds our clock minus the backend's; null when no answer had a date */
+/** @param skewSeconds our clock minus the backend's; null when no response had a date */
 export function checkClock(skewSeconds: number | null): Finding {
-  if (skewSeconds === null) return warning('clock', 'not known: no answer had a date', null);
+  if (skewSeconds === null)
+    return warning('clock', 'cannot be checked: no response had a date', null);
   const text = `${Math.abs(skewSeconds)} s ${skewSeconds < 0 ? 'behind' : 'ahead of'} the backend`;
   if (Math.abs(skewSeconds) <= SKEW_SECONDS) return ok('clock', text);
   return warning('clock', text, 'set the clock; until then the sidecar corrects for it');
 }
 
-/** @returns null, or why there is no connection */
+/** @returns null when the connection succeeds, else why it does not */
 function canConnect(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: TIMEOUT_MS });
@@ -166,7 +182,7 @@ function canConnect(host: string, port: number): Promise<string | null> {
       resolve(problem);
     };
     socket.once('connect', () => end(null));
-    socket.once('timeout', () => end(`no answer in ${TIMEOUT_MS / 1000} s`));
+    socket.once('timeout', () => end(`no response within ${TIMEOUT_MS / 1000} s`));
     socket.once('error', (error) => end(transportCode(error)));
   });
 }

@@ -7,12 +7,12 @@ import { type Emulator, startEmulator } from '../../emulator/index.ts';
 export interface EmulatorCommandOptions {
   host: string;
   port: number;
-  /** Folder to put an `auth.json` of a throw-away login in; null writes none. */
+  /** Folder for an `auth.json` with a throw-away login; null writes no file. */
   codexHome: string | null;
   print: (line: string) => void;
 }
 
-/** Serves the emulated backend until a signal, and says how to point a sidecar at it. */
+/** Serves the emulated backend until a signal arrives, and prints how to point a sidecar at it. */
 export async function emulator(options: EmulatorCommandOptions): Promise<void> {
   const { host, port, codexHome, print } = options;
   const backend = await startEmulator({ host, port });
@@ -35,13 +35,13 @@ async function writeLogin(codexHome: string, backend: Emulator): Promise<string>
   const text = `${JSON.stringify(backend.issueLogin().authJson, null, 2)}\n`;
   try {
     await mkdir(codexHome, { recursive: true, mode: 0o700 });
-    // "wx": a login that is there already is never overwritten.
+    // "wx": never overwrite an existing login.
     await writeFile(path, text, { mode: 0o600, flag: 'wx' });
     return path;
   } catch (error) {
     const code = errnoOf(error);
     if (code === 'EEXIST')
-      throw new Error(`${path} exists and is left alone; choose another folder`);
+      throw new Error(`${path} already exists and was not overwritten; choose another folder`);
     throw new Error(`cannot write ${path} (${code})`);
   }
 }

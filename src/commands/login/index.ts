@@ -12,7 +12,7 @@ import { Secret } from '../../base/secret.ts';
 import { selectCredential } from '../../credentials/selection.ts';
 import { readNamedFile } from '../../sidecar/settings.ts';
 
-/** What `login` stores: one token of a kind, or a whole Codex auth.json. */
+/** What `login` stores: a single token, or a whole Codex auth.json. */
 export type LoginInput =
   | { kind: 'agentIdentity' | 'accessToken' | 'apiKey'; readToken: () => Promise<string> }
   | { kind: 'import'; path: string };
@@ -36,13 +36,13 @@ async function checkedChange(input: LoginInput): Promise<Record<string, unknown>
   return change;
 }
 
-/** What is wrong with an imported file is said of that file, not of the one that it would become. */
+/** Names the imported file in the error, rather than the auth.json that it would become. */
 function naming(path: string, error: unknown): unknown {
   if (!(error instanceof SidecarError)) return error;
   return new SidecarError(error.code, error.message.replace(/^auth\.json/, path));
 }
 
-/** Whether a sidecar that reads nothing else could start from it. */
+/** Checks that a sidecar could start with this credential alone. */
 async function checkUsable(document: AuthDocument): Promise<void> {
   if (document.isEmpty) throw invalidCredential('auth.json', 'holds no credential');
   const nothing = { apiKey: null, accessToken: null, agentIdentity: null };
@@ -52,7 +52,7 @@ async function checkUsable(document: AuthDocument): Promise<void> {
 async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
   if (input.kind === 'import') return importedChange(input.path);
   const token = (await input.readToken()).trim();
-  if (token === '') throw new ConfigError('no token on standard input');
+  if (token === '') throw new ConfigError('standard input holds no token');
   switch (input.kind) {
     case 'apiKey':
       return { ...NO_CREDENTIAL, auth_mode: 'apikey', OPENAI_API_KEY: token };

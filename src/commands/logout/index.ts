@@ -8,7 +8,7 @@ import type { Settings } from '../../sidecar/settings.ts';
 import { createHttpClient } from '../../upstream/http-client.ts';
 
 /**
- * Takes every credential out of `auth.json`; fields that this program does not know stay.
+ * Removes every credential from `auth.json`; fields that this program does not know stay.
  * @returns lines for the user
  */
 export async function logout(settings: Settings, revoke: boolean): Promise<string[]> {
@@ -16,26 +16,26 @@ export async function logout(settings: Settings, revoke: boolean): Promise<strin
   try {
     return await removeFrom(store, settings, revoke);
   } catch (error) {
-    // What cannot be used can be removed all the same, but what to revoke is unknown.
+    // An unusable credential can be removed too, but we cannot tell what to revoke.
     if (revoke || !(error instanceof SidecarError)) throw error;
     await store.overwrite(NO_CREDENTIAL);
-    return [`the credential is removed from ${store.location}`];
+    return [`removed the credential from ${store.location}`];
   }
 }
 
 function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): Promise<string[]> {
   return store.transact(async ({ current, write }) => {
-    if (!current) return [`nothing is stored in ${store.location}`];
+    if (!current) return [`${store.location} holds no credential`];
     const lines: string[] = [];
     const refreshToken = current.tokens?.refreshToken;
     if (revoke && refreshToken) {
       await revokeAt(settings, refreshToken);
-      lines.push('the refresh token is revoked');
+      lines.push('revoked the refresh token');
     } else if (revoke) {
       lines.push('there is no refresh token to revoke');
     }
     await write(NO_CREDENTIAL);
-    return [...lines, `the credential is removed from ${store.location}`];
+    return [...lines, `removed the credential from ${store.location}`];
   });
 }
 

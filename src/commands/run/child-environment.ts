@@ -6,7 +6,7 @@ import { withoutProxy } from '../codex/proxy-variables.ts';
 /** The variable that a Codex started by `run` reads its client token from. */
 export const TOKEN_VARIABLE = 'SIDECAR_CLIENT_TOKEN';
 
-/** Credentials of people; each also as `*_FILE`. */
+/** Variables that hold a real credential; each also exists as `*_FILE`. */
 const CREDENTIALS = [
   'CODEX_API_KEY',
   'CODEX_ACCESS_TOKEN',
@@ -15,7 +15,7 @@ const CREDENTIALS = [
 ];
 const SCRUBBED = new Set(CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]));
 
-/** Programs that start the one that their arguments name. */
+/** Programs that start the program named in their arguments. */
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
 const CODEX_PACKAGE = /^@openai\/codex(@.+)?$/;
 
@@ -23,13 +23,13 @@ export interface ChildAccess {
   /** Base URL of the model routes. */
   baseUrl: string;
   clientToken: string;
-  /** A `CODEX_HOME` in place of the inherited one. */
+  /** `CODEX_HOME` of the child; null keeps the inherited one. */
   codexHome: string | null;
 }
 
 /**
- * What the child sees: the environment without any real credential and without the settings of the
- * sidecar, the way to the sidecar, and no HTTP proxy in between.
+ * The environment of the child: without real credentials and settings of the sidecar, with the
+ * address and token of the sidecar, and without an HTTP proxy on the way to it.
  */
 export function childEnvironment(env: Environment, access: ChildAccess): Environment {
   const kept = Object.entries(env).filter(
@@ -45,7 +45,7 @@ export function childEnvironment(env: Environment, access: ChildAccess): Environ
   };
 }
 
-/** Place of the Codex CLI in a command line, also behind a launcher such as npx; -1 without one. */
+/** Index of the Codex CLI in a command line, also after a launcher such as npx; -1 if absent. */
 export function codexIndex(command: readonly string[]): number {
   const isCodex = (word: string) => basename(word) === 'codex' || CODEX_PACKAGE.test(word);
   const [program = ''] = command;
@@ -54,8 +54,8 @@ export function codexIndex(command: readonly string[]): number {
 }
 
 /**
- * The command line with the settings that point a Codex at the sidecar, right behind its name, so
- * that they hold for every subcommand and the user's own still win.
+ * The command line with the settings that point Codex at the sidecar. They follow the name of the
+ * program, so that they apply to every subcommand and the user's own settings override them.
  */
 export function childCommand(command: readonly string[], baseUrl: string): string[] {
   const index = codexIndex(command);

@@ -16,7 +16,7 @@ import { withIsolatedHome } from './isolated-home.ts';
 import { openRunLog, stateFolder } from './log.ts';
 import { runProcess } from './process.ts';
 
-/** A registration that takes longer than this goes on while the child starts. */
+/** We wait this long for a registration; after that the child starts in parallel. */
 const PREPARE_MS = 10_000;
 
 export interface RunOptions {
@@ -28,7 +28,7 @@ export interface RunOptions {
   /** Give the child a temporary `CODEX_HOME` without a login. */
   isolateHome: boolean;
   command: readonly string[];
-  /** Says one line to the user. */
+  /** Prints one line for the user. */
   warn: (line: string) => void;
 }
 
@@ -67,7 +67,7 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
-/** Whatever the configuration says, this sidecar is for one child, and does not outlive it. */
+/** Overrides the configuration: this sidecar serves one child and does not outlive it. */
 function privateListener(level: string | null) {
   return {
     listen: { host: '127.0.0.1', port: 0, socket: null },
@@ -82,7 +82,7 @@ function ownToken(token: string): TokenSource {
   return { read: async () => ({ tokens, commit: () => tokens }), close: () => undefined };
 }
 
-/** Before the child starts, because its own words for a missing credential are worse. */
+/** Runs before the child starts, because the child would explain a missing credential less well. */
 async function requireCredential({ manager }: RunningSidecar, warn: RunOptions['warn']) {
   const patience = new AbortController();
   const limit = sleep(PREPARE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
@@ -95,7 +95,7 @@ async function requireCredential({ manager }: RunningSidecar, warn: RunOptions['
   warn(`requests will fail for now: ${problem}`);
 }
 
-/** Runs `work` with the child's `CODEX_HOME`; null leaves it the one that is there. */
+/** Runs `work` with the child's `CODEX_HOME`; null keeps the inherited one. */
 async function withHome(
   { isolateHome, command, warn }: RunOptions,
   env: Environment,
@@ -104,19 +104,21 @@ async function withHome(
   const home = agentHome(env);
   if (!isolateHome) {
     if (codexIndex(command) !== -1 && (await holdsLogin(home))) {
-      warn(`the agent can read the login in ${home}; --isolate-home gives it a home without one`);
+      warn(
+        `the agent can read the login in ${home}; --isolate-home gives it a home without a login`,
+      );
     }
     return work(null);
   }
   return withIsolatedHome(home, stateFolder(env), warn, work);
 }
 
-/** A child must not outlive its sidecar: it would wait for answers that never come. */
+/** A child must not outlive its sidecar: it would wait for responses that never come. */
 function abortOnDefect(log: Logger, warn: RunOptions['warn']): AbortSignal {
   const abort = new AbortController();
   process.once('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'unexpected failure, ending the child');
-    warn('the sidecar failed, so the child is ended; its log says why');
+    log.fatal({ err: error }, 'unexpected failure, stopping the child');
+    warn('the sidecar failed, so the program was stopped; the log of the sidecar says why');
     abort.abort();
   });
   return abort.signal;

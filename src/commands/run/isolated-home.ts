@@ -5,8 +5,8 @@ import { errnoOf } from '../../base/errors.ts';
 
 /**
  * Runs `work` with a new Codex home that holds the configuration of `home` and no login, and removes
- * it afterwards. It stands in `state`: Codex 0.169.0 makes no helpers for a home in the folder for
- * temporary files.
+ * it afterwards. It is made in `state`, because Codex 0.169.0 creates no helpers for a home in the
+ * folder for temporary files.
  */
 export async function withIsolatedHome<T>(
   home: string,
@@ -19,9 +19,9 @@ export async function withIsolatedHome<T>(
     await copyFile(join(home, 'config.toml'), join(folder, 'config.toml')).catch(ignoreMissing);
     return await work(folder);
   } finally {
-    // What the child has left behind may still be writing there.
+    // Processes that the child left behind may still write there.
     await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() =>
-      warn(`${folder} could not be removed; remove it by hand`),
+      warn(`could not remove ${folder}; remove it by hand`),
     );
   }
 }
@@ -33,7 +33,7 @@ async function makeHome(state: string, warn: (line: string) => void): Promise<st
   } catch (error) {
     const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));
     warn(
-      `cannot write in ${state} (${errnoOf(error)}), so CODEX_HOME is ${folder}, where Codex lacks helpers`,
+      `cannot write in ${state} (${errnoOf(error)}), so CODEX_HOME is ${folder}, where Codex creates no helpers`,
     );
     return folder;
   }

@@ -5,20 +5,20 @@ import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { createLogger, type Logger } from '../../base/logger.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 
-/** A log that has grown past this is put aside at the next start. */
+/** A log larger than this is renamed at the next start. */
 const LARGEST_BYTES = 1024 * 1024;
 
 export interface RunLogOptions {
   level: string;
   /** Log on standard error. */
   verbose: boolean;
-  /** File to log to; null means the one of {@link defaultLogFile}. */
+  /** File to log to; null means {@link defaultLogFile}. */
   file: string | null;
   env: Environment;
   warn: (line: string) => void;
 }
 
-/** Our folder for state, by the XDG Base Directory specification. */
+/** Our state folder, as the XDG Base Directory specification defines it. */
 export function stateFolder(env: Environment): string {
   const state = env.XDG_STATE_HOME?.trim() || join(homedir(), '.local', 'state');
   return join(state, 'codex-auth-sidecar');
@@ -38,7 +38,7 @@ export async function openRunLog(options: RunLogOptions): Promise<Logger> {
   } catch (error) {
     const problem = `cannot write the log ${path} (${errnoOf(error)})`;
     if (file !== null) throw new ConfigError(`--log-file: ${problem}`);
-    warn(`${problem}, so nothing is logged; choose another with --log-file, or use --verbose`);
+    warn(`${problem}, so nothing is logged; choose another file with --log-file, or use --verbose`);
     return createLogger({ level: 'silent' });
   }
 }
@@ -49,7 +49,7 @@ async function errorStream() {
   return pretty({ destination: 2, sync: true });
 }
 
-/** Appends; several runs may share the file. */
+/** Appends, because several runs may share the file. */
 function fileStream(path: string): { write: (line: string) => void } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGEST_BYTES) {
@@ -61,7 +61,7 @@ function fileStream(path: string): { write: (line: string) => void } {
       try {
         writeSync(descriptor, line);
       } catch {
-        // A full disk must not end the work of the child.
+        // A full disk must not stop the child.
       }
     },
   };

@@ -4,17 +4,17 @@ import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import type { Environment } from '../../sidecar/settings.ts';
 
-/** Exit codes as shells give them. */
+/** Exit codes that shells use. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const SIGNAL_BASE = 128;
 
-/** Signals that a wrapper hands on; those of job control reach the whole process group anyway. */
+/** Signals that we forward; those of job control reach the whole process group anyway. */
 const FORWARDED = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
-/** What the keyboard sends to the whole foreground group. */
+/** Signals that the keyboard sends to the whole foreground group. */
 const FROM_KEYBOARD: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 
-/** The child cannot be started; `exitCode` is 127 when there is no such program, else 126. */
+/** The child cannot be started; `exitCode` is 127 if the program does not exist, else 126. */
 export class ChildStartError extends Error {
   override readonly name = 'ChildStartError';
   readonly exitCode: number;
@@ -23,7 +23,7 @@ export class ChildStartError extends Error {
     const missing = error.code === 'ENOENT';
     super(
       missing
-        ? `cannot start ${program}: no such program; check the name and PATH`
+        ? `cannot start ${program}: program not found; check the name and PATH`
         : `cannot start ${program} (${error.code ?? error.message})`,
     );
     this.exitCode = missing ? NOT_FOUND : NOT_EXECUTABLE;
@@ -31,9 +31,9 @@ export class ChildStartError extends Error {
 }
 
 /**
- * Runs a program in place of this one: same terminal, same folder, signals handed on.
- * @param abort ends the child, e.g. when what it works with has failed
- * @returns its exit code; 128 and the number of the signal that ended it
+ * Runs a program in the same terminal and folder, and forwards signals to it.
+ * @param abort ends the child, for instance when the sidecar has failed
+ * @returns its exit code, or 128 plus the number of the signal that ended it
  * @throws ChildStartError
  */
 export async function runProcess(
@@ -64,8 +64,8 @@ export async function runProcess(
 }
 
 /**
- * Whether this process stands in the foreground group of a terminal. The child stands in the same
- * group, so the keyboard's signals reach it without us, and a second one would mean something else.
+ * Whether this process is in the foreground group of a terminal. The child is in the same group, so
+ * the keyboard's signals reach it without us, and a second signal would mean something else.
  */
 function isForeground(): boolean {
   let stat: string;

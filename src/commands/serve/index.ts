@@ -30,7 +30,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   try {
     if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, sidecar.address);
   } catch (error) {
-    // Whoever waits for the file would wait for ever.
+    // Without the file, a program that waits for it would wait forever.
     signals.uninstall();
     await sidecar.stop();
     throw error;
@@ -54,17 +54,17 @@ function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGHUP', () => {
     sidecar.reload().then(
       (restartNeededFor) => log.info({ restartNeededFor }, 'reloaded'),
-      (error: unknown) => log.error({ err: error }, 'not reloaded, the old settings stay'),
+      (error: unknown) => log.error({ err: error }, 'reload failed, the old settings stay in use'),
     );
   });
 }
 
-/** What logrotate sends after it has renamed the file. */
+/** logrotate sends SIGUSR2 after it has renamed the file. */
 function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGUSR2', () => {
     void sidecar.reopenAudit().then((reopened) => {
       if (reopened) log.info('reopened the audit log');
-      else log.warn('SIGUSR2: no audit file was opened (log.audit)');
+      else log.warn('SIGUSR2: there is no audit file to reopen (log.audit)');
     });
   });
 }
@@ -72,7 +72,7 @@ function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
 function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number) {
   return closeWithGrace(
     {
-      // The drain has its own bound; this one is for a close that hangs.
+      // The drain has its own time limit; this one covers a close that hangs.
       delay: (drainSeconds + 5) * 1000,
       logger: false,
       skip: ['SIGHUP', 'SIGUSR2'],

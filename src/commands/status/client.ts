@@ -4,7 +4,7 @@ import type { StatusDocument } from '../../admin/status.ts';
 import type { Config } from '../../config/resolve.ts';
 import { reachable } from './healthcheck.ts';
 
-/** Where a running sidecar answers. */
+/** Where a running sidecar listens. */
 export type StatusTarget = { url: string } | { socket: string };
 
 const TIMEOUT_MS = 5_000;
@@ -16,15 +16,16 @@ export function statusTarget(listen: Config['listen']): StatusTarget {
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}` };
 }
 
-/** Asks a running sidecar for its status. Throws one readable line when it cannot be had. */
+/** Asks a running sidecar for its status. @throws Error of one line when that fails */
 export async function fetchStatus(target: StatusTarget): Promise<StatusDocument> {
-  // A user and a password in the URL are not for the message.
+  // The origin leaves out a user and password in the URL.
   const place = 'url' in target ? new URL(target.url).origin : target.socket;
-  const answer = parse(await get(target, place));
-  if (typeof answer?.status === 'string' && answer.agentIdentity) return answer as StatusDocument;
-  const refusal = answer?.error?.message;
+  const response = parse(await get(target, place));
+  if (typeof response?.status === 'string' && response.agentIdentity)
+    return response as StatusDocument;
+  const refusal = response?.error?.message;
   if (typeof refusal === 'string') throw new Error(`${place} refused: ${refusal}`);
-  throw new Error(`${place} did not answer with a status; is it a sidecar?`);
+  throw new Error(`${place} did not respond with a status; is it a sidecar?`);
 }
 
 function parse(text: string): (Partial<StatusDocument> & { error?: { message?: unknown } }) | null {
@@ -43,13 +44,13 @@ function get(target: StatusTarget, place: string): Promise<string> {
       'url' in target
         ? send(new URL(options.path, target.url), options)
         : send({ ...options, socketPath: target.socket });
-    probe.on('response', (answer) => {
+    probe.on('response', (response) => {
       const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-      answer.on('error', reject);
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+      response.on('error', reject);
     });
-    probe.on('timeout', () => probe.destroy(new Error('no answer in time')));
+    probe.on('timeout', () => probe.destroy(new Error('no response in time')));
     probe.on('error', (error: NodeJS.ErrnoException) => {
       reject(new Error(`${place} cannot be reached (${error.code ?? error.message})`));
     });

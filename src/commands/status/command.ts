@@ -19,10 +19,10 @@ interface StatusFlags extends AddressFlags {
 const WATCH_SECONDS = 2;
 
 export function addStatusCommand(program: Command, io: CommandIo): void {
-  withAddress(program.command('status').description('ask a running sidecar how it is'))
+  withAddress(program.command('status').description('show the status of a running sidecar'))
     .option('--url <url>', 'address of the sidecar')
     .option('--json', 'print the response of /auth/status')
-    .option('--watch [seconds]', 'show it again and again, every 2 seconds', parseSeconds)
+    .option('--watch [seconds]', 'repeat every few seconds (default 2)', parseSeconds)
     .action(async (flags: StatusFlags) => {
       const target = await targetOf(flags, io);
       if (flags.watch === undefined) await showOnce(target, flags, io);

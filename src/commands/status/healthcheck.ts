@@ -6,8 +6,8 @@ import { readSettings } from '../../sidecar/settings.ts';
 const TIMEOUT_MS = 5_000;
 
 /**
- * Asks `/readyz` of the sidecar that the same configuration would start.
- * @returns null when it is ready, else one line that says why not
+ * Asks `/readyz` of the sidecar that listens where these settings say.
+ * @returns null when it is ready, else one line that says why it is not
  */
 export async function healthcheck(
   env: OwnEnvironment,
@@ -19,11 +19,13 @@ export async function healthcheck(
   const place = socket ?? `${reachable(host)}:${port}`;
   return new Promise((resolve) => {
     const target = socket === null ? { host: reachable(host), port } : { socketPath: socket };
-    const probe = request({ ...target, path: '/readyz', timeout: TIMEOUT_MS }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200 ? null : `${place} answered ${answer.statusCode}`);
+    const probe = request({ ...target, path: '/readyz', timeout: TIMEOUT_MS }, (response) => {
+      response.resume();
+      resolve(
+        response.statusCode === 200 ? null : `${place} responded with ${response.statusCode}`,
+      );
     });
-    probe.on('timeout', () => probe.destroy(new Error('no answer in time')));
+    probe.on('timeout', () => probe.destroy(new Error('no response in time')));
     probe.on('error', (error: NodeJS.ErrnoException) => {
       resolve(`${place} cannot be reached (${error.code ?? error.message})`);
     });
@@ -31,7 +33,7 @@ export async function healthcheck(
   });
 }
 
-/** A wildcard address is listened on, not connected to. */
+/** The address to connect to; a wildcard address is for listening only. */
 export function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;

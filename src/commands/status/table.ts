@@ -3,7 +3,7 @@ import type { Paint, Style } from '../colour.ts';
 
 const plain: Paint = (_style, text) => text;
 
-/** Rows of the table that `status` prints. */
+/** The rows of the table that `status` prints. */
 export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
   const { account, agentIdentity, bearer, upstream, connections, requests } = status;
   const identity = [agentIdentity.state, agentIdentity.agentRuntimeId, agentIdentity.taskId];

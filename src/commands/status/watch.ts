@@ -7,11 +7,11 @@ import { statusColour, statusTable } from './table.ts';
 export interface WatchOptions {
   target: StatusTarget;
   intervalMs: number;
-  /** `table` is drawn in place, the others append one line for each answer. */
+  /** `table` redraws in place; the others append one line per response. */
   form: 'table' | 'line' | 'json';
   paint: Paint;
   write: (text: string) => void;
-  /** Ends the watch. */
+  /** Ends the watch when aborted. */
   signal: AbortSignal;
 }
 
@@ -20,7 +20,7 @@ const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_REST = '\u001b[J';
 
-/** Shows the status again and again, and why there is none when there is none. */
+/** Shows the status at intervals, or why it cannot be fetched. */
 export async function watchStatus(options: WatchOptions): Promise<void> {
   const { target, intervalMs, form, write, signal } = options;
   if (form === 'table') write(CLEAR);
@@ -41,7 +41,7 @@ function render(
   if (form === 'table') {
     const rows =
       status instanceof Error ? [paint('red', status.message)] : statusTable(status, paint);
-    const lines = [...rows, '', paint('dim', `${now}, Ctrl-C ends`)];
+    const lines = [...rows, '', paint('dim', `${now}, press Ctrl-C to stop`)];
     return HOME + lines.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_REST;
   }
   if (form === 'json') {

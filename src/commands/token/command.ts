@@ -23,13 +23,19 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
     .allowExcessArguments()
     .action(() => {
       const [given] = token.args;
-      token.error(given === undefined ? 'say add, list or remove' : `unknown command '${given}'`);
+      token.error(
+        given === undefined ? 'choose add, list or remove' : `unknown command '${given}'`,
+      );
     });
 
   withFile(token.command('add').description('make a client token and print it, once'))
     .argument('<name>', 'name of the client', parseName)
     .option('--expires <when>', 'after 90m, 12h or 30d, or at 2027-01-31T00:00:00Z', parseExpiry)
-    .option('--routes <paths>', 'these paths alone: /path or /prefix/*, by commas', parseRoutes)
+    .option(
+      '--routes <paths>',
+      'allow these paths only: /path or /prefix/*, comma-separated',
+      parseRoutes,
+    )
     .action(async (name: string, flags: Flags) => {
       const { addToken } = await import('./tokens-file-editor.ts');
       const { expires: expiresAt = null, routes = null } = flags;
@@ -44,7 +50,7 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
     },
   );
 
-  withFile(token.command('remove').description('take a client token away'))
+  withFile(token.command('remove').description('remove a client token'))
     .argument('<name>', 'name of the client')
     .action(async (name: string, flags: Flags) => {
       const { removeToken } = await import('./tokens-file-editor.ts');
@@ -55,7 +61,7 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
 function withFile(command: Command): Command {
   return command
     .option('--config <file>', 'configuration file (JSON)')
-    .option('--file <file>', 'file of client tokens, in place of the configured one');
+    .option('--file <file>', 'file of client tokens, instead of the configured one');
 }
 
 async function tokensFile(
@@ -66,17 +72,17 @@ async function tokensFile(
   const settings = await readSettings(env, config ?? null, {});
   const path = settings.config.clients.tokensFile;
   if (path !== null) return { path, warn };
-  throw new ConfigError('there is no tokens file: set clients.tokensFile, or pass --file');
+  throw new ConfigError('no tokens file is configured: set clients.tokensFile, or pass --file');
 }
 
 function parseName(text: string): string {
   if (isTokenName(text)) return text;
-  throw new InvalidArgumentError('it must be up to 64 of A-Z a-z 0-9 . _ -');
+  throw new InvalidArgumentError('it must be 1 to 64 characters of A-Z a-z 0-9 . _ -');
 }
 
 const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of a duration such as `90m`, `12h` or `30d`; null when it is none. */
+/** Milliseconds of a duration such as `90m`, `12h` or `30d`; null if `text` is not a duration. */
 function parseDuration(text: string): number | null {
   const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? [];
   return count === undefined ? null : Number(count) * (UNITS[unit] ?? 0);
@@ -87,7 +93,9 @@ function parseExpiry(text: string): number {
   const duration = parseDuration(text);
   const time = duration === null ? parseTime(text) : now + duration;
   if (time === null) {
-    throw new InvalidArgumentError('it must be like 90m, 12h, 30d or 2027-01-31T00:00:00Z');
+    throw new InvalidArgumentError(
+      'it must be a duration or time such as 90m, 12h, 30d or 2027-01-31T00:00:00Z',
+    );
   }
   if (time <= now) throw new InvalidArgumentError('it is in the past');
   // The file holds whole seconds.
@@ -97,5 +105,5 @@ function parseExpiry(text: string): number {
 function parseRoutes(text: string): string[] {
   const routes = parsePatterns(text);
   if (routes !== null) return routes;
-  throw new InvalidArgumentError('it must be paths such as /backend-api/codex/*, by commas');
+  throw new InvalidArgumentError('it must be comma-separated paths such as /backend-api/codex/*');
 }

@@ -7,27 +7,27 @@ import { withLockIfPossible } from '../../files/lock.ts';
 import { ReadError, readTextFile } from '../../files/read-text.ts';
 import { replaceFile } from '../../files/replace-file.ts';
 
-/** So that people and secret scanners know one when they see it. */
+/** Lets people and secret scanners recognise a token. */
 const PREFIX = 'sidecar_';
 const TOKEN_BYTES = 32;
 const LOCK_WAIT_SECONDS = 30;
 
-/** A file of client tokens, to be edited. */
+/** A file of client tokens to edit. */
 export interface TokensFileOptions {
   path: string;
-  /** Told one line when the file cannot be locked. */
+  /** Called with one line when the file cannot be locked. */
   warn: (line: string) => void;
 }
 
 /**
  * Makes a client token and appends its digest.
- * @returns the token, which is nowhere else
+ * @returns the token, which is stored nowhere
  */
 export function addToken(file: TokensFileOptions, token: ClientToken): Promise<string> {
   return locked(file, async () => {
     const text = await readText(file.path, '');
     if (parseClientTokens(text).list.some(({ name }) => name === token.name)) {
-      throw new Error(`${file.path} has a token named ${token.name} already; remove it first`);
+      throw new Error(`${file.path} already has a token named ${token.name}; remove it first`);
     }
     const value = PREFIX + randomBytes(TOKEN_BYTES).toString('base64url');
     const line = `${formatLine(token, createHash('sha256').update(value).digest('hex'))}\n`;
@@ -36,7 +36,7 @@ export function addToken(file: TokensFileOptions, token: ClientToken): Promise<s
   });
 }
 
-/** One line for each token, without anything of its digest. @param now milliseconds since 1970 */
+/** One line per token, without its digest. @param now milliseconds since 1970 */
 export async function listTokens(path: string, now: number): Promise<string[]> {
   const { list } = parseClientTokens(await readText(path, null));
   const width = Math.max(...list.map(({ name }) => name.length));
@@ -46,7 +46,7 @@ export async function listTokens(path: string, now: number): Promise<string[]> {
   });
 }
 
-/** Takes a token out of the file; the other lines stay as they are, and so do mode and owner. */
+/** Removes a token from the file; the other lines, the mode and the owner stay as they are. */
 export function removeToken(file: TokensFileOptions, name: string): Promise<void> {
   return locked(file, async () => {
     const text = await readText(file.path, null);
@@ -87,7 +87,7 @@ async function readText(path: string, absent: string | null): Promise<string> {
   }
 }
 
-/** In one write at the end, so that no line is lost to somebody who appends without the lock. */
+/** Appends in one write, so that no line is lost when another program appends without the lock. */
 async function append(path: string, text: string): Promise<void> {
   try {
     const handle = await open(path, 'a', 0o600);
