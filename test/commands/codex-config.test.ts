@@ -141,7 +141,11 @@ const REFUSED: [name: string, prepare: (path: string) => void, says: RegExp][] =
   ],
   ['bytes that are no text', (path) => writeFileSync(path, '\xff', 'latin1'), /is not UTF-8 text/],
   ['a folder', (path) => mkdirSync(path), /is not a regular file; remove it/],
-  ['a link to nothing', (path) => symlinkSync('/nonexistent/x', path), /is a broken symbolic link; remove it/],
+  [
+    'a link to nothing',
+    (path) => symlinkSync('/nonexistent/x', path),
+    /is a broken symbolic link; remove it/,
+  ],
   [
     'a hard link',
     (path) => {

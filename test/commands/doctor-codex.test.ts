@@ -102,7 +102,12 @@ interface Given {
   env?: Record<string, string>;
 }
 const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] = [
-  ['what codex-config writes', { text: toml() }, 'ok', /points at the sidecar \(provider "sidecar"\)$/],
+  [
+    'what codex-config writes',
+    { text: toml() },
+    'ok',
+    /points at the sidecar \(provider "sidecar"\)$/,
+  ],
   [
     'another name of loopback',
     { text: toml({}, URL_HERE.replace('127.0.0.1', 'localhost')) },
@@ -151,7 +156,12 @@ const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] 
     /provider "openai", not/,
   ],
   ['the built-in provider', { text: `openai_base_url = "${URL_HERE}"` }, 'ok', /provider "openai"/],
-  ['a proxy in between', { text: toml(), env: PROXY }, 'warning', /requests for the sidecar to an HTTP proxy/],
+  [
+    'a proxy in between',
+    { text: toml(), env: PROXY },
+    'warning',
+    /requests for the sidecar to an HTTP proxy/,
+  ],
   [
     'a proxy that is passed by',
     { text: toml(), env: { ...PROXY, NO_PROXY: '127.0.0.1' } },

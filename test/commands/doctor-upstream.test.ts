@@ -143,7 +143,10 @@ t.test('the JWKS', async (t) => {
     outcome: 'failure',
     message: /header kid|signature/,
   });
-  t.match(await check(`${emulator.url}/nowhere`), { outcome: 'failure', message: /responded with 404/ });
+  t.match(await check(`${emulator.url}/nowhere`), {
+    outcome: 'failure',
+    message: /responded with 404/,
+  });
   const html = await startUpstream(t, (_request, response) => response.end('<html>'));
   t.match(await check(html.origin), { outcome: 'failure', message: /did not send a JWKS/ });
 });

@@ -63,7 +63,9 @@ t.test('without a place for state it says that nothing is logged', async (t) => 
   const warn = (line: string) => warnings.push(line);
   const log = await openRunLog({ ...OPTIONS, env, warn, file: null });
   t.equal(log.level, 'silent');
-  t.match(warnings, [/so nothing is logged; choose another file with --log-file, or use --verbose$/]);
+  t.match(warnings, [
+    /so nothing is logged; choose another file with --log-file, or use --verbose$/,
+  ]);
 });
 
 t.test('the file for state', async (t) => {

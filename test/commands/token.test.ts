@@ -185,7 +185,11 @@ t.test('what is no name, no time or no path is refused before anything is writte
     await refuses(t, add(name), /it must be 1 to 64 characters of A-Z a-z 0-9/);
   }
   for (const when of ['soon', '30', '0d', '2027-01-31', '2027-02-30T00:00:00Z', '']) {
-    await refuses(t, add('ci', '--expires', when), /it must be a duration or time such as 90m, 12h, 30d or 2027-/);
+    await refuses(
+      t,
+      add('ci', '--expires', when),
+      /it must be a duration or time such as 90m, 12h, 30d or 2027-/,
+    );
   }
   await refuses(t, add('ci', '--expires', '2020-01-31T00:00:00Z'), /it is in the past/);
   for (const paths of ['responses', '/a,', '/a/../b', '/a b', '']) {

@@ -151,16 +151,22 @@ export async function checkJwks(
     });
     if (status !== 200)
       return failure('JWKS', `${url} responded with ${status}`, 'check upstream.jwksBaseUrl');
-    await verifyIdentityToken(token, parseJwks(text), nowMs);
+    await verifyIdentityToken(token, readJwks(url, text), nowMs);
     return ok('JWKS', 'verifies the Agent Identity JWT');
   } catch (error) {
-    const text =
-      error instanceof SyntaxError ? `${url} did not send a JWKS` : (error as Error).message;
     return failure(
       'JWKS',
-      text || `${url} could not be fetched`,
+      (error as Error).message || `${url} could not be fetched`,
       'check upstream.jwksBaseUrl and the JWT',
     );
+  }
+}
+
+function readJwks(url: string, text: string): ReturnType<typeof parseJwks> {
+  try {
+    return parseJwks(text);
+  } catch (cause) {
+    throw new Error(`${url} did not send a JWKS`, { cause });
   }
 }
 
