@@ -1,9 +1,9 @@
-import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidCredential } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { type FileState, readState } from '../files/file-state.ts';
 import { type LockError, withFileLock, withLockIfPossible } from '../files/lock.ts';
+import { makeFolder } from '../files/ownership.ts';
 import { ReadError, readTextFile } from '../files/read-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
@@ -96,7 +96,7 @@ export class FileAuthStore implements AuthStore {
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
     // The folder may not exist yet; if it cannot be created, taking the lock fails and says so.
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 }).catch(() => undefined);
+    await makeFolder(this.#folder).catch(() => undefined);
     const path = join(this.#folder, 'auth.lock');
     const warn = this.#warnUnlocked;
     if (!warn) return withFileLock(path, LOCK_WAIT_SECONDS, work);
@@ -145,24 +145,6 @@ export class FileAuthStore implements AuthStore {
     };
     // In the middle of a transaction of our own the file is ahead of memory, or behind it.
     return watchPath(this.location, this.#folder, () => void this.#transactions.then(check));
-  }
-
-  /** Whether users other than the owner can read the file. */
-  async isReadableByOthers(): Promise<boolean> {
-    try {
-      return ((await stat(this.location)).mode & 0o077) !== 0;
-    } catch {
-      return false;
-    }
-  }
-
-  /** Whether the file has other names (hard links), which keep the old content after a write. */
-  async hasOtherNames(): Promise<boolean> {
-    try {
-      return (await stat(this.location)).nlink > 1;
-    } catch {
-      return false;
-    }
   }
 
   /** The state is read first: if the file is replaced in between, it is older than the document. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { type FileHandle, open } from 'node:fs/promises';
+import { giveToOwnerOfFolder } from './ownership.ts';
 
 /** The lock could not be taken; the message says why and what to do. */
 export class LockError extends Error {
@@ -31,6 +32,7 @@ export async function withFileLock<T>(
   let handle: FileHandle;
   try {
     handle = await open(path, 'a', 0o600);
+    await giveToOwnerOfFolder(path, handle);
   } catch (cause) {
     throw new LockError(`cannot open ${path}`, false, cause);
   }

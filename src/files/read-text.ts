@@ -7,10 +7,6 @@ const MAX_BYTES = 1024 * 1024;
 const PIPE_WAIT_MS = 5_000;
 const CHUNK_BYTES = 64 * 1024;
 
-const openFile = promisify(open);
-const statOf = promisify(fstat);
-const closeFile = promisify(close);
-
 /** Why a file could not be read as text. `message` is the reason alone, for instance `ENOENT`. */
 export class ReadError extends Error {
   readonly code: string;
@@ -46,13 +42,16 @@ async function readBytes(path: string, limits: ReadLimits): Promise<Buffer> {
   const { maxBytes = MAX_BYTES, pipeWaitMs = PIPE_WAIT_MS } = limits;
   let fd: number;
   try {
-    fd = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = await promisify(open)(
+      path,
+      constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
   } catch (error) {
     throw readErrorOf(error);
   }
   let isOurs = true;
   try {
-    const info = await statOf(fd);
+    const info = await promisify(fstat)(fd);
     if (info.isDirectory()) throw new ReadError('EISDIR', 'EISDIR');
     if (!info.isFIFO()) return await readToEnd(fd, maxBytes);
     const known = pipes.get(identity(info));
@@ -64,7 +63,7 @@ async function readBytes(path: string, limits: ReadLimits): Promise<Buffer> {
     content.catch(() => pipes.delete(identity(info)));
     return await content;
   } finally {
-    if (isOurs) await closeFile(fd);
+    if (isOurs) await promisify(close)(fd);
   }
 }
 

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { open, readdir, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { errnoOf } from '../base/errors.ts';
 import { type FileState, stateOf } from './file-state.ts';
+import { giveToOwnerOfFolder } from './ownership.ts';
 
 /** A temporary file older than this was left behind by a process that died. */
 const LEFTOVER_MS = 60_000;
@@ -11,8 +13,10 @@ const LEFTOVER_MS = 60_000;
  * Writes a file so that a reader sees the old or the new content, never a part: temporary file in
  * the same folder, mode 0600, fsync, rename, fsync of the folder. A symbolic link is followed, so
  * that a linked auth.json stays a link. A hard link is cut on purpose: another name keeps the old
- * content, and never shows new tokens.
- * @param like mode and owner to use in place of 0600 and our own
+ * content, and never shows new tokens. A file that is mounted by itself, or whose folder cannot be
+ * written, is written in place.
+ * @param like mode and owner to use; otherwise the mode is 0600, and the owner stays what it was, or
+ *   is that of the folder
  * @returns the state of the file as we wrote it, whatever others have done to it since
  */
 export async function replaceFile(path: string, text: string, like?: Stats): Promise<FileState> {
@@ -21,22 +25,64 @@ export async function replaceFile(path: string, text: string, like?: Stats): Pro
   const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}`);
   let written: FileState;
   try {
-    written = await writeTemporary(temporary, text, like);
+    const old = like ?? (await stat(target).catch(() => undefined));
+    written = await writeTemporary(temporary, text, like, old);
     await rename(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
-    throw error;
+    if (!NO_REPLACEMENT.has(errnoOf(error))) throw error;
+    return writeInPlace(target, text).catch(() => {
+      throw error;
+    });
   }
   await syncFolder(folder);
   await removeLeftovers(folder, basename(target));
   return written;
 }
 
-async function writeTemporary(path: string, text: string, like?: Stats): Promise<FileState> {
+/**
+ * The errors of a file that is mounted by itself (EBUSY), and of a folder that cannot be written
+ * although the file in it can.
+ */
+const NO_REPLACEMENT = new Set(['EBUSY', 'EACCES', 'EPERM', 'EROFS']);
+
+/**
+ * The whole text in one write, padded with spaces where the old one was longer, so that a process
+ * that dies between the write and the cut leaves a text that can be read.
+ */
+async function writeInPlace(path: string, text: string): Promise<FileState> {
+  const handle = await open(path, 'r+');
+  try {
+    const bytes = Buffer.from(text);
+    const { size } = await handle.stat();
+    const padding = Buffer.alloc(Math.max(0, size - bytes.length), ' ');
+    const whole = Buffer.concat([bytes, padding]);
+    const { bytesWritten } = await handle.write(whole, 0, whole.length, 0);
+    if (bytesWritten !== whole.length) throw new Error(`${path} could be written in part only`);
+    await handle.truncate(bytes.length);
+    await handle.sync();
+    return stateOf(await handle.stat({ bigint: true }));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeTemporary(
+  path: string,
+  text: string,
+  like: Stats | undefined,
+  old: Stats | undefined,
+): Promise<FileState> {
   const handle = await open(path, 'wx', 0o600);
   try {
-    if (like) await handle.chown(like.uid, like.gid);
-    if (like) await handle.chmod(like.mode & 0o777);
+    if (like) {
+      await handle.chown(like.uid, like.gid);
+      await handle.chmod(like.mode & 0o777);
+    } else if (old && process.geteuid?.() === 0) {
+      await handle.chown(old.uid, old.gid);
+    } else {
+      await giveToOwnerOfFolder(path, handle);
+    }
     await handle.writeFile(text);
     await handle.sync();
     return stateOf(await handle.stat({ bigint: true }));

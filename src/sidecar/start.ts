@@ -1,6 +1,7 @@
 import { url as inspectorUrl } from 'node:inspector';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
+import { problemsOf } from '../auth-store/file-problems.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
 import { systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
@@ -12,6 +13,7 @@ import { checkExposure, preflight, type TokenSource } from './preflight.ts';
 import { buildServer, type ConfigRead, type ServerDeps, type Sidecar } from './server.ts';
 import type { Settings } from './settings.ts';
 import { TokensFile, type TokensRead } from './tokens-file.ts';
+import { wideningOf } from './widening.ts';
 
 export interface RunningSidecar extends Sidecar {
   address: ListenAddress;
@@ -39,10 +41,12 @@ export async function startSidecar(
   const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
   const store = new FileAuthStore(settings.codexHome);
   const readConfig = () =>
-    readConfigAgain(readAgain, tokens, ({ listen }, changed) => {
-      const addresses = [sidecar.live.config.listen, listen];
+    readConfigAgain(readAgain, tokens, log, (config, changed) => {
+      const { live } = sidecar;
+      const addresses = [live.config.listen, config.listen];
       const warning = checkExposure(addresses, changed, allowUnauthenticated);
-      if (warning !== null) log.warn(warning);
+      const widened = wideningOf(live.config, config, settings.config);
+      return warning === null ? widened : [...widened, warning];
     });
   const parts = { log, dispatcher, store, audit, readConfig };
   const sidecar = await build(settings, clientTokens.tokens, parts);
@@ -102,11 +106,8 @@ function build(
 async function warn(settings: Settings, store: FileAuthStore, log: Logger): Promise<void> {
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
-  if (await store.isReadableByOthers()) {
-    log.warn(`${store.location} can be read by other users; run: chmod 600 ${store.location}`);
-  }
-  if (await store.hasOtherNames()) {
-    log.warn(`${store.location} has hard links; the others keep the old tokens when it is written`);
+  for (const { problem, remedy } of await problemsOf(store.location)) {
+    log.warn(`${store.location} ${problem}; ${remedy}`);
   }
 }
 
@@ -154,17 +155,25 @@ async function closeParts(
   await audit?.close();
 }
 
-/** For a reload: what would end a start is said in the response instead. */
+/**
+ * For a reload: what would end a start is said in the response instead.
+ * @param check gives lines for the log, which are written once the configuration is applied
+ */
 async function readConfigAgain(
   readAgain: () => Promise<Settings>,
   tokens: TokenSource,
-  check: (config: Settings['config'], tokens: TokensRead['tokens']) => void,
+  log: Logger,
+  check: (config: Settings['config'], tokens: TokensRead['tokens']) => string[],
 ): Promise<ConfigRead> {
   try {
     const { config } = await readAgain();
     const { tokens: clientTokens, commit } = await tokens.read(config.clients.tokensFile, false);
-    check(config, clientTokens);
-    return { config, commit };
+    const warnings = check(config, clientTokens);
+    const warned = () => {
+      for (const line of warnings) log.warn(`after this reload: ${line}`);
+      return commit();
+    };
+    return { config, commit: warned };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new SidecarError('SIDECAR_CONFIG_INVALID', error.message);

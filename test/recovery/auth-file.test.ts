@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { problemsOf } from '../../src/auth-store/file-problems.ts';
 import { FileAuthStore } from '../../src/auth-store/file-store.ts';
 import { Home } from '../helpers/sidecar-with-clock.ts';
 
@@ -25,11 +26,11 @@ t.test('a write keeps unknown fields and takes the file mode 0600', async (t) =>
   const home = new Home(t);
   writeFileSync(home.path, JSON.stringify(LOGIN), { mode: 0o644 });
   const store = new FileAuthStore(home.folder);
-  t.equal(await store.isReadableByOthers(), true);
+  t.match(await problemsOf(home.path), [{ problem: 'can be read by other users' }]);
   await write(store);
   t.strictSame(home.read(), { ...LOGIN, ...NEXT });
   t.equal(statSync(home.path).mode & 0o777, 0o600);
-  t.equal(await store.isReadableByOthers(), false);
+  t.strictSame(await problemsOf(home.path), []);
   t.strictSame(readdirSync(home.folder).sort(), ['auth.json', 'auth.lock']);
 });
 
@@ -52,11 +53,11 @@ t.test('a hard link is cut: the other name keeps the old content', async (t) => 
   const other = join(home.folder, 'other');
   linkSync(home.path, other);
   const store = new FileAuthStore(home.folder);
-  t.equal(await store.hasOtherNames(), true);
+  t.match(await problemsOf(home.path), [{ problem: /^has hard links/ }]);
   await write(store);
   t.match(home.read(), NEXT);
   t.strictSame(JSON.parse(readFileSync(other, 'utf8')), LOGIN);
-  t.equal(await store.hasOtherNames(), false);
+  t.strictSame(await problemsOf(home.path), []);
 });
 
 t.test(

@@ -155,3 +155,26 @@ for (const [what, clients, code] of REFUSED) {
     t.equal((await reload({ authorization: 'Bearer hush' })).code, 'AUTH_CLIENT_TOKEN');
   });
 }
+
+t.test('a reload whose configuration lost the tokens file changes nothing', async (t) => {
+  const { configure, served, reload } = await setUp(t, (folder) => ({
+    ...guarded(folder),
+    listen: {},
+  }));
+  configure({});
+  const answer = await reload({ authorization: 'Bearer hush' });
+  t.equal(answer.status, 400);
+  t.match(answer.text, 'clients.tokensFile is gone');
+  const refused = served.logged('not reloaded, the old settings stay');
+  served.signal('SIGHUP');
+  t.match(await refused, 'clients.tokensFile is gone');
+  t.equal((await getModels(served)).code, 'AUTH_CLIENT_TOKEN');
+});
+
+t.test('what a reload opens is logged', async (t) => {
+  const { configure, served, reload } = await setUp(t);
+  configure({ clients: { allowedHosts: ['sidecar.example'] } });
+  const line = served.logged('clients.allowedHosts now allows sidecar.example');
+  t.equal((await reload()).status, 200);
+  t.match(await line, '"level":40');
+});

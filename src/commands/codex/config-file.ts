@@ -1,5 +1,6 @@
-import { lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { lstat, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../files/ownership.ts';
 import { replaceFile } from '../../files/replace-file.ts';
 
 /**
@@ -36,7 +37,7 @@ export class ConfigFile {
    * @returns the path of a copy of the old file; null when there was none
    */
   async replace(text: string): Promise<string | null> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#folder);
     let backup: string | null = null;
     if (this.#text !== null) {
       backup = `${this.path}.${new Date().toISOString().replaceAll(/[-:]/g, '')}.bak`;

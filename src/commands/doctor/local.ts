@@ -1,4 +1,5 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { problemsOf } from '../../auth-store/file-problems.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
@@ -47,20 +48,14 @@ export function checkAudit({ log }: Config, { refusals }: Preflight): Finding[] 
 /** Who can read `auth.json`, and whether we can keep it up to date. */
 export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
   const { location } = new FileAuthStore(codexHome);
-  const info = await stat(location).catch(() => null);
-  if (!info) return [ok('auth.json', `${location} does not exist`)];
-  const findings: Finding[] = [];
-  const warn = (message: string, remedy: string) =>
-    findings.push(warning('auth.json', `${location} ${message}`, remedy));
-  if ((info.mode & 0o077) !== 0) warn('can be read by other users', `run: chmod 600 ${location}`);
-  if (info.nlink > 1)
-    warn('has hard links, which would keep the old tokens', 'remove the other links');
-  const isWritable = await access(codexHome, constants.W_OK).then(
+  const isThere = await stat(location).then(
     () => true,
     () => false,
   );
-  if (!isWritable)
-    warn('cannot be replaced, so new tokens would be lost', 'make its folder writable');
+  if (!isThere) return [ok('auth.json', `${location} does not exist`)];
+  const findings = (await problemsOf(location)).map(({ problem, remedy }) =>
+    warning('auth.json', `${location} ${problem}`, remedy),
+  );
   return findings.length > 0 ? findings : [ok('auth.json', location)];
 }
 

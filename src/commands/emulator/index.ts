@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { errnoOf } from '../../base/errors.ts';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
+import { makeFolder } from '../../files/ownership.ts';
 
 export interface EmulatorCommandOptions {
   host: string;
@@ -34,7 +35,7 @@ async function writeLogin(codexHome: string, backend: Emulator): Promise<string>
   const path = join(codexHome, 'auth.json');
   const text = `${JSON.stringify(backend.issueLogin().authJson, null, 2)}\n`;
   try {
-    await mkdir(codexHome, { recursive: true, mode: 0o700 });
+    await makeFolder(codexHome);
     // "wx": never overwrite an existing login.
     await writeFile(path, text, { mode: 0o600, flag: 'wx' });
     return path;

@@ -1,7 +1,8 @@
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
+import { makeFolder } from '../../files/ownership.ts';
 
 /**
  * Runs `work` with a new Codex home that holds the configuration of `home` and no login, and removes
@@ -28,7 +29,7 @@ export async function withIsolatedHome<T>(
 
 async function makeHome(state: string, warn: (line: string) => void): Promise<string> {
   try {
-    await mkdir(state, { recursive: true, mode: 0o700 });
+    await makeFolder(state);
     return await mkdtemp(join(state, 'home-'));
   } catch (error) {
     const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));

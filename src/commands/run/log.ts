@@ -1,8 +1,9 @@
-import { mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { createLogger, type Logger } from '../../base/logger.ts';
+import { makeFolder } from '../../files/ownership.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 
 /** A log larger than this is renamed at the next start. */
@@ -34,6 +35,7 @@ export async function openRunLog(options: RunLogOptions): Promise<Logger> {
   if (verbose) return createLogger({ level, destination: await errorStream() });
   const path = file ?? defaultLogFile(env);
   try {
+    await makeFolder(dirname(path));
     return createLogger({ level, destination: fileStream(path) });
   } catch (error) {
     const problem = `cannot write the log ${path} (${errnoOf(error)})`;
@@ -51,7 +53,6 @@ async function errorStream() {
 
 /** Appends, because several runs may share the file. */
 function fileStream(path: string): { write: (line: string) => void } {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGEST_BYTES) {
     renameSync(path, `${path}.1`);
   }

@@ -4,6 +4,7 @@ import { type ClientToken, parseClientTokens } from '../../access/client-tokens.
 import { wholeSeconds } from '../../base/clock.ts';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
+import { giveToOwnerOfFolder } from '../../files/ownership.ts';
 import { ReadError, readTextFile } from '../../files/read-text.ts';
 import { replaceFile } from '../../files/replace-file.ts';
 
@@ -92,6 +93,8 @@ async function append(path: string, text: string): Promise<void> {
   try {
     const handle = await open(path, 'a', 0o600);
     try {
+      const isNew = (await handle.stat()).size === 0;
+      if (isNew) await giveToOwnerOfFolder(path, handle);
       await handle.write(text);
       await handle.sync();
     } finally {
