@@ -78,6 +78,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'cli.ts',
       'index.ts',
       'sidecar',
+      'files/ownership.ts',
       'admin/process-metrics.ts',
       'admin/prometheus.ts',
     ],

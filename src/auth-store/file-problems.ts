@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isMountPoint } from '../files/mount-point.ts';
+import { ownUser } from '../files/ownership.ts';
 
 /** Something about a stored file that works today and may cost the credential later. */
 export interface FileProblem {
@@ -24,7 +25,7 @@ export async function problemsOf(path: string): Promise<FileProblem[]> {
     add('has hard links; the others keep the old tokens when it is written', 'remove them');
   }
   const folder = await stat(dirname(path)).catch(() => null);
-  if (folder) found.push(...ownerProblems(info, folder, process.geteuid?.()));
+  if (folder) found.push(...ownerProblems(info, folder, ownUser()));
   if (await isMountPoint(path)) {
     add(
       'is mounted by itself and cannot be replaced, so it is written in place; a crash in the middle could damage it',

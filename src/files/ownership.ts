@@ -43,8 +43,13 @@ async function makeOne(path: string): Promise<void> {
   if (owner) await chown(path, owner.uid, owner.gid);
 }
 
+/** The user id that files of ours get; undefined on systems that have none. */
+export function ownUser(): number | undefined {
+  return process.geteuid?.();
+}
+
 async function foreignOwnerOf(path: string): Promise<Owner | null> {
-  if (process.geteuid?.() !== 0) return null;
+  if (ownUser() !== 0) return null;
   const info = await stat(path);
   return info.uid === 0 && info.gid === 0 ? null : info;
 }

@@ -4,7 +4,7 @@ import { open, readdir, readlink, realpath, rename, stat, unlink } from 'node:fs
 import { basename, dirname, join, resolve } from 'node:path';
 import { errnoOf } from '../base/errors.ts';
 import { type FileState, stateOf } from './file-state.ts';
-import { giveToOwnerOfFolder } from './ownership.ts';
+import { giveToOwnerOfFolder, ownUser } from './ownership.ts';
 
 /** A temporary file older than this was left behind by a process that died. */
 const LEFTOVER_MS = 60_000;
@@ -78,7 +78,7 @@ async function writeTemporary(
     if (like) {
       await handle.chown(like.uid, like.gid);
       await handle.chmod(like.mode & 0o777);
-    } else if (old && process.geteuid?.() === 0) {
+    } else if (old && ownUser() === 0) {
       await handle.chown(old.uid, old.gid);
     } else {
       await giveToOwnerOfFolder(path, handle);

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
 import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { ownUser } from '../files/ownership.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
 import { readNamedFile } from './settings.ts';
 
@@ -36,7 +37,7 @@ interface Exposure {
 /** Who else can write the tokens file at `path`; null: nobody but root. */
 export async function exposureOfFile(path: string): Promise<Exposure | null> {
   const info = await stat(path).catch(() => null);
-  return info && exposure(path, info, process.getuid?.());
+  return info && exposure(path, info, ownUser());
 }
 
 /** @param own our own user id; undefined on systems that have none */
