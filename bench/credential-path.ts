@@ -48,6 +48,7 @@ async function measure(): Promise<CredentialPath> {
     store: new FileAuthStore(folder),
     http: createHttpClient(dispatcher, 'bench'),
     now,
+    monotonicNow: () => performance.now(),
     backendNow: now,
     sleep: async () => undefined,
     schedule: () => () => undefined,

@@ -66,6 +66,28 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     ],
   },
   {
+    what: 'durations by the time of day: none, but expiry times, file times and what a person reads',
+    pattern: reckoningWith('now|nowMs|systemClock'),
+    places: [
+      'access/caller.ts',
+      'admin/page/view.ts',
+      'agent-identity/identity-token.ts',
+      'agent-identity/registration.ts',
+      'commands/doctor/credential.ts',
+      'commands/token',
+      'credentials/identity-failure.ts',
+      'files/replace-file.ts',
+      'telemetry/activity.ts',
+      'telemetry/exchange-record.ts',
+      EMULATOR,
+    ],
+  },
+  {
+    what: "durations by the backend's time of day: none, but the expiry of its tokens",
+    pattern: reckoningWith('backendNow'),
+    places: ['credentials/chatgpt-bearer.ts', 'credentials/chatgpt-session.ts'],
+  },
+  {
     what: 'arguments, environment, terminal, signals and end of the process',
     pattern: /\bprocess\.(argv|env|exit|exitCode|kill|on|once|stdin|stdout|stderr|title)\b/,
     places: ['commands', 'cli.ts', 'index.ts'],
@@ -84,6 +106,16 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     ],
   },
 ];
+
+/**
+ * A sum, a difference or a comparison with a clock that is set from time to time. Durations are
+ * measured on the monotonic clock; what is listed here deals with times of day.
+ */
+function reckoningWith(clock: string): RegExp {
+  const value = String.raw`(?!performance\.)(?:#?\w+\.)*#?\b(?:${clock})\b(?:\(\))?`;
+  const operator = '(?:[-+%]|(?<!=)[<>]=?)';
+  return new RegExp(String.raw`(?<![\w.#])${value} ${operator} |${operator} ${value}`);
+}
 
 /** Fields of `inbound/request-context.ts`, which TypeScript lets everybody use without an import. */
 const CONTEXT_FIELD =

@@ -1,6 +1,6 @@
 import { buildAssertion } from '../agent-identity/assertion.ts';
 import { fingerprint } from '../agent-identity/keys.ts';
-import { type Clock, wholeSeconds } from '../base/clock.ts';
+import { type Clock, type MonotonicClock, wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
@@ -19,6 +19,7 @@ import type { Rejection } from './rejection.ts';
 
 interface AssertionDeps {
   now: Clock;
+  monotonicNow: MonotonicClock;
   /** Time as the backend sees it; assertions are stamped with it. */
   backendNow: Clock;
   log: Logger;
@@ -44,6 +45,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   #cached: { second: number; headers: AuthHeaders } | null = null;
   #revoked: SidecarError | null = null;
   #lastRejection: string | null = null;
+  /** On the monotonic clock. */
   #renewedAt: number | null = null;
   /** Perhaps rejected; replaced before its next use. */
   #suspectTaskId: string | null = null;
@@ -142,7 +144,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   }
 
   #establish(): Promise<RunIdentity> {
-    const paused = pausedError(this.#failure, this.#deps.now());
+    const paused = pausedError(this.#failure, this.#deps.monotonicNow());
     if (paused) return Promise.reject(paused);
     return this.#singleFlight(() => this.#establishLogged());
   }
@@ -185,8 +187,8 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   }
 
   async #replace(taskId: string): Promise<boolean> {
-    const { now, pauseMs, log } = this.#deps;
-    if (!this.#pending && this.#renewedAt !== null && now() - this.#renewedAt < pauseMs) {
+    const { monotonicNow, pauseMs, log } = this.#deps;
+    if (!this.#pending && this.#renewedAt !== null && monotonicNow() - this.#renewedAt < pauseMs) {
       return false;
     }
     try {
@@ -205,7 +207,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   }
 
   #renew(taskId: string): Promise<RunIdentity> {
-    this.#renewedAt = this.#deps.now();
+    this.#renewedAt = this.#deps.monotonicNow();
     this.#deps.log.info({ rejection: this.#lastRejection }, 'replacing the rejected run task');
     return this.#singleFlight(() => this.#source.renew(taskId));
   }
@@ -218,7 +220,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   }
 
   async #keepOutcome(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
-    const { now, pauseMs } = this.#deps;
+    const { now, monotonicNow, pauseMs } = this.#deps;
     try {
       this.#identity = await work();
       this.#failure = null;
@@ -227,8 +229,8 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     } catch (error) {
       if (isDeletion(error)) this.#revoke();
       if (this.#revoked) throw this.#revoked;
-      this.#failure = identityFailure(error, now() + pauseMs);
-      throw pausedError(this.#failure, now()) ?? this.#failure.error;
+      this.#failure = identityFailure(error, { now: now(), monotonicNow: monotonicNow(), pauseMs });
+      throw pausedError(this.#failure, monotonicNow()) ?? this.#failure.error;
     }
   }
 

@@ -1,6 +1,6 @@
 import type { AuthApi } from '../agent-identity/registration.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Schedule } from '../base/schedule.ts';
@@ -26,6 +26,7 @@ export interface CredentialDeps {
   store: AuthStore;
   http: HttpClient;
   now: Clock;
+  monotonicNow: MonotonicClock;
   /** Time as the backend sees it; stamps assertions and registrations. */
   backendNow: Clock;
   schedule: Schedule;
@@ -61,10 +62,15 @@ export function buildCredential(
       return { ...constant(selection), mode: 'apikey', account, bearer, assertion: null };
     }
     case 'personalAccessToken': {
-      const { http, now } = deps;
+      const { http, monotonicNow } = deps;
       const { authApiBaseUrl } = deps.config.upstream;
       const { from } = selection;
-      const bearer = new PersonalAccessToken(selection.token, { authApiBaseUrl, http, now, from });
+      const bearer = new PersonalAccessToken(selection.token, {
+        authApiBaseUrl,
+        http,
+        monotonicNow,
+        from,
+      });
       const { account } = bearer;
       return {
         ...constant(selection),
@@ -136,7 +142,7 @@ function fromChatGptLogin(
   deps: CredentialDeps,
   kept: KeptSession,
 ): Credential {
-  const { now, backendNow, schedule, config, log } = deps;
+  const { monotonicNow, backendNow, schedule, config, log } = deps;
   if (selection.recordProblem) {
     log.warn({ err: selection.recordProblem }, 'the stored identity cannot be read');
   }
@@ -156,13 +162,13 @@ function fromChatGptLogin(
     get account() {
       return session.login.account;
     },
-    bearer: new ChatGptBearer(session, { now, backendNow, schedule }),
+    bearer: new ChatGptBearer(session, { monotonicNow, backendNow, schedule }),
     assertion: source ? assertionsOf(source, deps) : null,
   };
 }
 
 function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): ChatGptSession {
-  const { store, now, backendNow, schedule, log, http, config } = deps;
+  const { store, now, monotonicNow, backendNow, schedule, log, http, config } = deps;
   const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
   const { oauthTokenUrl: tokenUrl, oauthRevokeUrl: revokeUrl } = config.upstream;
   const clientId = deps.oauthClientId ?? CODEX_CLIENT_ID;
@@ -170,6 +176,7 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
   return new ChatGptSession(login, {
     store,
     now,
+    monotonicNow,
     backendNow,
     schedule,
     log,
@@ -197,9 +204,10 @@ function registeredIdentity(
 function assertionsOf(source: IdentitySource, deps: CredentialDeps): AssertionProvider {
   const { minRegistrationIntervalSeconds, onTaskRejected } = deps.config.agentIdentity;
   const pauseMs = minRegistrationIntervalSeconds * 1000;
-  const { now, backendNow, log, observe } = deps;
+  const { now, monotonicNow, backendNow, log, observe } = deps;
   return new AssertionProvider(source, {
     now,
+    monotonicNow,
     backendNow,
     log,
     pauseMs,

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { ChatGptSession } from './chatgpt-session.ts';
@@ -6,7 +6,7 @@ import type { AuthHeaders, BearerProvider, BearerState, BearerStatus } from './p
 import { bearerHeaders } from './static-bearer.ts';
 
 interface ChatGptBearerDeps {
-  now: Clock;
+  monotonicNow: MonotonicClock;
   /** Time as the backend sees it; expiry times are compared with it. */
   backendNow: Clock;
   schedule: Schedule;
@@ -28,7 +28,7 @@ export class ChatGptBearer implements BearerProvider {
   #accessToken: ChatGptSession['login']['accessToken'];
   #cancelTimer: () => void = () => undefined;
   #disposed = false;
-  /** When refused tokens were renewed; milliseconds since the epoch. */
+  /** When refused tokens were renewed, on the monotonic clock. */
   #refusals: number[] = [];
 
   constructor(session: ChatGptSession, deps: ChatGptBearerDeps) {
@@ -81,10 +81,10 @@ export class ChatGptBearer implements BearerProvider {
   }
 
   #mayRenewRefused(): boolean {
-    const now = this.#deps.now();
-    this.#refusals = this.#refusals.filter((at) => now - at < REFUSALS_MS);
+    const monotonicNow = this.#deps.monotonicNow();
+    this.#refusals = this.#refusals.filter((at) => monotonicNow - at < REFUSALS_MS);
     if (this.#refusals.length >= MAX_REFUSALS) return false;
-    this.#refusals.push(now);
+    this.#refusals.push(monotonicNow);
     return true;
   }
 

@@ -1,6 +1,6 @@
 import type { StoredTokens } from '../auth-store/auth-document.ts';
 import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
@@ -26,6 +26,7 @@ interface ChatGptSessionDeps {
   store: AuthStore;
   oauth: OAuthEndpoints;
   now: Clock;
+  monotonicNow: MonotonicClock;
   /** Time as the backend sees it; expiry times are compared with it. */
   backendNow: Clock;
   schedule: Schedule;
@@ -105,10 +106,11 @@ export class ChatGptSession {
    */
   async renew(used: Secret, refused: boolean): Promise<void> {
     if (!used.equals(this.#login.accessToken)) return;
-    const { now } = this.#deps;
     // Its refresh token is on the way: nobody sends it a second time.
     if (this.#late && this.#failure) throw this.#failure.error;
-    if (!this.#pending) checkPause(this.#failure, now(), refused || this.isExpired());
+    if (!this.#pending) {
+      checkPause(this.#failure, this.#deps.monotonicNow(), refused || this.isExpired());
+    }
     this.#pending ??= this.#renewOnce().finally(() => {
       this.#pending = null;
     });
@@ -155,7 +157,7 @@ export class ChatGptSession {
       this.#failure = null;
       this.#deps.observe?.({ type: 'refresh', outcome });
     } catch (cause) {
-      this.#failure = describeFailure(cause, this.#deps.now());
+      this.#failure = describeFailure(cause, this.#deps.monotonicNow());
       const { error } = this.#failure;
       this.#deps.observe?.({ type: 'refresh', outcome: this.isOver() ? 'refused' : 'failed' });
       if (error.message !== before) {

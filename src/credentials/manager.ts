@@ -43,7 +43,7 @@ export class CredentialManager {
   /** The credential for which the fallback is on and was logged. */
   #degraded: Credential | null = null;
   readonly #refused = new WeakSet<AuthHeaders>();
-  /** When a refusal last led to a load; milliseconds since the epoch. */
+  /** When a refusal last led to a load, on the monotonic clock. */
   #readAgainAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: LoadDeps) {
@@ -184,9 +184,9 @@ export class CredentialManager {
 
   /** A mounted secret may have been exchanged without anybody saying so. */
   async #readSourceAgain(): Promise<void> {
-    const now = this.#deps.now();
-    if (!this.#loaded.isLoading && now - this.#readAgainAt < READ_AGAIN_PAUSE_MS) return;
-    this.#readAgainAt = now;
+    const monotonicNow = this.#deps.monotonicNow();
+    if (!this.#loaded.isLoading && monotonicNow - this.#readAgainAt < READ_AGAIN_PAUSE_MS) return;
+    this.#readAgainAt = monotonicNow;
     await this.#loaded.load();
   }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { MonotonicClock } from '../base/clock.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
@@ -12,7 +12,7 @@ interface PersonalAccessTokenDeps {
   /** AuthAPI base for `whoami`. */
   authApiBaseUrl: string;
   http: HttpClient;
-  now: Clock;
+  monotonicNow: MonotonicClock;
   /** Where the token comes from, for messages. */
   from: string;
 }
@@ -28,6 +28,7 @@ export class PersonalAccessToken implements BearerProvider {
   readonly #deps: PersonalAccessTokenDeps;
   #headers: AuthHeaders | null = null;
   #pending: Promise<AuthHeaders> | null = null;
+  /** `retryAt` is on the monotonic clock. */
   #failure: { error: SidecarError; retryAt: number } | null = null;
   #refused = false;
 
@@ -67,7 +68,7 @@ export class PersonalAccessToken implements BearerProvider {
   dispose(): void {}
 
   #identify(): Promise<AuthHeaders> {
-    if (this.#failure && this.#failure.retryAt > this.#deps.now()) {
+    if (this.#failure && this.#failure.retryAt > this.#deps.monotonicNow()) {
       return Promise.reject(this.#failure.error);
     }
     this.#pending ??= this.#identifyOnce().finally(() => {
@@ -88,7 +89,7 @@ export class PersonalAccessToken implements BearerProvider {
       return this.#headers;
     } catch (cause) {
       const error = cause instanceof SidecarError ? cause : unavailable('no response', cause);
-      this.#failure = { error, retryAt: this.#deps.now() + RETRY_PAUSE_MS };
+      this.#failure = { error, retryAt: this.#deps.monotonicNow() + RETRY_PAUSE_MS };
       throw error;
     }
   }

@@ -4,7 +4,7 @@ import { RefreshError } from '../oauth/token-endpoint.ts';
 /** How the last refresh failed, and when the next one may start. */
 export interface RefreshFailure {
   error: SidecarError;
-  /** Milliseconds since the epoch; null: never for this login. */
+  /** On the monotonic clock; null: never for this login. */
   retryAt: number | null;
   /** The refresh token may be spent. */
   unknown: boolean;
@@ -14,10 +14,10 @@ const PAUSE_MS = 10_000;
 /** After a refresh that may have been carried out. */
 const UNKNOWN_PAUSE_MS = 60_000;
 
-export function describeFailure(cause: unknown, now: number): RefreshFailure {
+export function describeFailure(cause: unknown, monotonicNow: number): RefreshFailure {
   // A problem in the file: reading it again costs no request, and someone may have repaired it.
   if (cause instanceof SidecarError)
-    return { error: cause, retryAt: now + PAUSE_MS, unknown: false };
+    return { error: cause, retryAt: monotonicNow + PAUSE_MS, unknown: false };
   const kind = cause instanceof RefreshError ? cause.kind : null;
   const problem = cause instanceof Error ? cause.message : 'unknown failure';
   if (kind === 'permanent') return { error: signInAgain(problem), retryAt: null, unknown: false };
@@ -27,7 +27,7 @@ export function describeFailure(cause: unknown, now: number): RefreshFailure {
     cause,
     retryAfterSeconds: pauseMs / 1000,
   });
-  return { error, retryAt: now + pauseMs, unknown };
+  return { error, retryAt: monotonicNow + pauseMs, unknown };
 }
 
 /**
@@ -38,11 +38,11 @@ export function describeFailure(cause: unknown, now: number): RefreshFailure {
  */
 export function checkPause(
   failure: RefreshFailure | null,
-  now: number,
+  monotonicNow: number,
   tokenIsOver: boolean,
 ): void {
   if (!failure) return;
-  const pausing = failure.retryAt === null || failure.retryAt > now;
+  const pausing = failure.retryAt === null || failure.retryAt > monotonicNow;
   if (pausing || (failure.unknown && !tokenIsOver)) throw failure.error;
 }
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { MonotonicClock } from '../base/clock.ts';
 
 /** A connection that has been idle for less time than this is never closed; milliseconds. */
 const GRACE_MS = 1_000;
@@ -19,15 +20,14 @@ interface Responses {
  */
 export class IdleConnections {
   readonly #limit: number;
-  readonly #now: () => number;
+  readonly #monotonicNow: MonotonicClock;
   /** Idle since; oldest first. */
   readonly #idle = new Map<Duplex, number>();
   readonly #responses = new WeakMap<Duplex, Responses>();
 
-  /** @param now milliseconds of a clock that never jumps */
-  constructor(limit: number, now: () => number) {
+  constructor(limit: number, monotonicNow: MonotonicClock) {
     this.#limit = limit;
-    this.#now = now;
+    this.#monotonicNow = monotonicNow;
   }
 
   get size(): number {
@@ -69,11 +69,11 @@ export class IdleConnections {
   }
 
   #wait(connection: Duplex): void {
-    const now = this.#now();
+    const monotonicNow = this.#monotonicNow();
     this.#idle.delete(connection);
-    this.#idle.set(connection, now);
+    this.#idle.set(connection, monotonicNow);
     for (const [oldest, since] of this.#idle) {
-      if (this.#idle.size <= this.#limit || now - since < GRACE_MS) return;
+      if (this.#idle.size <= this.#limit || monotonicNow - since < GRACE_MS) return;
       this.#idle.delete(oldest);
       oldest.destroy();
     }

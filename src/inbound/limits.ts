@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
+import { monotonicClock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { MAX_HEADER_BYTES } from '../base/header-text.ts';
 import { IdleConnections } from './idle-connections.ts';
@@ -49,7 +50,7 @@ export function limitRequests(
 /** Limits the connections that wait for a request. Call it after the access rules are added. */
 export function limitIdleConnections(
   app: FastifyInstance,
-  idle = new IdleConnections(MAX_IDLE_CONNECTIONS, () => performance.now()),
+  idle = new IdleConnections(MAX_IDLE_CONNECTIONS, monotonicClock),
 ): void {
   app.server.on('connection', (socket: Socket) => idle.opened(socket));
   app.addHook('onRequest', (request: InboundRequest, reply, done) => {

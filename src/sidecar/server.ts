@@ -7,7 +7,7 @@ import { adminPlugin } from '../admin/plugin.ts';
 import { scrape } from '../admin/prometheus.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/file-store.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
@@ -39,6 +39,7 @@ export interface ServerDeps {
   environment: () => Promise<EnvironmentCredentials>;
   clientTokens: ClientTokens | null;
   now: Clock;
+  monotonicNow: MonotonicClock;
   sleep: (ms: number) => Promise<void>;
   schedule: Schedule;
   /** `process.platform`. */
@@ -87,13 +88,13 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
   const telemetry = createTelemetry(config, deps);
   const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());
   const { manager } = credentials;
-  const tunnels = new OpenTunnels(deps.now);
+  const tunnels = new OpenTunnels(deps.monotonicNow);
   const shutdown = { draining: false };
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
-  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps.now);
+  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps.monotonicNow);
   const events = new EventHub({
     status,
     retryNow: () => manager.prepare(),
@@ -123,12 +124,12 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 type Telemetry = ReturnType<typeof createTelemetry>;
 
 /** Everything that counts or writes down what happens. */
-function createTelemetry(config: Config, { now, log, audit = null }: ServerDeps) {
+function createTelemetry(config: Config, { now, monotonicNow, log, audit = null }: ServerDeps) {
   const telemetry = {
     backendClock: new BackendClock(now, log),
     traffic: new Traffic(now),
-    exchangeLog: new ExchangeLog(now, () => performance.now()),
-    activity: new Activity(now),
+    exchangeLog: new ExchangeLog(now, monotonicNow),
+    activity: new Activity(now, monotonicNow),
     metrics: config.metrics.enabled ? new Metrics() : null,
   };
   const { exchangeLog, traffic, activity, metrics } = telemetry;
@@ -173,13 +174,13 @@ function createStatus(
     upstreams,
     shutdown,
   }: Pick<Parts, 'live' | 'telemetry' | 'manager' | 'upstreams' | 'shutdown'>,
-  now: Clock,
+  monotonicNow: MonotonicClock,
 ): () => StatusDocument {
-  const startedAt = now();
+  const startedAt = monotonicNow();
   return () =>
     buildStatus({
       version: VERSION,
-      uptimeMs: now() - startedAt,
+      uptimeMs: monotonicNow() - startedAt,
       policy: live.config.agentIdentity.policy,
       draining: shutdown.draining,
       upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },

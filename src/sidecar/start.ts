@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { problemsOf } from '../auth-store/file-problems.ts';
 import { FileAuthStore } from '../auth-store/file-store.ts';
-import { systemClock } from '../base/clock.ts';
+import { monotonicClock, systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
@@ -95,6 +95,7 @@ function build(
     clientTokens,
     environment: credentials,
     now: systemClock,
+    monotonicNow: monotonicClock,
     sleep,
     schedule: timerSchedule,
     platform: process.platform,

@@ -1,4 +1,4 @@
-import { type Clock, wholeSeconds } from '../base/clock.ts';
+import { type Clock, type MonotonicClock, wholeSeconds } from '../base/clock.ts';
 import { type ExchangeRecord, statusClass } from './exchange-record.ts';
 import { LogHistogram } from './log-histogram.ts';
 
@@ -45,6 +45,7 @@ const REFUSALS = new Set([401, 403, 429]);
 /** What the page draws: the last ten minutes, in memory of a fixed size. */
 export class Activity {
   readonly #now: Clock;
+  readonly #monotonicNow: MonotonicClock;
   readonly #requests = new Uint32Array(STEPS);
   readonly #refused = new Uint32Array(STEPS);
   readonly #failed = new Uint32Array(STEPS);
@@ -52,12 +53,13 @@ export class Activity {
   readonly #added = new LogHistogram(0.02, STEPS);
   readonly #byKind: ActivityDocument['byKind'] = {};
   readonly #refusals: RefusedRequest[] = [];
-  /** Number of the last step since the epoch. */
+  /** Number of the last step since the monotonic clock began. */
   #last: number;
 
-  constructor(now: Clock) {
+  constructor(now: Clock, monotonicNow: MonotonicClock) {
     this.#now = now;
-    this.#last = Math.floor(now() / STEP_MS);
+    this.#monotonicNow = monotonicNow;
+    this.#last = Math.floor(monotonicNow() / STEP_MS);
   }
 
   readonly finished = (record: ExchangeRecord): void => {
@@ -82,7 +84,7 @@ export class Activity {
       steps.map((step) => rounded(this.#firstByte.quantile(step, fraction)));
     return {
       stepSeconds: STEP_MS / 1000,
-      lastStepAt: wholeSeconds(this.#last * STEP_MS),
+      lastStepAt: wholeSeconds(this.#now() - (this.#monotonicNow() % STEP_MS)),
       requests: counts(this.#requests),
       refused: counts(this.#refused),
       failed: counts(this.#failed),
@@ -120,8 +122,7 @@ export class Activity {
 
   /** Clears the steps that began since the last call. @returns the index of the current one */
   #advance(): number {
-    const current = Math.floor(this.#now() / STEP_MS);
-    // When the clock was set back, the current step goes on.
+    const current = Math.floor(this.#monotonicNow() / STEP_MS);
     const passed = Math.min(current - this.#last, STEPS);
     for (let i = 1; i <= passed; i++) this.#clear((current - passed + i) % STEPS);
     if (passed > 0) this.#last = current;

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { type ErrorCode, errorBody, type SidecarError } from '../base/errors.ts';
 import type { RouteAuth } from '../config/resolve.ts';
 
@@ -77,15 +77,15 @@ export class OpenExchange implements ExchangeRecord {
   end: () => void = () => undefined;
   readonly method: string | null;
   readonly upgrade: boolean;
-  readonly #elapsed: Clock;
+  readonly #monotonicNow: MonotonicClock;
   readonly #start: number;
   #sentAt: number | null = null;
 
-  constructor(method: string | null, upgrade: boolean, elapsed: Clock) {
+  constructor(method: string | null, upgrade: boolean, monotonicNow: MonotonicClock) {
     this.method = method;
     this.upgrade = upgrade;
-    this.#elapsed = elapsed;
-    this.#start = elapsed();
+    this.#monotonicNow = monotonicNow;
+    this.#start = monotonicNow();
   }
 
   get bytesUp(): number {
@@ -94,39 +94,38 @@ export class OpenExchange implements ExchangeRecord {
 
   /** A try goes upstream. */
   sent(): void {
-    this.#sentAt = this.#elapsed();
+    this.#sentAt = this.#monotonicNow();
   }
 
   /** The upstream has answered that try. */
   answered(): void {
     if (this.#sentAt === null) return;
-    this.upstreamMs = (this.upstreamMs ?? 0) + this.#elapsed() - this.#sentAt;
+    this.upstreamMs = (this.upstreamMs ?? 0) + this.#monotonicNow() - this.#sentAt;
     this.#sentAt = null;
   }
 
   /** The upstream's response goes to the client. */
   begun(): void {
     this.answered();
-    this.firstByteMs = this.#elapsed() - this.#start;
+    this.firstByteMs = this.#monotonicNow() - this.#start;
   }
 
   stop(): void {
-    this.durationMs = this.#elapsed() - this.#start;
+    this.durationMs = this.#monotonicNow() - this.#start;
   }
 }
 
 /** Makes one record of each exchange and hands it to everyone who counts it or writes it down. */
 export class ExchangeLog {
   readonly #now: Clock;
-  readonly #elapsed: Clock;
+  readonly #monotonicNow: MonotonicClock;
   readonly #listeners: ExchangeListener[] = [];
   /** From now on, responses that break off do so because of us. */
   shuttingDown = false;
 
-  /** @param elapsed a monotonic clock; milliseconds */
-  constructor(now: Clock, elapsed: Clock) {
+  constructor(now: Clock, monotonicNow: MonotonicClock) {
     this.#now = now;
-    this.#elapsed = elapsed;
+    this.#monotonicNow = monotonicNow;
   }
 
   add(listener: ExchangeListener): void {
@@ -134,7 +133,7 @@ export class ExchangeLog {
   }
 
   begin(method: string | null, upgrade: boolean): OpenExchange {
-    return new OpenExchange(method, upgrade, this.#elapsed);
+    return new OpenExchange(method, upgrade, this.#monotonicNow);
   }
 
   /** Records something that is refused before it becomes a request of Fastify. */

@@ -32,7 +32,10 @@ function startHub(t: { teardown(end: () => void): void }) {
     status: buildStatus(statusInput()),
     nudges: 0,
   };
-  const activity = new Activity(() => 0);
+  const activity = new Activity(
+    () => 0,
+    () => 0,
+  );
   let tick: () => void = () => undefined;
   const hub = new EventHub({
     status: () => state.status,

@@ -31,12 +31,13 @@ function bearerOf(expiresAt: number | null, now: () => number, fedramp = false):
       http: () => Promise.reject(new Error('not asked')),
     },
     now,
+    monotonicNow: now,
     backendNow: now,
     schedule: () => () => undefined,
     log: captureLog().log,
   });
   return new ChatGptBearer(session, {
-    now,
+    monotonicNow: now,
     backendNow: now,
     schedule: () => () => undefined,
   });
@@ -95,7 +96,7 @@ t.test('an account id that no header can carry is refused where it comes in', as
   const token = new PersonalAccessToken(new Secret('at-1'), {
     authApiBaseUrl: 'https://auth.example',
     http: async () => ({ status: 200, text: JSON.stringify(fields), headers: {} }),
-    now: () => 0,
+    monotonicNow: () => 0,
     from: 'auth.json',
   });
   const error = await failureOf(() => token.headers());

@@ -28,6 +28,7 @@ export async function startBackendWithJwt(
       const { log } = captureLog();
       const deps = {
         now,
+        monotonicNow: now,
         backendNow: now,
         log,
         pauseMs: 60_000,

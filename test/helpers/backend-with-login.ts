@@ -51,6 +51,7 @@ export async function startBackendWithLogin(
       const { now } = backend;
       const deps = {
         now,
+        monotonicNow: now,
         backendNow: now,
         log: captured.log,
         pauseMs: PAUSE_MS,

@@ -6,15 +6,18 @@ interface Timer {
   task: () => void;
 }
 
-/** A clock and its timers; both move only when the test says so. */
+/** Clocks and timers; they move only when the test says so. */
 export class FakeTime {
+  #monotonicMs = 1_000_000;
   #nowMs = Date.parse('2026-11-20T21:30:36.250Z');
   #timers: Timer[] = [];
 
   readonly now = (): number => this.#nowMs;
 
+  readonly monotonicNow = (): number => this.#monotonicMs;
+
   readonly schedule: Schedule = (delayMs, task) => {
-    const timer = { at: this.#nowMs + delayMs, delayMs, task };
+    const timer = { at: this.#monotonicMs + delayMs, delayMs, task };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
@@ -26,11 +29,17 @@ export class FakeTime {
     return this.#timers.map(({ delayMs }) => delayMs);
   }
 
-  /** Moves the clock and fires the timers that fall into that time. */
+  /** Somebody sets the clock; no time passes. */
+  setClock(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
+  /** Moves the clocks and fires the timers that fall into that time. */
   advance(ms: number): void {
     this.#nowMs += ms;
-    const due = this.#timers.filter(({ at }) => at <= this.#nowMs);
-    this.#timers = this.#timers.filter(({ at }) => at > this.#nowMs);
+    this.#monotonicMs += ms;
+    const due = this.#timers.filter(({ at }) => at <= this.#monotonicMs);
+    this.#timers = this.#timers.filter(({ at }) => at > this.#monotonicMs);
     for (const { task } of due) task();
   }
 }

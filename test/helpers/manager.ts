@@ -45,6 +45,7 @@ export async function startManagerWithBackend(
     store: home.store,
     http: backend.http,
     now: backend.now,
+    monotonicNow: backend.now,
     sleep: async () => undefined,
     log: captured.log,
     version: '0.0.0-test',

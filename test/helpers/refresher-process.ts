@@ -21,6 +21,7 @@ const patienceMs = Number(patience);
 const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRefresh), {
   store,
   now: Date.now,
+  monotonicNow: () => performance.now(),
   backendNow: Date.now,
   schedule: timerSchedule,
   log: createLogger({ level: 'silent' }),

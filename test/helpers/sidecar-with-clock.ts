@@ -125,6 +125,7 @@ export async function startAnotherSidecar(
     environment: settings.credentials,
     clientTokens: null,
     now: time.now,
+    monotonicNow: time.monotonicNow,
     sleep: async () => undefined,
     schedule: time.schedule,
     platform: 'linux',

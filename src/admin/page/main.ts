@@ -39,12 +39,12 @@ function setOnline(online: boolean): void {
 }
 
 function setUptime(seconds: number): void {
-  startedAt = Date.now() - seconds * 1_000;
+  startedAt = performance.now() - seconds * 1_000;
   tick();
 }
 
 function tick(): void {
-  if (startedAt !== null) showClock(expiresAt, (Date.now() - startedAt) / 1_000, Date.now());
+  if (startedAt !== null) showClock(expiresAt, (performance.now() - startedAt) / 1_000, Date.now());
 }
 
 setInterval(tick, 1_000);

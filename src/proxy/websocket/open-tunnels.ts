@@ -1,23 +1,23 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../base/clock.ts';
+import type { MonotonicClock } from '../../base/clock.ts';
 import { TUNNEL_LIMITS, Tunnel } from './tunnel.ts';
 
 const CHECK_EVERY_MS = 250;
 
 /** The open WebSockets, and their part in a shutdown. */
 export class OpenTunnels {
-  readonly #now: Clock;
+  readonly #monotonicNow: MonotonicClock;
   readonly #open = new Set<Tunnel>();
   #checking: NodeJS.Timeout | null = null;
 
-  constructor(now: Clock) {
-    this.#now = now;
+  constructor(monotonicNow: MonotonicClock) {
+    this.#monotonicNow = monotonicNow;
   }
 
   /** See {@link Tunnel}. */
   open(client: Duplex, upstream: Duplex, early: readonly Buffer[]): Tunnel {
-    const tunnel = new Tunnel(client, upstream, early, this.#now);
+    const tunnel = new Tunnel(client, upstream, early, this.#monotonicNow);
     this.#open.add(tunnel);
     void tunnel.ended.then(() => this.#open.delete(tunnel));
     return tunnel;

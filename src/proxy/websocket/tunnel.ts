@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../base/clock.ts';
+import type { MonotonicClock } from '../../base/clock.ts';
 import { closeGently } from '../../inbound/lingering-close.ts';
 import { FrameTracker } from './frame-tracker.ts';
 
@@ -34,7 +34,7 @@ export class Tunnel {
   readonly ended: Promise<void>;
   readonly #client: Duplex;
   readonly #upstream: Duplex;
-  readonly #now: Clock;
+  readonly #monotonicNow: MonotonicClock;
   readonly #limits: TunnelLimits;
   readonly #up = new FrameTracker();
   readonly #down = new FrameTracker();
@@ -51,14 +51,14 @@ export class Tunnel {
     client: Duplex,
     upstream: Duplex,
     early: readonly Buffer[],
-    now: Clock,
+    monotonicNow: MonotonicClock,
     limits = TUNNEL_LIMITS,
   ) {
     this.#client = client;
     this.#upstream = upstream;
-    this.#now = now;
+    this.#monotonicNow = monotonicNow;
     this.#limits = limits;
-    this.#lastByteAt = now();
+    this.#lastByteAt = monotonicNow();
     this.#lastMessageAt = this.#lastByteAt;
     this.ended = Promise.all([client, upstream].map(closeOf)).then(() => undefined);
     void this.ended.then(() => clearTimeout(this.#halfClosed ?? undefined));
@@ -75,7 +75,7 @@ export class Tunnel {
       this.#up.betweenMessages &&
       this.#down.betweenMessages &&
       !this.#awaitsResponse &&
-      this.#now() - this.#lastMessageAt >= this.#limits.quietMs
+      this.#monotonicNow() - this.#lastMessageAt >= this.#limits.quietMs
     );
   }
 
@@ -126,7 +126,7 @@ export class Tunnel {
   }
 
   readonly #onClient = (chunk: Buffer): void => {
-    this.#lastByteAt = this.#now();
+    this.#lastByteAt = this.#monotonicNow();
     if (this.#up.push(chunk)) {
       this.#lastMessageAt = this.#lastByteAt;
       this.#awaitsResponse = true;
@@ -135,7 +135,7 @@ export class Tunnel {
   };
 
   readonly #onUpstream = (chunk: Buffer): void => {
-    this.#lastByteAt = this.#now();
+    this.#lastByteAt = this.#monotonicNow();
     if (this.#down.push(chunk)) {
       this.#lastMessageAt = this.#lastByteAt;
       this.#awaitsResponse = false;
@@ -145,13 +145,13 @@ export class Tunnel {
   };
 
   readonly #onHalfClose = (): void => {
-    this.#lastByteAt = this.#now();
+    this.#lastByteAt = this.#monotonicNow();
     if (!this.#halfClosed) this.#watchSilence(this.#limits.halfClosedMs);
   };
 
   #watchSilence(ms: number): void {
     const look = () => {
-      const left = this.#lastByteAt + this.#limits.halfClosedMs - this.#now();
+      const left = this.#lastByteAt + this.#limits.halfClosedMs - this.#monotonicNow();
       if (left > 0) {
         this.#watchSilence(left);
         return;
