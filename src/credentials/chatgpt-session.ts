@@ -204,12 +204,12 @@ export class ChatGptSession {
 
   /** Never rejects. */
   async #receiveLate(spent: Secret, late: Promise<RefreshedTokens>): Promise<void> {
-    const { log, now } = this.#deps;
+    const { log, monotonicNow } = this.#deps;
     try {
       const fresh = await late;
       await this.#transact((transaction) => this.#acceptLate(transaction, spent, fresh));
     } catch (error) {
-      this.#failure = describeFailure(error, now());
+      this.#failure = describeFailure(error, monotonicNow());
       log.warn({ err: error }, 'a refresh that took long has failed');
     } finally {
       this.#late = null;

@@ -1,3 +1,4 @@
+import { monotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
 import { isObject, type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
@@ -115,7 +116,7 @@ export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Pro
 }
 
 async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<TextResponse> {
-  const begunAt = Date.now();
+  const begunAt = monotonicClock();
   for (let attempt = 1; ; attempt++) {
     try {
       return await endpoints.http({
@@ -133,7 +134,7 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
       // What was sent may have been carried out, and a refresh token works only once.
       const unsent = wasNeverSent(cause);
       // Whoever stood still for long must look first whether somebody else has sent it meanwhile.
-      const inTime = Date.now() - begunAt < (endpoints.waitMs ?? WAIT_MS);
+      const inTime = monotonicClock() - begunAt < (endpoints.waitMs ?? WAIT_MS);
       if (attempt < MAX_ATTEMPTS && unsent && inTime) continue;
       const kind = unsent ? 'unsent' : 'unknown';
       throw new RefreshError('no response from the token endpoint', kind, { cause });

@@ -23,6 +23,7 @@ async function start(t: Test) {
   const session = new ChatGptSession(readChatGptLogin(tokens, null), {
     store,
     now: time.now,
+    monotonicNow: () => performance.now(),
     backendNow: time.now,
     schedule: time.schedule,
     log: createLogger({ level: 'silent' }),
