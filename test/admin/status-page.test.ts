@@ -60,7 +60,7 @@ t.test('says what is wrong', async (t) => {
   await untilStatus(degraded.url, ({ status }) => status === 'degraded');
   const one = await openStatusPage(t, browser, degraded.url);
   await one.until('state-word', 'degraded');
-  t.match(await one.text('problems'), /^Identity: agent registration: no answer/);
+  t.match(await one.text('problems'), /^Identity: agent registration: no response/);
   t.strictSame(one.complaints, []);
 
   const failed = await startSidecarWithEmulator(t, { credential: invalidFile });

@@ -34,7 +34,10 @@ export function findChromium(): Chromium | null {
   if (executablePath !== undefined) return { executablePath, env: {} };
   if (!existsSync(FETCHED)) return null;
   // It brings the shared libraries and the fonts that a machine without a desktop does not have.
-  const env = { LD_LIBRARY_PATH: join(FETCHED, 'lib'), FONTCONFIG_PATH: FETCHED };
+  const env = {
+    LD_LIBRARY_PATH: join(FETCHED, 'lib'),
+    FONTCONFIG_FILE: join(FETCHED, 'own-fonts.conf'),
+  };
   return { executablePath: join(FETCHED, 'chromium'), env };
 }
 
@@ -84,4 +87,7 @@ function unpack(archive: string, folder: string): void {
     inflate(`${name}.br`, path);
     untar(path, browser);
   }
+  // The one that it brings names a folder of AWS Lambda. Without a font text has no height.
+  const fonts = `<fontconfig><dir prefix="relative">fonts</dir></fontconfig>\n`;
+  writeFileSync(join(browser, 'own-fonts.conf'), fonts);
 }
