@@ -10,7 +10,7 @@ t.test('what may need no token keeps no connection, but for the events', async (
     if (method !== 'HEAD') (config?.brief ? brief : others).push(url);
   });
   // Routes are only mounted here, so nothing else of it is ever touched.
-  const options = { exposition: async () => undefined } as unknown as AdminOptions;
+  const options = { scrape: () => '' } as unknown as AdminOptions;
   await app.register(adminPlugin, options);
   t.strictSame(brief.sort(), ['/auth/status', '/livez', '/metrics', '/readyz']);
   // Those have their own limit.

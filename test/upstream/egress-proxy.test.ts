@@ -84,14 +84,14 @@ for (const how of ['destroy', 'resetAndDestroy'] as const) {
   t.test(`a refresh whose tunnel ends with ${how} was never sent, and is repeated`, async (t) => {
     const proxy = await startTcpUpstream(t);
     const [failure] = await Promise.all([refreshThrough(t, proxy.origin), closeThree(proxy, how)]);
-    t.match(failure, { outcome: 'unsent', cause: { code: 'PROXY_HUNG_UP' } });
+    t.match(failure, { kind: 'unsent', cause: { code: 'PROXY_HUNG_UP' } });
   });
 }
 
 t.test('a refresh whose tunnel is refused was never sent, and is repeated', async (t) => {
   const proxy = await startConnectProxy(t, 502);
   const failure = await refreshThrough(t, proxy.url);
-  t.match(failure, { outcome: 'unsent', cause: { code: 'PROXY_REFUSED' } });
+  t.match(failure, { kind: 'unsent', cause: { code: 'PROXY_REFUSED' } });
   t.equal(proxy.tunnels.length, 3);
 });
 
@@ -99,6 +99,6 @@ t.test('a refresh whose tunnel is not answered was never sent, and is repeated',
   const proxy = await startTcpUpstream(t);
   const impatient = { ...PATIENCE, connectMs: 200 };
   const failure = await refreshThrough(t, proxy.origin, impatient);
-  t.match(failure, { outcome: 'unsent', cause: { code: 'PROXY_TIMEOUT' } });
+  t.match(failure, { kind: 'unsent', cause: { code: 'PROXY_TIMEOUT' } });
   for (let attempt = 0; attempt < 3; attempt++) t.ok(await proxy.next());
 });
