@@ -5,7 +5,7 @@ import { isLoopbackHost } from '../base/host.ts';
 import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';
-import { readAuthorities } from './ca-file.ts';
+import { readAuthorities } from './authorities.ts';
 import type { Settings } from './settings.ts';
 import type { TokensFile, TokensRead } from './tokens-file.ts';
 
@@ -63,11 +63,13 @@ export async function preflight(
 
 /**
  * The way out that the settings describe.
- * @throws ConfigError when the CA file or the proxy cannot be used
+ * @throws ConfigError when a file of authorities or the proxy cannot be used
  */
-export async function openDispatcher({ config, proxyEnvironment }: Settings): Promise<Dispatcher> {
-  const { caFile, proxy } = config.upstream;
-  return createDispatcher({ ca: await readAuthorities(caFile), proxy, proxyEnvironment });
+export async function openDispatcher(settings: Settings): Promise<Dispatcher> {
+  const { config, proxyEnvironment } = settings;
+  const { proxy } = config.upstream;
+  const authorities = await readAuthorities(settings);
+  return createDispatcher({ authorities, proxy, proxyEnvironment });
 }
 
 /**

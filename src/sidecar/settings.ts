@@ -24,9 +24,24 @@ export interface Settings {
   credentials: () => Promise<EnvironmentCredentials>;
   oauthClientId: string | null;
   proxyEnvironment: ProxyEnvironment;
+  trust: TrustEnvironment;
   codexHome: string;
   /** Lines for the log at start. */
   warnings: string[];
+}
+
+/** A file, and the setting or variable that names it. */
+export interface NamedFile {
+  name: string;
+  path: string;
+}
+
+/** What the environment says about certificate authorities. */
+export interface TrustEnvironment {
+  /** What Node.js trusts by itself, in words. */
+  ofNode: string;
+  /** PEM files of variables that Node.js and Codex obey. */
+  files: NamedFile[];
 }
 
 /**
@@ -51,6 +66,24 @@ export async function readSettings(
       httpsProxy: textOf(env, 'https_proxy') ?? textOf(env, 'HTTPS_PROXY'),
       noProxy: textOf(env, 'no_proxy') ?? textOf(env, 'NO_PROXY'),
     },
+    trust: trustOf(env),
+  };
+}
+
+/** Flags of Node.js that choose which authorities it begins with. */
+const TRUST_FLAG = /^--use-(?:openssl|system|bundled)-ca$/;
+/** Node 20 has its own variable at connections that trust nothing else, so we read that file too. */
+const AUTHORITY_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'CODEX_CA_CERTIFICATE', 'SSL_CERT_FILE'];
+
+function trustOf(env: OwnEnvironment): TrustEnvironment {
+  const options = [...process.execArgv, ...(textOf(env, 'NODE_OPTIONS') ?? '').split(/\s+/)];
+  const flags = [...new Set(options.filter((option) => TRUST_FLAG.test(option)))];
+  return {
+    ofNode: flags.length > 0 ? `Node.js (${flags.join(' ')})` : 'Node.js',
+    files: AUTHORITY_VARIABLES.flatMap((name) => {
+      const path = textOf(env, name);
+      return path === null ? [] : [{ name, path }];
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Logger } from '../base/logger.ts';
 import { VERSION } from '../base/version.ts';
+import { trustSources } from './authorities.ts';
 import type { Settings } from './settings.ts';
 import type { RunningSidecar } from './start.ts';
 
@@ -10,9 +11,10 @@ import type { RunningSidecar } from './start.ts';
 export async function logStart(
   log: Logger,
   { address, manager }: RunningSidecar,
-  { config, codexHome }: Settings,
+  settings: Settings,
   clientTokens: boolean,
 ): Promise<void> {
+  const { config, codexHome } = settings;
   await manager.load();
   const { mode, from } = manager.snapshot();
   log.info(
@@ -25,6 +27,7 @@ export async function logStart(
       policy: config.agentIdentity.policy,
       codexHome,
       clientTokens,
+      authorities: trustSources(settings),
     },
     'listening',
   );

@@ -1,16 +1,9 @@
 import type { LookupFunction } from 'node:net';
-import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher } from 'undici';
 import { MAX_HEADER_BYTES } from '../base/header-text.ts';
-import { type ProxyEnvironment, throughEnvironment, throughProxy } from './egress-proxy.ts';
+import { type ConnectorOptions, createConnector } from './connector.ts';
 
-export interface DispatcherOptions {
-  /** PEM text of certificate authorities in addition to the built-in ones. */
-  ca: string | null;
-  /** "env", null, or the URL of a proxy; only https upstreams use it. */
-  proxy: string | null;
-  proxyEnvironment: ProxyEnvironment;
-}
+export type DispatcherOptions = ConnectorOptions;
 
 interface Patience {
   /** For a connection, its TLS and a tunnel through a proxy each; milliseconds. */
@@ -21,12 +14,6 @@ interface Patience {
 
 /** A model may think for many minutes; a client that stops waiting closes its connection. */
 export const PATIENCE: Patience = { connectMs: 10_000, silenceMs: 0 };
-
-/**
- * How long one address is tried before the next. Unlike RFC 8305, Node then gives the earlier one up,
- * so with its default of 250 ms a server that is further away could not be reached.
- */
-const ADDRESS_MS = 1_000;
 
 /**
  * The one way out, for HTTP and upgrades, with every default that a proxy needs set differently:
@@ -41,24 +28,22 @@ export function createDispatcher(
   patience = PATIENCE,
   lookup?: LookupFunction,
 ): Dispatcher {
-  const { ca, proxy, proxyEnvironment } = options;
-  const settings = {
+  const connector = createConnector(options, patience, lookup);
+  const agent = new Agent({
+    connect: connector.connect,
     connections: null,
     pipelining: 1,
     allowH2: false,
     headersTimeout: patience.silenceMs,
     bodyTimeout: patience.silenceMs,
     maxHeaderSize: MAX_HEADER_BYTES,
-    connect: {
-      rejectUnauthorized: true,
-      ...(ca === null ? {} : { ca: [...rootCertificates, ca] }),
-      timeout: patience.connectMs,
-      autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: ADDRESS_MS,
-      ...(lookup ? { lookup } : {}),
-    },
-  } satisfies Agent.Options;
-  if (proxy === 'env') return throughEnvironment(settings, proxyEnvironment);
-  if (proxy === null) return new Agent(settings);
-  return throughProxy(settings, 'upstream.proxy', proxy, '');
+  });
+  const { destroy, close } = agent;
+  // Undici calls both again with a callback.
+  const andConnector = <End extends (...given: never[]) => unknown>(end: End) =>
+    ((...given) => {
+      void connector.close();
+      return end.apply(agent, given);
+    }) as End;
+  return Object.assign(agent, { destroy: andConnector(destroy), close: andConnector(close) });
 }

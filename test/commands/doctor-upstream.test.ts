@@ -17,7 +17,11 @@ import { closedPort, startTcpUpstream, startUpstream } from '../helpers/upstream
 const NO_PROXIES = { httpsProxy: null, noProxy: null };
 
 function network(t: Test, { ca = null as string | null, proxy = null as string | null } = {}) {
-  const dispatcher = createDispatcher({ ca, proxy, proxyEnvironment: NO_PROXIES });
+  const dispatcher = createDispatcher({
+    authorities: ca === null ? [] : [ca],
+    proxy,
+    proxyEnvironment: NO_PROXIES,
+  });
   t.teardown(() => dispatcher.destroy());
   return { dispatcher, proxy, proxyEnvironment: NO_PROXIES };
 }

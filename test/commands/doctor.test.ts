@@ -40,6 +40,7 @@ t.test('all is well but for what stands beside: exit code 0', async (t) => {
     '✓ node',
     '✓ config',
     '! client tokens',
+    '✓ authorities',
     '✓ auth.json',
     '✓ lock',
     '✓ credential',

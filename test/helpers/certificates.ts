@@ -46,11 +46,13 @@ function generalName(name: string): Buffer {
  */
 export async function makeCertificate(
   t: Test,
-  { name = 'IP:127.0.0.1', expired = false } = {},
+  { name: host = 'IP:127.0.0.1', expired = false } = {},
 ): Promise<Certificate> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const upstream = sequence(set(sequence(COMMON_NAME, utf8String('upstream'))));
-  const names = sequence(SUBJECT_ALT_NAME, octetString(sequence(generalName(name))));
+  // Of two authorities of one name, OpenSSL would try only one.
+  const name = `upstream ${randomBytes(4).toString('hex')}`;
+  const upstream = sequence(set(sequence(COMMON_NAME, utf8String(name))));
+  const names = sequence(SUBJECT_ALT_NAME, octetString(sequence(generalName(host))));
   const content = sequence(
     der(0xa0, integer(2)),
     integer(1, ...randomBytes(8)),

@@ -36,6 +36,8 @@ export interface ProgramOptions {
   input?: string;
   /** Run it in a terminal of its own: its output, both streams in one, has CR LF. */
   terminal?: boolean;
+  /** For Node.js, ahead of the program. */
+  nodeFlags?: string[];
 }
 
 /** The built program in a process of its own. */
@@ -51,9 +53,10 @@ export class Program {
   #waiters: Waiter[] = [];
 
   constructor(args: string[], env: Record<string, string>, options: ProgramOptions = {}) {
+    const { terminal = false, input, nodeFlags = [] } = options;
     // tap adds hooks to NODE_OPTIONS of every child, which double the time of a start.
-    const command = ['env', '-u', 'NODE_OPTIONS', process.execPath, PROGRAM, ...args];
-    const { terminal = false, input } = options;
+    const command = ['env', '-u', 'NODE_OPTIONS', process.execPath, ...nodeFlags, PROGRAM];
+    command.push(...args);
     const [file = '', ...rest] = terminal ? inTerminal(command) : command;
     const child = spawn(file, rest, {
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -107,7 +107,7 @@ export async function startAnotherSidecar(
   const dispatcher =
     options.dispatcher ??
     createDispatcher({
-      ca: null,
+      authorities: [],
       proxy: null,
       proxyEnvironment: { httpsProxy: null, noProxy: null },
     });

@@ -21,7 +21,7 @@ async function startRelay(
   decide: { head: 'pass' | 'hold'; held?: 'pass' | 'drop' },
 ): Promise<Stage> {
   const dispatcher = createDispatcher({
-    ca: null,
+    authorities: [],
     proxy: null,
     proxyEnvironment: { httpsProxy: null, noProxy: null },
   });

@@ -12,7 +12,7 @@ import { closeOf } from '../helpers/exchange.ts';
 import { startTcpUpstream, startUpstream } from '../helpers/upstream.ts';
 
 const NO_PROXIES = { httpsProxy: null, noProxy: null };
-const DIRECT = { ca: null, proxy: null, proxyEnvironment: NO_PROXIES };
+const DIRECT = { authorities: [], proxy: null, proxyEnvironment: NO_PROXIES };
 
 function open(
   t: Test,
@@ -34,7 +34,7 @@ t.test('silence has no end', async (t) => {
   t.equal(PATIENCE.silenceMs, 0);
   const proxy = (await startConnectProxy(t)).url;
   const tls = await makeCertificate(t);
-  const trusting = { ...DIRECT, ca: tls.cert };
+  const trusting = { ...DIRECT, authorities: [tls.cert] };
   const environment = { ...NO_PROXIES, httpsProxy: proxy };
   for (const [name, options] of [
     ['directly', trusting],
@@ -108,7 +108,7 @@ t.test('an address that refuses does not hide the next one', async (t) => {
 t.test('the authority of upstream.caFile vouches for a proxy as well', async (t) => {
   const tls = await makeCertificate(t);
   const proxy = await startUpstream(t, null, tls);
-  const failure = open(t, PATIENCE, { ...DIRECT, ca: tls.cert, proxy: proxy.origin });
+  const failure = open(t, PATIENCE, { ...DIRECT, authorities: [tls.cert], proxy: proxy.origin });
   // An HTTPS server that knows no CONNECT hangs up; what matters is that it was asked.
   await t.rejects(failure.get('https://127.0.0.1:1'), { code: 'PROXY_HUNG_UP' });
   const untrusted = open(t, PATIENCE, { ...DIRECT, proxy: proxy.origin });
@@ -136,7 +136,7 @@ t.test("undici's own reading of the environment is off", async (t) => {
   const elsewhere = await startConnectProxy(t);
   Object.assign(process.env, { HTTP_PROXY: elsewhere.url, HTTPS_PROXY: elsewhere.url });
   process.env.NO_PROXY = '*';
-  const { get } = open(t, PATIENCE, { ...DIRECT, ca: tls.cert, proxy: proxy.url });
+  const { get } = open(t, PATIENCE, { ...DIRECT, authorities: [tls.cert], proxy: proxy.url });
   for (const given of [null, tls]) {
     const upstream = await startUpstream(t, (_request, response) => response.end('ok'), given);
     t.equal(await get(upstream.origin), 'ok');

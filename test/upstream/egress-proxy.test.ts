@@ -48,7 +48,7 @@ t.test('it is the proxy that is dialled', async (t) => {
   const urls = ['https://a.b', 'https://a.b:8443', 'https://ab', 'https://[::1]:1', 'http://a.b'];
   for (const noProxy of [...LISTS, '[::1]', '::1', '[::1]:1']) {
     const settings = env({ httpsProxy: proxy.url, noProxy });
-    const dispatcher = createDispatcher({ ca: null, ...settings }, PATIENCE, noNames);
+    const dispatcher = createDispatcher({ authorities: [], ...settings }, PATIENCE, noNames);
     t.teardown(() => dispatcher.destroy());
     for (const url of urls) {
       const before = proxy.tunnels.length;
@@ -61,7 +61,10 @@ t.test('it is the proxy that is dialled', async (t) => {
 
 /** The failure of a refresh through `proxy`. */
 async function refreshThrough(t: Test, proxy: string, patience = PATIENCE) {
-  const dispatcher = createDispatcher({ ca: null, proxy, proxyEnvironment: NO_PROXIES }, patience);
+  const dispatcher = createDispatcher(
+    { authorities: [], proxy, proxyEnvironment: NO_PROXIES },
+    patience,
+  );
   t.teardown(() => dispatcher.destroy());
   const endpoints = {
     tokenUrl: 'https://127.0.0.1:1/oauth/token',

@@ -12,7 +12,7 @@ import { startUpstream } from '../helpers/upstream.ts';
 /** A relay that lets the test act in the moment before an exchange begins. */
 async function startRelay(t: Test, origin: string, before: () => void): Promise<string> {
   const dispatcher = createDispatcher({
-    ca: null,
+    authorities: [],
     proxy: null,
     proxyEnvironment: { httpsProxy: null, noProxy: null },
   });

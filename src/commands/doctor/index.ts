@@ -6,6 +6,7 @@ import { createLogger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
 import { type Selection, selectCredential } from '../../credentials/selection.ts';
+import { trustSources } from '../../sidecar/authorities.ts';
 import { type Preflight, preflight } from '../../sidecar/preflight.ts';
 import {
   type Environment,
@@ -106,15 +107,17 @@ async function selected({ credentials, codexHome }: Settings): Promise<Selection
 }
 
 function ownChecks(
-  { config, codexHome }: Settings,
+  settings: Settings,
   found: Preflight,
   selection: Selection | SidecarError,
   env: Environment,
 ): Check[] {
+  const { config, codexHome } = settings;
   const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
   return [
     { name: 'client tokens', run: async () => [await checkClients(config, found)] },
     { name: 'audit log', run: () => checkAudit(config, found) },
+    { name: 'authorities', run: () => [ok('authorities', trustSources(settings).join(', '))] },
     { name: 'auth.json', run: () => checkAuthFile(codexHome) },
     { name: 'lock', run: async () => [await checkLock(env.PATH)] },
     { name: 'credential', run: () => checkCredential(selection, withIdentity, systemClock()) },
