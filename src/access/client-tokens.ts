@@ -2,12 +2,41 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../base/errors.ts';
 import { matchesPattern, PATH_PATTERN } from '../base/path-pattern.ts';
 
+/**
+ * What a token is for, as `for=` names it in the tokens file. `inference` is what any client of the
+ * Responses API needs; `codex` is all that Codex asks for. The routes of the configuration hold as well.
+ */
+export const PURPOSES = {
+  inference: [
+    '/backend-api/codex/responses',
+    '/backend-api/codex/responses/compact',
+    '/backend-api/codex/models',
+  ],
+  codex: [
+    '/backend-api/codex/*',
+    '/backend-api/wham/*',
+    '/backend-api/ps/*',
+    '/backend-api/plugins/*',
+    '/backend-api/connectors/*',
+    '/backend-api/files/*',
+  ],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Purpose = keyof typeof PURPOSES;
+
+/** Whether `text` names a {@link Purpose}. */
+export function isPurpose(text: string): text is Purpose {
+  return Object.hasOwn(PURPOSES, text);
+}
+
 /** What a client token may do. Only the SHA-256 of the token itself is known. */
 export interface ClientToken {
   name: string;
   /** The token is refused from then on, in milliseconds since 1970; null: it never expires. */
   expiresAt: number | null;
-  /** Exact paths, or prefixes that end in `/*`; null: every path. */
+  /** null: no purpose is named, and `routes` alone count. */
+  purpose: Purpose | null;
+  /** Exact paths, or prefixes that end in `/*`; null with no purpose: every path. */
   routes: readonly string[] | null;
 }
 
@@ -29,7 +58,7 @@ export class ClientTokens {
 
   /** The tokens without their digests, in the order of the file. */
   get list(): ClientToken[] {
-    return this.#entries.map(({ name, expiresAt, routes }) => ({ name, expiresAt, routes }));
+    return this.#entries.map(({ digest: _, ...token }) => token);
   }
 
   /** The entry of a token, expired or not. Compares with every entry in constant time. */
@@ -45,12 +74,15 @@ export class ClientTokens {
 }
 
 /** Whether a token is allowed on a path. @param path in normal form */
-export function reachesPath({ routes }: ClientToken, path: string): boolean {
-  return routes === null || routes.some((pattern) => matchesPattern(pattern, path));
+export function reachesPath({ purpose, routes }: ClientToken, path: string): boolean {
+  if (purpose === null && routes === null) return true;
+  const patterns = [...(purpose === null ? [] : PURPOSES[purpose]), ...(routes ?? [])];
+  return patterns.some((pattern) => matchesPattern(pattern, path));
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
+const LIMITS = ['expires', 'for', 'routes'];
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
 /** Whether `name` is a valid token name. */
@@ -60,7 +92,8 @@ export function isTokenName(name: string): boolean {
 
 /**
  * Reads a tokens file. Each line holds one token, `name:sha256-of-token-in-hex`, and after it,
- * separated by blanks, optional limits: `expires=2027-01-31T00:00:00Z`, `routes=/path,/prefix/*`.
+ * separated by blanks, optional limits: `expires=2027-01-31T00:00:00Z`, `for=inference`,
+ * `routes=/path,/prefix/*`. A line without `for` and `routes` reaches every path.
  * Blank lines and lines that begin with `#` are skipped.
  * @throws ConfigError naming the line, never its content
  */
@@ -88,17 +121,19 @@ export function parseClientTokens(text: string): ClientTokens {
 function parseLimits(
   limits: readonly string[],
   refuse: (problem: string) => never,
-): Pick<ClientToken, 'expiresAt' | 'routes'> {
+): Omit<ClientToken, 'name'> {
   const found = new Map<string, string>();
   for (const limit of limits) {
     const [key = '', ...value] = limit.split('=');
-    if (key !== 'expires' && key !== 'routes') {
-      refuse('has a limit other than expires=… and routes=…');
+    if (!LIMITS.includes(key)) {
+      refuse(`has a limit other than ${LIMITS.map((name) => `${name}=…`).join(', ')}`);
     }
     if (found.has(key)) refuse(`has two limits of ${key}`);
     found.set(key, value.join('='));
   }
-  const [expires, routes] = [found.get('expires'), found.get('routes')];
+  const expires = found.get('expires');
+  const purpose = found.get('for') ?? null;
+  const routes = found.get('routes');
   const expiresAt = expires === undefined ? null : parseTime(expires);
   if (expires !== undefined && expiresAt === null) {
     refuse('has an expires that is not a time like 2027-01-31T00:00:00Z');
@@ -107,7 +142,10 @@ function parseLimits(
   if (routes !== undefined && paths === null) {
     refuse('has routes that are not a list of paths like /backend-api/codex/*');
   }
-  return { expiresAt, routes: paths };
+  if (purpose !== null && !isPurpose(purpose)) {
+    return refuse(`has a for that is not one of ${Object.keys(PURPOSES).join(', ')}`);
+  }
+  return { expiresAt, purpose, routes: paths };
 }
 
 /** A time in UTC (RFC 3339) in milliseconds since 1970; null if malformed. */

@@ -22,7 +22,7 @@ export interface Decision {
  * @throws SidecarError AUTH_ROUTE_DENIED or AUTH_NO_BEARER
  */
 export function decide(auth: RouteAuth, modelRoute: boolean, can: Abilities): Decision {
-  if (auth === 'deny') throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
+  if (auth === 'deny') throw new SidecarError('AUTH_ROUTE_DENIED', '"routes" denies this path');
   if (auth === 'none') return { inject: 'none', upstream: 'chatgpt' };
   if (can.mode === 'apikey') {
     if (modelRoute) return { inject: 'bearer', upstream: 'openai' };

@@ -31,7 +31,10 @@ export async function forward(
   request.exchange.kind = rule?.auth ?? 'deny';
   if (upgrade) checkHandshake(raw);
   if (!rule || rule.auth === 'deny') {
-    throw new SidecarError('AUTH_ROUTE_DENIED', 'this route is not allowed');
+    throw new SidecarError(
+      'AUTH_ROUTE_DENIED',
+      `no rule of "routes" allows this ${request.method} here; only the operator can add one`,
+    );
   }
   // Awaited in any case: meanwhile the parser hands over a body that came together with the head.
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));

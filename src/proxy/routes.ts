@@ -18,14 +18,21 @@ export function parseUpstream(baseUrl: string): UpstreamBase {
   return { origin, basePath: pathname === '/' ? '' : pathname };
 }
 
-/** First match wins; what matches nothing is denied. */
+/**
+ * First match wins; what matches nothing is denied. These are the paths that Codex asks for (observed,
+ * 0.142.3 to 0.171.0): the backend also serves the chats and the account of the same person.
+ */
 export const DEFAULT_ROUTES: readonly RouteRule[] = [
   { methods: ['POST', 'GET+upgrade'], path: '/backend-api/codex/responses', auth: 'assertion' },
   { methods: ['POST'], path: '/backend-api/codex/responses/compact', auth: 'assertion' },
   { methods: ['GET'], path: '/backend-api/wham/agent-identities/jwks', auth: 'none' },
   { methods: ['*'], path: '/backend-api/wham/remote/control/*', auth: 'deny' },
   { methods: ['*'], path: '/backend-api/codex/*', auth: 'bearer' },
-  { methods: ['*'], path: '/backend-api/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/wham/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/ps/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/plugins/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/connectors/*', auth: 'bearer' },
+  { methods: ['*'], path: '/backend-api/files/*', auth: 'bearer' },
 ];
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { parseClientTokens } from '../../src/access/client-tokens.ts';
+import { parseClientTokens, reachesPath } from '../../src/access/client-tokens.ts';
 import { ConfigError } from '../../src/base/errors.ts';
 
 const sha256 = (token: string) => createHash('sha256').update(token).digest('hex');
@@ -39,14 +39,15 @@ t.test('a token has no limits, or an end, or routes, or both', async (t) => {
   ].join('\n');
   const expiresAt = Date.parse('2027-01-31T00:00:00Z');
   t.strictSame(parseClientTokens(text).list, [
-    { name: 'free', expiresAt: null, routes: null },
-    { name: 'ends', expiresAt, routes: null },
+    { name: 'free', expiresAt: null, purpose: null, routes: null },
+    { name: 'ends', expiresAt, purpose: null, routes: null },
     {
       name: 'paths',
       expiresAt: null,
+      purpose: null,
       routes: ['/backend-api/codex/responses', '/backend-api/wham/*'],
     },
-    { name: 'both', expiresAt, routes: ['/*'] },
+    { name: 'both', expiresAt, purpose: null, routes: ['/*'] },
   ]);
 });
 
@@ -85,7 +86,7 @@ t.test('two lines of one name or one token are refused: their limits could diffe
 t.test('a limit that is not understood is refused, never passed over', async (t) => {
   const token = `name:${sha256('hush')}`;
   for (const limit of ['hush', 'expire=2027-01-31T00:00:00Z', 'ROUTES=/*', '=', 'note=hush']) {
-    refuses(t, `${token} ${limit}`, 'has a limit other than expires=… and routes=…');
+    refuses(t, `${token} ${limit}`, 'has a limit other than expires=…, for=…, routes=…');
   }
   refuses(t, `${token} routes=/a routes=/b`, 'has two limits of routes');
   const times = ['2027-01-31', '2027-02-30T00:00:00Z', '2027-01-31T24:00:00Z', 'hush', ''];
@@ -102,5 +103,51 @@ t.test('a limit that is not understood is refused, never passed over', async (t)
   for (const list of lists) {
     const problem = 'has routes that are not a list of paths like /backend-api/codex/*';
     refuses(t, `${token} routes=${list}`, problem);
+  }
+});
+
+t.test('a token for inference reaches the Responses API and nothing else', async (t) => {
+  const [token] = parseClientTokens(`a:${sha256('a')} for=inference`).list;
+  const reaches = (path: string) => token !== undefined && reachesPath(token, path);
+  for (const path of ['responses', 'responses/compact', 'models']) {
+    t.equal(reaches(`/backend-api/codex/${path}`), true, path);
+  }
+  for (const path of [
+    '/backend-api/codex',
+    '/backend-api/codex/alpha/search',
+    '/backend-api/codex/responses/other',
+    '/backend-api/wham/usage',
+    '/backend-api/me',
+    '/backend-api/conversations',
+    '/auth/reload',
+    '/auth/status',
+  ]) {
+    t.equal(reaches(path), false, path);
+  }
+});
+
+t.test('a token for codex reaches what Codex asks for, and no chats', async (t) => {
+  const [token] = parseClientTokens(`a:${sha256('a')} for=codex routes=/auth/reload`).list;
+  const reaches = (path: string) => token !== undefined && reachesPath(token, path);
+  for (const path of ['codex/alpha/search', 'wham/usage', 'ps/mcp', 'plugins/x', 'files/a']) {
+    t.equal(reaches(`/backend-api/${path}`), true, path);
+  }
+  t.equal(reaches('/auth/reload'), true, 'routes are added');
+  for (const path of ['me', 'conversations', 'accounts/check', 'filesystem']) {
+    t.equal(reaches(`/backend-api/${path}`), false, path);
+  }
+});
+
+t.test('a purpose that is not known is refused', async (t) => {
+  for (const purpose of [
+    '',
+    'everything',
+    'Codex',
+    '__proto__',
+    'constructor',
+    'codex,inference',
+  ]) {
+    const token = `b:${sha256('b')}`;
+    refuses(t, `${token} for=${purpose}`, 'has a for that is not one of inference, codex');
   }
 });

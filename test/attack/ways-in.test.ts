@@ -56,6 +56,8 @@ const REFUSALS = {
 
 /** The proxy: everything is asked for, and nothing new during a drain. */
 const proxied = { 'nothing wrong': 'passes', ...REFUSALS, draining: 'AUTH_DRAINING' } as const;
+/** The proxy, where no rule of the default routes allows a path. */
+const unknown = { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED' } as const;
 /** Where only a token is not asked for, from this machine. */
 const own = {
   ...REFUSALS,
@@ -75,9 +77,16 @@ const line = (method: string, path: string) => ({
 });
 
 const TABLE: Row[] = [
-  ['/backend-api', line('GET', '/backend-api'), proxied],
-  ['/backend-api/', { ...line('GET', MODELS), line: 'GET /backend-api?x' }, proxied],
+  ['/backend-api', line('GET', '/backend-api'), unknown],
+  ['/backend-api/', { ...line('GET', MODELS), line: 'GET /backend-api?x' }, unknown],
+  ['the account', line('GET', '/backend-api/me'), unknown],
+  ['the chats', line('GET', '/backend-api/conversations'), unknown],
   ['/backend-api/*', line('GET', MODELS), proxied],
+  ['/backend-api/wham/*', line('GET', '/backend-api/wham/usage'), proxied],
+  ['/backend-api/ps/*', line('GET', '/backend-api/ps/plugins/list'), proxied],
+  ['/backend-api/plugins/*', line('GET', '/backend-api/plugins/featured'), proxied],
+  ['/backend-api/connectors/*', line('GET', '/backend-api/connectors/directory/list'), proxied],
+  ['/backend-api/files/*', line('GET', '/backend-api/files/a'), proxied],
   [
     '/backend-api/*, with a body',
     { ...line('POST', RESPONSES), headers: 'content-length: 0\r\n' },

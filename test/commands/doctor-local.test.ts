@@ -43,7 +43,8 @@ const TOKENS: [name: string, config: object, text: string | null, outcome: strin
   ['none on loopback', {}, null, 'warning'],
   ['none on a socket', { listen: { socket: '/s' } }, null, 'ok'],
   ['none beyond loopback', { listen: { host: '0.0.0.0' } }, null, 'failure'],
-  ['one', {}, `a:${'0'.repeat(64)}\n`, 'ok'],
+  ['one', {}, `a:${'0'.repeat(64)} for=inference\n`, 'ok'],
+  ['one that reaches everything', {}, `a:${'0'.repeat(64)}\n`, 'warning'],
   ['an empty file', {}, '# none\n', 'failure'],
   ['a wrong line', {}, 'a:b\n', 'failure'],
 ];

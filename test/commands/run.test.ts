@@ -71,7 +71,7 @@ t.test('the child reaches the backend with its token, and nobody without', async
   t.notMatch(JSON.stringify(backend.records), token, 'the client token stayed here');
 });
 
-t.test('a reload does not open the sidecar to others', async (t) => {
+t.test('the child can neither reload the sidecar nor open it to others', async (t) => {
   const { run } = await openScene(t);
   const { stdout } = await run(
     script(`
@@ -82,7 +82,7 @@ t.test('a reload does not open the sidecar to others', async (t) => {
       console.log(reloaded, await ask('/backend-api/codex/models'));
     `),
   );
-  t.equal(stdout, '200 401\n');
+  t.equal(stdout, '403 401\n');
 });
 
 t.test('the sidecar ends with the child', async (t) => {

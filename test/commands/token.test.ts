@@ -18,6 +18,7 @@ const edit = (path: string) => ({ path, warn: noWarning });
 const named = (name: string, limits: Partial<ClientToken> = {}): ClientToken => ({
   name,
   expiresAt: null,
+  purpose: null,
   routes: null,
   ...limits,
 });
@@ -28,7 +29,7 @@ t.test('add prints the token, once and alone, and the file knows its digest alon
   t.equal(code, 0);
   t.equal(stderr, '');
   t.match(stdout, /^sidecar_[A-Za-z0-9_-]{43}\n$/);
-  t.equal(await read(path), `ci:${sha256(stdout.trim())}\n`);
+  t.equal(await read(path), `ci:${sha256(stdout.trim())} for=inference\n`, 'inference alone');
   t.equal(await modeOf(path), 0o600);
 });
 
@@ -43,6 +44,24 @@ t.test('add writes what a sidecar reads, limits included', async (t) => {
     values.map((value) => tokens.find(value)?.name),
     ['free', 'held'],
   );
+});
+
+t.test('add writes what the client is for, or the paths, or that it may reach all', async (t) => {
+  const path = join(await makeFolder(t), 'tokens');
+  const add = (name: string, ...flags: string[]) =>
+    run(t, ['token', 'add', name, '--file', path, ...flags]);
+  t.equal((await add('a', '--for', 'codex')).code, 0);
+  t.equal((await add('b', '--routes', '/backend-api/codex/*')).code, 0);
+  t.equal((await add('c', '--all-routes')).code, 0);
+  const limits = (await read(path))
+    .replaceAll(/:[0-9a-f]{64}/g, '')
+    .trimEnd()
+    .split('\n');
+  t.strictSame(limits, ['a for=codex', 'b routes=/backend-api/codex/*', 'c']);
+  t.match((await add('d', '--for', 'everything')).stderr, /Allowed choices are inference, codex/);
+  t.equal((await add('d', '--for', 'codex', '--all-routes')).code, 2);
+  t.equal((await add('d', '--routes', '/a', '--all-routes')).code, 2);
+  t.equal(parseClientTokens(await read(path)).size, 3, 'nothing was added');
 });
 
 t.test('add leaves what is there as it is, also a last line without an end', async (t) => {

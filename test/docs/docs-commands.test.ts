@@ -124,8 +124,8 @@ t.test('whatever is treated apart stands in a document', async (t) => {
 function checkDoctor(t: Test, output: string): void {
   t.match(output, /^✓ client tokens +1 in client-tokens$/m);
   t.match(output, /^✓ auth\.json +\S+\/var\/lib\/codex-auth-sidecar\/auth\.json$/m);
-  t.match(output, /^✓ listener +a sidecar answers at /m);
-  t.match(output, /^✓ codex config +\S+\/home\/\.codex\/config\.toml points here /m);
+  t.match(output, /^✓ listener +the sidecar at \S+ is ready$/m);
+  t.match(output, /^✓ codex config +\S+\/home\/\.codex\/config\.toml points at the sidecar /m);
 }
 
 /** What the commands made is what Compose, the kustomizations and the sidecar read. */

@@ -82,5 +82,25 @@ t.test('a spelling that may stand for the path of an earlier rule has no rule', 
 });
 
 t.test('a long row of dots costs no time to speak of', async (t) => {
-  t.equal(authOf('GET', `/backend-api/${'.'.repeat(60_000)}a`), 'bearer');
+  t.equal(authOf('GET', `/backend-api/files/${'.'.repeat(60_000)}a`), 'bearer');
+});
+
+t.test('what Codex never asks for has no rule, above all the chats of the owner', async (t) => {
+  for (const path of [
+    '',
+    '/me',
+    '/conversations',
+    '/conversation/1',
+    '/accounts/check',
+    '/accounts/check/v4-2023-04-27',
+    '/settings/user',
+    '/filesystem',
+    '/codexx/models',
+    '/whams/usage',
+    '/plugin',
+  ]) {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      t.equal(authOf(method, `/backend-api${path}`), undefined, `${method} ${path}`);
+    }
+  }
 });

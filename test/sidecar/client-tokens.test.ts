@@ -18,7 +18,8 @@ const NOT_READ = 'client tokens not read again, the old ones stay';
 async function start(t: Test) {
   const path = join(await makeFolder(t), 'tokens');
   const file = { path, warn: (line: string) => t.fail(line) };
-  const add = (name: string) => addToken(file, { name, expiresAt: null, routes: null });
+  const add = (name: string) =>
+    addToken(file, { name, expiresAt: null, purpose: null, routes: null });
   const first = await add('first');
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const config = { clients: { tokensFile: path } };
@@ -90,7 +91,8 @@ t.test('a file that is broken or gone keeps the tokens, and says so', async (t) 
 async function makeTokensFile(t: Test) {
   const path = join(await makeFolder(t), 'tokens');
   const file = { path, warn: t.fail };
-  const add = (name: string) => addToken(file, { name, expiresAt: null, routes: null });
+  const add = (name: string) =>
+    addToken(file, { name, expiresAt: null, purpose: null, routes: null });
   await add('first');
   const used: string[][] = [];
   const captured = captureLog();
@@ -220,7 +222,10 @@ t.test(
   'a file that other users can write is a warning, at the start and at a reload',
   async (t) => {
     const path = join(await makeFolder(t), 'tokens');
-    await addToken({ path, warn: t.fail }, { name: 'a', expiresAt: null, routes: null });
+    await addToken(
+      { path, warn: t.fail },
+      { name: 'a', expiresAt: null, purpose: null, routes: null },
+    );
     const config = { clients: { tokensFile: path } };
     const warning = `${path} can be written by other users; run: chmod go-w ${path}`;
     const warnings = (log: string[]) => log.filter((line) => line.includes(warning)).length;

@@ -34,7 +34,17 @@ export async function checkClients(
   }
   const open = await exposureOfFile(path);
   if (open) return warning(name, `${path} ${open.problem}`, open.remedy);
-  return ok(name, `${clientTokens?.tokens?.size} in ${path}`);
+  const { list = [] } = clientTokens?.tokens ?? {};
+  const unlimited = list
+    .filter(({ purpose, routes }) => purpose === null && routes === null)
+    .map((token) => token.name);
+  const count = `${list.length} in ${path}`;
+  if (unlimited.length === 0) return ok(name, count);
+  return warning(
+    name,
+    `${count}; ${unlimited.join(', ')} may call every path that "routes" allows, and reload`,
+    'add for=inference or for=codex to its line',
+  );
 }
 
 /** Whether the audit log can be written; no finding when none is configured. */

@@ -50,7 +50,13 @@ export async function run(options: RunOptions): Promise<number> {
   }
   const { verbose, logFile: file } = options;
   const log = await openRunLog({ level, verbose, file, env, warn });
-  const sidecar = await startSidecar(settings, log, false, read, ownToken(clientToken));
+  const sidecar = await startSidecar(
+    settings,
+    log,
+    false,
+    read,
+    ownToken(clientToken, codexIndex(command) !== -1),
+  );
   try {
     await logStart(log, sidecar, settings, true);
     await requireCredential(sidecar, warn);
@@ -77,8 +83,10 @@ function privateListener(level: string | null) {
   };
 }
 
-function ownToken(token: string): TokenSource {
-  const tokens = parseClientTokens(`run:${createHash('sha256').update(token).digest('hex')}`);
+/** @param isCodex other programs need the Responses API alone */
+function ownToken(token: string, isCodex: boolean): TokenSource {
+  const digest = createHash('sha256').update(token).digest('hex');
+  const tokens = parseClientTokens(`run:${digest} for=${isCodex ? 'codex' : 'inference'}`);
   return { read: async () => ({ tokens, commit: () => tokens }), close: () => undefined };
 }
 

@@ -1,5 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
-import { isTokenName, parsePatterns, parseTime } from '../../access/client-tokens.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import {
+  isTokenName,
+  PURPOSES,
+  type Purpose,
+  parsePatterns,
+  parseTime,
+} from '../../access/client-tokens.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { readSettings } from '../../sidecar/settings.ts';
@@ -11,7 +17,9 @@ interface Flags {
   file?: string;
   /** Milliseconds since 1970. */
   expires?: number;
+  for?: Purpose;
   routes?: string[];
+  allRoutes?: boolean;
 }
 
 /** Adds `token add`, `token list` and `token remove` to the command line. */
@@ -36,10 +44,22 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
       'allow these paths only: /path or /prefix/*, comma-separated',
       parseRoutes,
     )
+    .addOption(
+      new Option('--for <purpose>', 'what the client needs; inference where nothing is given')
+        .choices(Object.keys(PURPOSES))
+        .conflicts(['routes', 'allRoutes']),
+    )
+    .addOption(
+      new Option('--all-routes', 'allow every path that "routes" allows, the reload too').conflicts(
+        'routes',
+      ),
+    )
     .action(async (name: string, flags: Flags) => {
       const { addToken } = await import('./tokens-file-editor.ts');
-      const { expires: expiresAt = null, routes = null } = flags;
-      io.print(await addToken(await tokensFile(flags, io), { name, expiresAt, routes }));
+      const { expires: expiresAt = null, routes = null, allRoutes = false } = flags;
+      const purpose = flags.for ?? (routes === null && !allRoutes ? 'inference' : null);
+      const token = { name, expiresAt, purpose, routes };
+      io.print(await addToken(await tokensFile(flags, io), token));
     });
 
   withFile(token.command('list').description('show names and limits of the tokens')).action(

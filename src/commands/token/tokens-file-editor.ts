@@ -41,9 +41,11 @@ export function addToken(file: TokensFileOptions, token: ClientToken): Promise<s
 export async function listTokens(path: string, now: number): Promise<string[]> {
   const { list } = parseClientTokens(await readText(path, null));
   const width = Math.max(...list.map(({ name }) => name.length));
-  return list.map(({ name, expiresAt, routes }) => {
-    const paths = routes === null ? 'all routes' : routes.join(',');
-    return `${name.padEnd(width)}  ${describeExpiry(expiresAt, now)}  ${paths}`;
+  return list.map((token) => {
+    const { name, expiresAt, purpose, routes } = token;
+    const paths = [purpose === null ? null : `for ${purpose}`, routes?.join(',')].filter(Boolean);
+    const reach = paths.length === 0 ? 'all routes' : paths.join(', and ');
+    return `${name.padEnd(width)}  ${describeExpiry(expiresAt, now)}  ${reach}`;
   });
 }
 
@@ -59,9 +61,10 @@ export function removeToken(file: TokensFileOptions, name: string): Promise<void
   });
 }
 
-function formatLine({ name, expiresAt, routes }: ClientToken, digest: string): string {
+function formatLine({ name, expiresAt, purpose, routes }: ClientToken, digest: string): string {
   const limits = [
     expiresAt === null ? null : `expires=${wholeSeconds(expiresAt)}`,
+    purpose === null ? null : `for=${purpose}`,
     routes === null ? null : `routes=${routes.join(',')}`,
   ];
   return [`${name}:${digest}`, ...limits].filter((part) => part !== null).join(' ');
