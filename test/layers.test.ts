@@ -73,6 +73,8 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'admin/page/view.ts',
       'agent-identity/identity-token.ts',
       'agent-identity/registration.ts',
+      // The monotonic clock stands still with a suspended machine; the other processes go on.
+      'auth-store/shared-transaction.ts',
       'commands/doctor/credential.ts',
       'commands/token',
       'credentials/identity-failure.ts',

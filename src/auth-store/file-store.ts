@@ -8,35 +8,13 @@ import { ReadError, readTextFile } from '../files/read-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
 import { type AuthDocument, parseAuthDocument, parseAuthJson } from './auth-document.ts';
-
-/** What {@link AuthStore.transact} hands to its work. */
-export interface Transaction {
-  /** The document as it is now, under the lock; null when there is none. */
-  current: AuthDocument | null;
-  /**
-   * Replaces some top-level fields, durably; the rest of the document stays as it is. Rejects when
-   * one of them has been changed since `current` was read.
-   */
-  write(change: JsonObject): Promise<void>;
-}
-
-/**
- * Where the credential is stored. A store that several hosts share could replace the file, and the
- * providers would not notice.
- */
-export interface AuthStore {
-  /** Names the store in messages, e.g. the path of the file. */
-  readonly location: string;
-  /** null when nothing is stored. Throws AUTH_CREDENTIAL_INVALID when it cannot be read as one. */
-  load(): Promise<AuthDocument | null>;
-  /**
-   * Runs `work` while no other process changes the document.
-   * @throws LockError when another process holds the lock for too long
-   */
-  transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
-  /** Calls back after someone else may have changed the document since the last `load`. */
-  watch(changed: () => void): StopWatching;
-}
+import {
+  type AuthStore,
+  ChangedMeanwhile,
+  NO_ANNOUNCEMENT,
+  type StoreStatus,
+  type Transaction,
+} from './store.ts';
 
 const LOCK_WAIT_SECONDS = 60;
 
@@ -51,6 +29,7 @@ export type WarnUnlocked = (line: string, reason: LockError) => void;
 /** `auth.json` in a Codex home folder. */
 export class FileAuthStore implements AuthStore {
   readonly location: string;
+  readonly writeRetriesMs = [60_000];
   readonly #folder: string;
   readonly #warnUnlocked: WarnUnlocked | null;
   /** The warning was given, and no lock has been taken since. */
@@ -85,7 +64,6 @@ export class FileAuthStore implements AuthStore {
     return running;
   }
 
-  /** Replaces fields under the lock without looking at the others: repairs an unusable document. */
   async overwrite(change: JsonObject): Promise<void> {
     await this.#locked(async () => {
       const text = await this.#read();
@@ -116,6 +94,8 @@ export class FileAuthStore implements AuthStore {
   async #open(): Promise<Transaction> {
     const transaction: Transaction = {
       current: (await this.#look()).document,
+      // The lock keeps the others out, and a dead process holds none.
+      announce: async () => NO_ANNOUNCEMENT,
       write: async (change) => {
         const { document, state } = await this.#unchanged(transaction.current, Object.keys(change));
         const text = document ? document.serialize(change) : `${JSON.stringify(change, null, 2)}\n`;
@@ -135,7 +115,9 @@ export class FileAuthStore implements AuthStore {
     const look = await this.#look();
     const { document } = look;
     const same = document && current ? document.agreesWith(current, fields) : document === current;
-    if (!same) throw new Error(`${this.location} was changed by a process that does not lock it`);
+    if (!same) {
+      throw new ChangedMeanwhile(`${this.location} was changed by a process that does not lock it`);
+    }
     return look;
   }
 
@@ -146,6 +128,12 @@ export class FileAuthStore implements AuthStore {
     // In the middle of a transaction of our own the file is ahead of memory, or behind it.
     return watchPath(this.location, this.#folder, () => void this.#transactions.then(check));
   }
+
+  status(): StoreStatus {
+    return { kind: 'file', location: this.location };
+  }
+
+  async close(): Promise<void> {}
 
   /** The state is read first: if the file is replaced in between, it is older than the document. */
   async #look(): Promise<Look> {

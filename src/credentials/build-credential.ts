@@ -1,5 +1,5 @@
 import type { AuthApi } from '../agent-identity/registration.ts';
-import type { AuthStore } from '../auth-store/file-store.ts';
+import type { AuthStore } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
@@ -198,12 +198,17 @@ function registeredIdentity(
     platform,
     observe,
     authApi: authApi(deps),
+    pauseMs: registrationPauseMs(deps),
   });
 }
 
+function registrationPauseMs({ config }: CredentialDeps): number {
+  return config.agentIdentity.minRegistrationIntervalSeconds * 1000;
+}
+
 function assertionsOf(source: IdentitySource, deps: CredentialDeps): AssertionProvider {
-  const { minRegistrationIntervalSeconds, onTaskRejected } = deps.config.agentIdentity;
-  const pauseMs = minRegistrationIntervalSeconds * 1000;
+  const { onTaskRejected } = deps.config.agentIdentity;
+  const pauseMs = registrationPauseMs(deps);
   const { now, monotonicNow, backendNow, log, observe } = deps;
   return new AssertionProvider(source, {
     now,

@@ -1,5 +1,5 @@
 import type { StoredTokens } from '../auth-store/auth-document.ts';
-import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
+import type { AuthStore, Transaction } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
@@ -19,7 +19,12 @@ import {
   readSameLogin,
   refreshDueAt,
 } from './chatgpt-login.ts';
-import { checkPause, describeFailure, type RefreshFailure } from './refresh-failure.ts';
+import {
+  ATTEMPT_END,
+  checkPause,
+  describeFailure,
+  type RefreshFailure,
+} from './refresh-failure.ts';
 import { TokenWriter } from './token-writer.ts';
 
 interface ChatGptSessionDeps {
@@ -108,10 +113,9 @@ export class ChatGptSession {
     if (!used.equals(this.#login.accessToken)) return;
     // Its refresh token is on the way: nobody sends it a second time.
     if (this.#late && this.#failure) throw this.#failure.error;
-    if (!this.#pending) {
-      checkPause(this.#failure, this.#deps.monotonicNow(), refused || this.isExpired());
-    }
-    this.#pending ??= this.#renewOnce().finally(() => {
+    const tokenIsOver = refused || this.isExpired();
+    if (!this.#pending) checkPause(this.#failure, this.#deps.monotonicNow(), tokenIsOver);
+    this.#pending ??= this.#renewOnce(tokenIsOver).finally(() => {
       this.#pending = null;
     });
     return this.#pending;
@@ -150,16 +154,18 @@ export class ChatGptSession {
     return running;
   }
 
-  async #renewOnce(): Promise<void> {
+  async #renewOnce(tokenIsOver: boolean): Promise<void> {
     const before = this.#failure?.error.message;
     try {
-      const outcome = await this.#transact((transaction) => this.#refresh(transaction));
+      const outcome = await this.#transact((transaction) =>
+        this.#refresh(transaction, tokenIsOver),
+      );
       this.#failure = null;
       this.#deps.observe?.({ type: 'refresh', outcome });
     } catch (cause) {
       this.#failure = describeFailure(cause, this.#deps.monotonicNow());
       const { error } = this.#failure;
-      this.#deps.observe?.({ type: 'refresh', outcome: this.isOver() ? 'refused' : 'failed' });
+      this.#deps.observe?.({ type: 'refresh', outcome: outcomeOf(this.#failure) });
       if (error.message !== before) {
         this.#deps.log.warn({ err: cause }, 'the login could not be refreshed');
       }
@@ -167,7 +173,7 @@ export class ChatGptSession {
     }
   }
 
-  async #refresh(transaction: Transaction): Promise<RefreshOutcome> {
+  async #refresh(transaction: Transaction, tokenIsOver: boolean): Promise<RefreshOutcome> {
     const { current } = transaction;
     const before = this.#login.accessToken;
     this.#takeOver(readSameLogin(current, this.#login));
@@ -177,7 +183,7 @@ export class ChatGptSession {
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
       throw new RefreshError('this login cannot be refreshed', 'permanent');
     }
-    await this.#trade(transaction, refreshToken);
+    await this.#trade(transaction, refreshToken, tokenIsOver);
     return 'refreshed';
   }
 
@@ -190,24 +196,35 @@ export class ChatGptSession {
     this.#deps.log.info('took over tokens that another process has refreshed');
   }
 
-  async #trade(transaction: Transaction, refreshToken: Secret): Promise<void> {
-    let fresh: RefreshedTokens;
+  async #trade(
+    transaction: Transaction,
+    refreshToken: Secret,
+    tokenIsOver: boolean,
+  ): Promise<void> {
+    const announcement = await transaction.announce({ kind: 'refresh', tokenIsOver });
     try {
-      fresh = await refreshTokens(this.#deps.oauth, refreshToken);
+      const fresh = await refreshTokens(this.#deps.oauth, refreshToken);
+      // New tokens in the store end the announced attempt by themselves.
+      await this.#accept(refreshToken, fresh, (login) => this.#use(transaction, login));
     } catch (error) {
-      const late = error instanceof RefreshError ? error.late : null;
-      if (late) this.#late = this.#receiveLate(refreshToken, late);
+      if (error instanceof RefreshError) {
+        if (error.late) this.#late = this.#receiveLate(refreshToken, error.late);
+        await announcement.ended(ATTEMPT_END[error.kind], error.code);
+      }
       throw error;
     }
-    await this.#accept(transaction, refreshToken, fresh);
   }
 
   /** Never rejects. */
   async #receiveLate(spent: Secret, late: Promise<RefreshedTokens>): Promise<void> {
-    const { log, monotonicNow } = this.#deps;
+    const { log, monotonicNow, observe } = this.#deps;
     try {
       const fresh = await late;
-      await this.#transact((transaction) => this.#acceptLate(transaction, spent, fresh));
+      // Another login has taken its place.
+      if (!this.#login.refreshToken?.equals(spent)) return;
+      await this.#accept(spent, fresh, (login) => this.#useLate(login));
+      this.#failure = null;
+      observe?.({ type: 'refresh', outcome: 'refreshed' });
     } catch (error) {
       this.#failure = describeFailure(error, monotonicNow());
       log.warn({ err: error }, 'a refresh that took long has failed');
@@ -216,23 +233,11 @@ export class ChatGptSession {
     }
   }
 
-  /** The response follows from the refresh token that it replaces, whoever holds the lock since. */
-  async #acceptLate(
-    transaction: Transaction,
-    spent: Secret,
-    fresh: RefreshedTokens,
-  ): Promise<void> {
-    this.#takeOver(readSameLogin(transaction.current, this.#login));
-    if (!this.#login.refreshToken?.equals(spent)) return;
-    await this.#accept(transaction, spent, fresh);
-    this.#failure = null;
-    this.#deps.observe?.({ type: 'refresh', outcome: 'refreshed' });
-  }
-
+  /** @param use stores and uses the new tokens */
   async #accept(
-    transaction: Transaction,
     refreshToken: Secret,
     fresh: RefreshedTokens,
+    use: (login: ChatGptLogin) => Promise<void>,
   ): Promise<void> {
     const { now, log } = this.#deps;
     const before = this.#login.accessToken;
@@ -241,14 +246,14 @@ export class ChatGptSession {
       accessToken: fresh.accessToken ?? this.#login.accessToken,
       idToken: fresh.idToken ?? this.#login.idToken,
       refreshToken: fresh.refreshToken ?? refreshToken,
-      accountId: transaction.current?.tokens?.accountId ?? null,
+      accountId: this.#login.account.id,
     };
     let login: ChatGptLogin;
     try {
       login = readChatGptLogin(tokens, lastRefresh);
     } catch (cause) {
       // The old refresh token is spent all the same; the old access token may still be valid.
-      await this.#use(transaction, { ...this.#login, refreshToken: tokens.refreshToken });
+      await use({ ...this.#login, refreshToken: tokens.refreshToken });
       throw new RefreshError('the token endpoint sent tokens that cannot be read', 'refused', {
         cause,
       });
@@ -256,7 +261,7 @@ export class ChatGptSession {
     if (namesOther(fresh.accessToken, this.#login) || namesOther(fresh.idToken, this.#login)) {
       throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
     }
-    await this.#use(transaction, login);
+    await use(login);
     if (this.isExpired() || login.accessToken.equals(before)) {
       // Asking again at once would give the same, and spend a refresh token each time.
       throw new RefreshError('the token endpoint sent an expired access token', 'unknown');
@@ -273,6 +278,13 @@ export class ChatGptSession {
     else this.#writer.retryLater(() => void this.persist());
   }
 
+  /** The response follows from the tokens in the store, as long as those are still the same. */
+  async #useLate(login: ChatGptLogin): Promise<void> {
+    this.#login = login;
+    this.#writer.postpone();
+    await this.persist();
+  }
+
   async #writeDown(transaction: Transaction): Promise<void> {
     if (this.#writer.problem === null) return;
     this.#takeOver(readSameLogin(transaction.current, this.#login));
@@ -281,6 +293,11 @@ export class ChatGptSession {
     this.#stored = this.#login;
     this.#deps.log.info('wrote down the tokens that lived in memory only');
   }
+}
+
+function outcomeOf({ retryAt, unknown }: RefreshFailure): RefreshOutcome {
+  if (retryAt === null) return 'refused';
+  return unknown ? 'uncertain' : 'failed';
 }
 
 function sameTokens(

@@ -1,5 +1,6 @@
+import { AnnouncementRefused, type AttemptEnd, StoreUnavailable } from '../auth-store/store.ts';
 import { SidecarError } from '../base/errors.ts';
-import { RefreshError } from '../oauth/token-endpoint.ts';
+import { RefreshError, type RefreshErrorKind } from '../oauth/token-endpoint.ts';
 
 /** How the last refresh failed, and when the next one may start. */
 export interface RefreshFailure {
@@ -14,7 +15,21 @@ const PAUSE_MS = 10_000;
 /** After a refresh that may have been carried out. */
 const UNKNOWN_PAUSE_MS = 60_000;
 
+/** The store is asked again so soon; that costs no request to the backend. */
+const STORE_PAUSE_MS = 5_000;
+
+/** What other processes are told of a failed refresh. */
+export const ATTEMPT_END: Record<RefreshErrorKind, AttemptEnd> = {
+  unsent: 'unsent',
+  refused: 'refused',
+  permanent: 'over',
+  unknown: 'uncertain',
+};
+
 export function describeFailure(cause: unknown, monotonicNow: number): RefreshFailure {
+  if (cause instanceof AnnouncementRefused) return describeRefusal(cause, monotonicNow);
+  if (cause instanceof StoreUnavailable)
+    return unavailable(cause.message, cause, STORE_PAUSE_MS, monotonicNow);
   // A problem in the file: reading it again costs no request, and someone may have repaired it.
   if (cause instanceof SidecarError)
     return { error: cause, retryAt: monotonicNow + PAUSE_MS, unknown: false };
@@ -23,11 +38,27 @@ export function describeFailure(cause: unknown, monotonicNow: number): RefreshFa
   if (kind === 'permanent') return { error: signInAgain(problem), retryAt: null, unknown: false };
   const unknown = kind === 'unknown';
   const pauseMs = unknown ? UNKNOWN_PAUSE_MS : PAUSE_MS;
+  return { ...unavailable(problem, cause, pauseMs, monotonicNow), unknown };
+}
+
+/** The attempt of another process forbids a request; to ask the store again costs none. */
+function describeRefusal(refusal: AnnouncementRefused, monotonicNow: number): RefreshFailure {
+  const { how, message, retryAfterMs } = refusal;
+  if (how === 'over') return { error: signInAgain(message), retryAt: null, unknown: false };
+  return unavailable(message, refusal, Math.min(retryAfterMs, PAUSE_MS), monotonicNow);
+}
+
+function unavailable(
+  problem: string,
+  cause: unknown,
+  pauseMs: number,
+  monotonicNow: number,
+): RefreshFailure {
   const error = new SidecarError('AUTH_REFRESH_UNAVAILABLE', `no new tokens: ${problem}`, {
     cause,
     retryAfterSeconds: pauseMs / 1000,
   });
-  return { error, retryAt: monotonicNow + pauseMs, unknown };
+  return { error, retryAt: monotonicNow + pauseMs, unknown: false };
 }
 
 /**

@@ -11,7 +11,14 @@ import {
   registerTask,
 } from '../agent-identity/registration.ts';
 import type { AuthDocument, IdentityRecord } from '../auth-store/auth-document.ts';
-import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
+import {
+  type Announcement,
+  AnnouncementRefused,
+  type AuthStore,
+  ChangedMeanwhile,
+  StoreUnavailable,
+  type Transaction,
+} from '../auth-store/store.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { Secret } from '../base/secret.ts';
@@ -30,6 +37,8 @@ interface RegisteredIdentityDeps {
   version: string;
   /** `linux`, `darwin`, …; sent as `sidecar-<platform>`. */
   platform: string;
+  /** Shortest time between a registration, by whatever process, and a new task. */
+  pauseMs: number;
   /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
@@ -109,35 +118,56 @@ export class RegisteredIdentity implements IdentitySource {
 
   async #transact(work: (transaction: Transaction) => Promise<RunIdentity>): Promise<RunIdentity> {
     try {
-      return await this.#deps.store.transact(work);
+      return await this.#again(() => this.#deps.store.transact(work));
     } catch (error) {
-      if (!(error instanceof LockError)) throw error;
-      // Its holder is registering or refreshing; a second registration at the same time would be wrong.
-      throw new SidecarError('AUTH_IDENTITY_UNAVAILABLE', error.message, { cause: error });
+      throw unavailable(error) ?? error;
+    }
+  }
+
+  /** Where another process was first, its record is there to be taken over. */
+  async #again(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ChangedMeanwhile)) throw error;
+      return work();
     }
   }
 
   async #register(transaction: Transaction, rejectedTaskId: string | null): Promise<RunIdentity> {
-    // Another process may have registered while this one waited for the lock.
+    // Another process may have registered while this one waited for its turn.
     const { identityRecord } = this.#checkUnchanged(transaction.current);
     if (recordDigest(identityRecord) !== recordDigest(this.#stored)) {
       this.#stored = identityRecord;
       this.#adopt(identityRecord);
     }
-    if (!this.#record) await this.#registerAgent(transaction);
     const found = this.#runIdentity(null);
     if (found && found.taskId !== rejectedTaskId) return found;
-    return this.#registerTask(transaction);
+    const pauseMs = rejectedTaskId === null ? 0 : this.#deps.pauseMs;
+    const announcement = await transaction.announce({ kind: 'identity', pauseMs });
+    try {
+      const authApi = announcing(this.#deps.authApi, announcement);
+      if (!this.#record) {
+        await this.#registerAgent(transaction, authApi);
+        await announcement.again();
+      }
+      const identity = await this.#registerTask(transaction, authApi);
+      await announcement.ended('registered');
+      return identity;
+    } catch (error) {
+      await announcement.ended('failed');
+      throw error;
+    }
   }
 
-  async #registerAgent(transaction: Transaction): Promise<void> {
+  async #registerAgent(transaction: Transaction, authApi: AuthApi): Promise<void> {
     const login = this.#login;
     if (!login) throw new SidecarError('SIDECAR_INTERNAL', 'no login to register an agent for');
     if (!login.userId) {
       throw invalidCredential('auth.json tokens', 'name no ChatGPT user; sign in again');
     }
     const key = generateAgentKey();
-    const { authApi, version, platform, observe } = this.#deps;
+    const { version, platform, observe } = this.#deps;
     const registration = registerAgent(authApi, {
       key,
       version,
@@ -158,20 +188,20 @@ export class RegisteredIdentity implements IdentitySource {
       taskId: null,
     };
     this.#deps.log.info({ agentRuntimeId }, 'registered an agent identity');
-    await this.#persist(transaction, this.#record);
+    await this.#persist(transaction, this.#record, 'agent');
   }
 
-  async #registerTask(transaction: Transaction): Promise<RunIdentity> {
+  async #registerTask(transaction: Transaction, authApi: AuthApi): Promise<RunIdentity> {
     const record = this.#record;
     const key = this.#key;
     if (!record || !key) throw new SidecarError('SIDECAR_INTERNAL', 'no identity to register for');
     const { agentRuntimeId } = record;
-    const { authApi, observe } = this.#deps;
+    const { observe } = this.#deps;
     const registration = registerTask(authApi, { agentRuntimeId, key });
     const taskId = await observeRegistration(observe, 'task', registration);
     this.#record = { ...record, taskId };
     this.#deps.log.info({ agentRuntimeId }, 'registered a run task');
-    await this.#persist(transaction, this.#record);
+    await this.#persist(transaction, this.#record, 'task');
     const identity = this.#runIdentity(authApi.now());
     if (!identity) throw new SidecarError('SIDECAR_INTERNAL', 'the run task was not kept');
     return identity;
@@ -210,7 +240,12 @@ export class RegisteredIdentity implements IdentitySource {
     return current;
   }
 
-  async #persist(transaction: Transaction, record: IdentityRecord): Promise<void> {
+  /** @throws ChangedMeanwhile when another process has registered; then its record counts */
+  async #persist(
+    transaction: Transaction,
+    record: IdentityRecord,
+    what: 'agent' | 'task',
+  ): Promise<void> {
     try {
       const { current } = transaction;
       if (!current) return;
@@ -218,6 +253,10 @@ export class RegisteredIdentity implements IdentitySource {
       await transaction.write(current.identityChange(record));
       this.#stored = record;
     } catch (error) {
+      if (error instanceof ChangedMeanwhile) {
+        this.#deps.observe?.({ type: 'registration', what, outcome: 'orphaned' });
+        throw error;
+      }
       this.#warnNotKept(error);
     }
   }
@@ -236,4 +275,23 @@ export class RegisteredIdentity implements IdentitySource {
     const { agentRuntimeId, accountId, fedramp, taskId } = record;
     return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
   }
+}
+
+/** Each further try of a request says first that the attempt goes on; a pause comes before it. */
+function announcing(authApi: AuthApi, announcement: Announcement): AuthApi {
+  const sleep = async (ms: number) => {
+    await authApi.sleep(ms);
+    await announcement.again();
+  };
+  return { ...authApi, sleep };
+}
+
+/** What passes by itself, in the words of the store; null for anything else. */
+function unavailable(cause: unknown): SidecarError | null {
+  const passes =
+    // Its holder is registering or refreshing; a second registration at the same time would be wrong.
+    cause instanceof LockError ||
+    cause instanceof AnnouncementRefused ||
+    cause instanceof StoreUnavailable;
+  return passes ? new SidecarError('AUTH_IDENTITY_UNAVAILABLE', cause.message, { cause }) : null;
 }

@@ -1,10 +1,7 @@
-import type { AuthStore, Transaction } from '../auth-store/file-store.ts';
+import type { AuthStore, Transaction } from '../auth-store/store.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { ChatGptLogin } from './chatgpt-login.ts';
-
-/** Pause between two attempts to store tokens that could not be written. */
-const RETRY_MS = 60_000;
 
 interface TokenWriterDeps {
   store: AuthStore;
@@ -16,6 +13,8 @@ interface TokenWriterDeps {
 export class TokenWriter {
   readonly #deps: TokenWriterDeps;
   #problem: string | null = null;
+  /** Failed attempts in a row. */
+  #failures = 0;
   #cancelRetry: () => void = () => undefined;
 
   constructor(deps: TokenWriterDeps) {
@@ -29,7 +28,7 @@ export class TokenWriter {
 
   /** Never rejects. @returns whether the store holds them now */
   async write(transaction: Transaction, login: ChatGptLogin): Promise<boolean> {
-    const { store, log } = this.#deps;
+    const { log } = this.#deps;
     const { accessToken, idToken, refreshToken, lastRefresh } = login;
     try {
       const change = transaction.current?.tokensChange({
@@ -38,24 +37,38 @@ export class TokenWriter {
         refresh_token: refreshToken?.reveal() ?? null,
       });
       await transaction.write({ ...change, last_refresh: lastRefresh });
-      this.#problem = null;
+      this.giveUp();
       return true;
     } catch (error) {
-      const known = this.#problem !== null;
-      this.#problem = `new tokens could not be written to ${store.location} and are in memory only`;
-      if (!known) log.error({ err: error }, this.#problem);
+      const known = this.#failures > 0;
+      this.#failures++;
+      this.postpone();
+      if (!known) log.error({ err: error }, this.#problem ?? '');
       return false;
     }
+  }
+
+  /** The tokens in use are to be written later. */
+  postpone(): void {
+    const { location } = this.#deps.store;
+    this.#problem = `new tokens could not be written to ${location} and are in memory only`;
   }
 
   /** There is nothing left to write: the store holds newer tokens. */
   giveUp(): void {
     this.#problem = null;
+    this.#failures = 0;
   }
 
   retryLater(retry: () => void): void {
     this.#cancelRetry();
-    this.#cancelRetry = this.#deps.schedule(RETRY_MS, retry);
+    this.#cancelRetry = this.#deps.schedule(this.#pauseMs, retry);
+  }
+
+  get #pauseMs(): number {
+    const { writeRetriesMs } = this.#deps.store;
+    const index = Math.min(Math.max(this.#failures - 1, 0), writeRetriesMs.length - 1);
+    return writeRetriesMs[index] ?? 60_000;
   }
 
   cancelRetry(): void {

@@ -6,7 +6,7 @@ import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
 import { scrape } from '../admin/prometheus.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
-import type { AuthStore } from '../auth-store/file-store.ts';
+import type { AuthStore } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';

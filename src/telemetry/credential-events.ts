@@ -3,16 +3,19 @@ export type CredentialEvent =
   /** From now on another credential is in use, or none at all. */
   | { type: 'changed' }
   | { type: 'assertionBuilt' }
-  | { type: 'registration'; what: 'agent' | 'task'; outcome: 'registered' | 'failed' }
+  | { type: 'registration'; what: 'agent' | 'task'; outcome: RegistrationOutcome }
   | { type: 'refresh'; outcome: RefreshOutcome }
   /** The upstream refused what a request carried; the kinds of `rejection.ts`. */
   | { type: 'rejection'; kind: 'task' | 'bearer' | 'revoked' };
 
+/** `orphaned`: it was registered, but another process had registered first, and its record counts. */
+export type RegistrationOutcome = 'registered' | 'failed' | 'orphaned';
+
 /**
  * `takenOver`: another process had refreshed already; `refused`: the login has ended; `failed`: it
- * will be tried again.
+ * will be tried again; `uncertain`: it may have been carried out, and the refresh token may be spent.
  */
-export type RefreshOutcome = 'refreshed' | 'takenOver' | 'refused' | 'failed';
+export type RefreshOutcome = 'refreshed' | 'takenOver' | 'refused' | 'failed' | 'uncertain';
 
 export type CredentialObserver = (event: CredentialEvent) => void;
 

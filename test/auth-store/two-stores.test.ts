@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import t from 'tap';
-import { type AuthStore, FileAuthStore } from '../../src/auth-store/file-store.ts';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
+import type { AuthStore } from '../../src/auth-store/store.ts';
 import { makeAuthHome } from '../helpers/auth-home.ts';
 
 const ROUNDS = 6;

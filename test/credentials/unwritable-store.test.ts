@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import t from 'tap';
-import type { AuthStore } from '../../src/auth-store/file-store.ts';
 import { LockError } from '../../src/files/lock.ts';
+import { aroundStore } from '../helpers/around-store.ts';
 import { startBackendWithLogin } from '../helpers/backend-with-login.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -30,15 +30,10 @@ t.test('without a lock the account is checked all the same', async (t) => {
 t.test('a write that fails is a warning too', async (t) => {
   const subject = await startBackendWithLogin(t);
   const { store } = subject.home;
-  const full: AuthStore = {
-    location: store.location,
-    load: () => store.load(),
-    watch: () => () => undefined,
-    transact: (work) =>
-      store.transact(({ current }) =>
-        work({ current, write: async () => Promise.reject(new Error('ENOSPC')) }),
-      ),
-  };
+  const write = async () => Promise.reject(new Error('ENOSPC'));
+  const full = aroundStore(store, {
+    transact: (work) => store.transact((transaction) => work({ ...transaction, write })),
+  });
   const provider = await subject.start(full);
   t.equal((await provider.headers()).kind, 'assertion');
   t.match(subject.captured.warnings()[0], WARNING);
@@ -48,12 +43,9 @@ t.test('a write that fails is a warning too', async (t) => {
 t.test('a lock that another process holds is waited for, not passed by', async (t) => {
   const subject = await startBackendWithLogin(t);
   const { store } = subject.home;
-  const busy: AuthStore = {
-    location: store.location,
-    load: () => store.load(),
-    watch: () => () => undefined,
+  const busy = aroundStore(store, {
     transact: async () => Promise.reject(new LockError('auth.lock is held', true)),
-  };
+  });
   const provider = await subject.start(busy);
   const error = await failureOf(() => provider.headers());
   t.equal(error.code, 'AUTH_IDENTITY_UNAVAILABLE');

@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import type { AuthStore } from '../../src/auth-store/store.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { AssertionProvider } from '../../src/credentials/assertion-provider.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
@@ -47,6 +47,7 @@ export async function startBackendWithLogin(
         log: captured.log,
         version: '0.0.0-test',
         platform: 'linux',
+        pauseMs: PAUSE_MS,
       });
       const { now } = backend;
       const deps = {

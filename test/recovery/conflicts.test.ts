@@ -1,6 +1,7 @@
 import t from 'tap';
-import type { AuthStore } from '../../src/auth-store/file-store.ts';
+import type { AuthStore } from '../../src/auth-store/store.ts';
 import { LockError } from '../../src/files/lock.ts';
+import { aroundStore } from '../helpers/around-store.ts';
 import {
   getModels,
   infer,
@@ -14,13 +15,11 @@ import {
 
 /** A store whose lock somebody else holds for longer than we wait, while `held` says so. */
 function heldBy(held: () => boolean) {
-  return (store: AuthStore): AuthStore => ({
-    location: store.location,
-    load: () => store.load(),
-    watch: (changed) => store.watch(changed),
-    transact: (work) =>
-      held() ? Promise.reject(new LockError('held', true)) : store.transact(work),
-  });
+  return (store: AuthStore): AuthStore =>
+    aroundStore(store, {
+      transact: (work) =>
+        held() ? Promise.reject(new LockError('held', true)) : store.transact(work),
+    });
 }
 
 t.test('a lock that is held is never passed over: no refresh, no registration', async (t) => {

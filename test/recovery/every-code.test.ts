@@ -8,11 +8,13 @@ import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Agent, type Dispatcher, errors } from 'undici';
 import { MAX_LISTENERS } from '../../src/admin/events.ts';
+import { StoreUnavailable } from '../../src/auth-store/store.ts';
 import { ERROR_STATUS, type ErrorCode } from '../../src/base/errors.ts';
 import { createLogger } from '../../src/base/logger.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { startSidecar } from '../../src/sidecar/start.ts';
+import { aroundStore } from '../helpers/around-store.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
 import {
@@ -47,6 +49,12 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
     const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
     scene.emulator.addFault({ path: '/api/accounts/*', status: 403 });
     return infer(scene);
+  },
+  AUTH_STORE_UNAVAILABLE: async (t) => {
+    const load = () => Promise.reject(new StoreUnavailable('the store is down'));
+    return getModels(
+      await startSidecarWithClock(t, { store: (store) => aroundStore(store, { load }) }),
+    );
   },
   AUTH_NO_BEARER: async (t) =>
     getModels(

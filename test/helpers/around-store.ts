@@ -1,0 +1,16 @@
+import type { AuthStore } from '../../src/auth-store/store.ts';
+
+/** A store that does some things in its own way, and hands on everything else. */
+export function aroundStore(store: AuthStore, own: Partial<AuthStore>): AuthStore {
+  return {
+    location: store.location,
+    writeRetriesMs: store.writeRetriesMs,
+    load: () => store.load(),
+    transact: (work) => store.transact(work),
+    overwrite: (change) => store.overwrite(change),
+    watch: (changed) => store.watch(changed),
+    status: () => store.status(),
+    close: () => store.close(),
+    ...own,
+  };
+}
