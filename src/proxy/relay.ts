@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { type Duplex, Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { errnoOf, SidecarError } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
@@ -9,6 +9,7 @@ import { downstreamHeaders, type ParsedHeaders, reasonPhrase, requestIdOf } from
 import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
 import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
+import { SentBody } from './sent-body.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /**
@@ -25,7 +26,7 @@ export interface UpstreamRequest {
   method: string;
   /** Flat list, already scrubbed and with the credential. */
   headers: string[];
-  body: Readable | AsyncIterable<Buffer> | Buffer | null;
+  body: SentBody | Buffer | null;
   /** Whether to ask for a WebSocket. */
   upgrade: boolean;
 }
@@ -110,8 +111,8 @@ class Relay implements Dispatcher.DispatchHandler {
         path,
         method: method as Dispatcher.HttpMethod,
         headers,
-        // Undici takes an iterable too; its types do not say so.
-        body: body as Readable | null,
+        // Undici uses no more of a stream than this has.
+        body: body as Buffer | Readable | null,
         ...(upgrade ? { upgrade: 'websocket' } : {}),
       },
       this,
@@ -282,6 +283,6 @@ class Relay implements Dispatcher.DispatchHandler {
   #finish(): void {
     this.#finished = true;
     const { body } = this.#request;
-    if (body instanceof Readable) body.destroy();
+    if (body instanceof SentBody) body.destroy();
   }
 }

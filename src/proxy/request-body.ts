@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
 import { SidecarError } from '../base/errors.ts';
 import { hasBody } from '../inbound/has-body.ts';
+import { SentBody } from './sent-body.ts';
 
 /**
  * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when the
@@ -33,7 +33,7 @@ export function openBody(
 /** A body on its way to the upstream, and the part that is kept for a replay. */
 export interface KeptBody {
   /** What is sent. */
-  readonly content: Readable | AsyncIterable<Buffer>;
+  readonly content: SentBody;
   /** Bytes that have come so far. */
   readonly size: number;
   /**
@@ -71,10 +71,10 @@ export class ReplayBudget {
 }
 
 /**
- * A body that came in one piece with its head: it needs no stream, and one write sends it. Undici
- * keeps a body until the response ends, so it gets this object, which can let go of the bytes.
+ * A body that came in one piece with its head: one write sends it. Undici keeps a body until the
+ * response ends, so it gets this object, which can let go of the bytes.
  */
-class WholeBody implements KeptBody, AsyncIterable<Buffer> {
+class WholeBody extends SentBody implements KeptBody {
   readonly content = this;
   readonly size: number;
   readonly #budget: ReplayBudget;
@@ -82,23 +82,16 @@ class WholeBody implements KeptBody, AsyncIterable<Buffer> {
   #bytes: Buffer | null;
 
   constructor(bytes: Buffer, budget: ReplayBudget) {
+    super();
     this.size = bytes.length;
     this.#budget = budget;
     this.#bytes = bytes;
     this.#isKept = bytes.length <= budget.perBody && budget.take(bytes.length);
   }
 
-  // Not a generator: undici would wait for the promises of two more turns with each piece.
-  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
-    let bytes = this.#bytes;
-    return {
-      next: async () => {
-        if (bytes === null) return { done: true, value: undefined };
-        const value = bytes;
-        bytes = null;
-        return { done: false, value };
-      },
-    };
+  protected override begin(): void {
+    if (this.#bytes !== null) this.send(this.#bytes);
+    this.emit('end');
   }
 
   async whole(): Promise<boolean> {
@@ -116,16 +109,27 @@ class WholeBody implements KeptBody, AsyncIterable<Buffer> {
 }
 
 /**
- * The body as a stream separate from its connection, because undici destroys its stream when the
- * upstream fails or answers early. The unread rest is then drained, so that the client gets its
- * response and can send its next request on the same connection; it is still kept for a replay.
+ * How far the client is read ahead of the upstream; bytes. What is kept for a replay is in memory in
+ * any case, so it is handed on at once, and its end is seen early.
  */
-class RequestBody extends Readable implements KeptBody {
+const AHEAD_BYTES = 64 * 1024;
+const AHEAD_OF_KEPT_BYTES = 1024 * 1024;
+
+/**
+ * The body apart from its connection: undici destroys it when the upstream fails or answers early.
+ * The unread rest is then drained, so that the client gets its response and can send its next
+ * request on the same connection; it is still kept for a replay.
+ */
+class RequestBody extends SentBody implements KeptBody {
   readonly content = this;
   readonly #request: IncomingMessage;
   readonly #limit: number;
   readonly #budget: ReplayBudget;
-  #wanted: (() => void) | null;
+  readonly #wanted: () => void;
+  /** What came before undici was ready; null from then on. */
+  #early: Buffer[] | null = [];
+  /** Bytes that came since the socket was last empty. */
+  #ahead = 0;
   #size = 0;
   /** null: outgrown, or given back. */
   #kept: Buffer[] | null = [];
@@ -143,8 +147,6 @@ class RequestBody extends Readable implements KeptBody {
     this.#limit = limit;
     this.#budget = budget;
     this.#wanted = wanted;
-    // A reader learns of a failure; when nobody reads any more, it must not end the process.
-    this.on('error', () => undefined);
     request.on('data', this.#onData);
     request.once('end', this.#onEnd);
     request.once('error', this.#onError);
@@ -171,15 +173,24 @@ class RequestBody extends Readable implements KeptBody {
     this.#settle();
   }
 
-  override _read(): void {
-    this.#wanted?.();
-    this.#wanted = null;
+  protected override begin(): void {
+    this.#wanted();
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const chunk of early) this.send(chunk);
+    if (this.#complete) this.emit('end');
+    else this.drained();
+  }
+
+  protected override drained(): void {
+    if (this.isPaused || this.#early) return;
+    this.#ahead = 0;
     this.#request.resume();
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  protected override ended(): void {
+    this.#early = null;
     this.#request.resume();
-    done(error);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -188,9 +199,14 @@ class RequestBody extends Readable implements KeptBody {
     if (this.#size > this.#limit) {
       this.forget();
       this.destroy(tooLarge(this.#limit));
-    } else if (this.destroyed) {
       return;
-    } else if (!this.push(chunk)) this.#request.pause();
+    }
+    if (this.destroyed) return;
+    if (this.#early) this.#early.push(chunk);
+    else this.send(chunk);
+    if (!this.isPaused) return;
+    this.#ahead += chunk.length;
+    if (this.#ahead > (this.#kept ? AHEAD_OF_KEPT_BYTES : AHEAD_BYTES)) this.#request.pause();
   };
 
   #keep(chunk: Buffer): void {
@@ -206,7 +222,7 @@ class RequestBody extends Readable implements KeptBody {
   readonly #onEnd = (): void => {
     this.#complete = true;
     this.#settle();
-    if (!this.destroyed) this.push(null);
+    if (!this.#early && !this.destroyed) this.emit('end');
   };
 
   readonly #onError = (error: Error): void => {
