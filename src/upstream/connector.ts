@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { buildConnector } from 'undici';
 import { type EgressProxy, egressProxy, type ProxySettings } from './egress-proxy.ts';
+import { readFirst } from './read-first.ts';
 import { Tunnels } from './tunnel.ts';
 
 export type Connect = buildConnector.connector;
@@ -75,11 +76,19 @@ function directDial(
   let secure: Connect | null = null;
   return (target, done) => {
     if (target.protocol !== 'https:') {
-      plain(target, done);
+      plain(target, readingFirst(done));
       return;
     }
     secure ??= buildConnector({ ...settings, secureContext: trusting(authorities) });
-    secure(target, done);
+    secure(target, readingFirst(done));
+  };
+}
+
+/** Hands out connections of {@link readFirst}. */
+function readingFirst(done: buildConnector.Callback): buildConnector.Callback {
+  return (...result) => {
+    if (result[1]) readFirst(result[1]);
+    done(...result);
   };
 }
 
