@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { errnoOf, SidecarError } from '../base/errors.ts';
+import { errnoOf } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
-import { upstreamError } from '../upstream/transport-error.ts';
+import { unexpectedResponse, upstreamError } from '../upstream/transport-error.ts';
 import { downstreamHeaders, type ParsedHeaders, reasonPhrase, requestIdOf } from './headers.ts';
 import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
@@ -131,8 +131,14 @@ class Relay implements Dispatcher.DispatchHandler {
     parsed: ParsedHeaders,
     socket: Duplex,
   ): void {
-    this.#finish();
     const head = responseHead(controller, status, undefined, parsed);
+    if (head.header('upgrade')?.toLowerCase() !== 'websocket') {
+      socket.destroy();
+      this.#finish();
+      this.#reject(unexpectedResponse(this.#request.origin, '101 for another protocol'));
+      return;
+    }
+    this.#finish();
     this.#recordBegin(head);
     this.#events.onUpgrade(head, socket);
     this.#resolve('answered');
@@ -144,10 +150,10 @@ class Relay implements Dispatcher.DispatchHandler {
     parsed: ParsedHeaders,
     statusMessage?: string,
   ): void {
-    if (status < 100) {
-      // Undici takes it for an interim response; Node would refuse to write it.
-      const { origin } = this.#request;
-      controller.abort(new SidecarError('UPSTREAM_UNREACHABLE', `${origin} answered ${status}`));
+    if (status < 100 || status === 101) {
+      // Undici takes both for interim responses. Node would refuse to write the first, and nobody
+      // asked for the protocol of the second.
+      controller.abort(unexpectedResponse(this.#request.origin, `${status}`));
       return;
     }
     if (status < 200) {
@@ -155,8 +161,8 @@ class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     const head = responseHead(controller, status, statusMessage, parsed);
-    if (this.#events.onHead(head) === 'hold') this.#held = new HeldResponse(head);
-    else this.#begin(head);
+    if (this.#events.onHead(head) === 'pass') this.#begin(head);
+    else this.#held = new HeldResponse(head, this.#passHeld);
   }
 
   #begin(head: ResponseHead): void {
@@ -215,6 +221,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   /** The whole response is here: it is dropped for another try, or goes to the client as it came. */
   async #decide(held: HeldResponse): Promise<void> {
+    held.settle();
     try {
       const verdict = await this.#events.onHeld(held.response);
       const gone = this.#clientGone;
@@ -230,14 +237,15 @@ class Relay implements Dispatcher.DispatchHandler {
     }
   }
 
-  #passHeld(held: HeldResponse): void {
+  readonly #passHeld = (held: HeldResponse): void => {
+    held.settle();
     this.#held = null;
     this.#begin(held.head);
     this.#exchange.bytesDown += held.size;
     let flowing = true;
     for (const chunk of held.chunks) flowing = this.#response.write(chunk);
     if (!flowing) this.#waitForDrain();
-  }
+  };
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#starts === 1 && this.#foundReset(error)) {
@@ -282,6 +290,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     this.#finished = true;
+    this.#held?.settle();
     const { body } = this.#request;
     if (body instanceof SentBody) body.destroy();
   }

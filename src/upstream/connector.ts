@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { buildConnector } from 'undici';
+import { dropContinues } from './continue-filter.ts';
 import { type EgressProxy, egressProxy, type ProxySettings } from './egress-proxy.ts';
 import { readFirst } from './read-first.ts';
 import { Tunnels } from './tunnel.ts';
@@ -42,13 +43,21 @@ export function createConnector(
 ): Connector {
   const proxy = egressProxy(options);
   const dial = directDial(options.authorities, connectMs, lookup);
-  if (!proxy) return { connect: dial, close: async () => undefined };
+  if (!proxy) return { connect: filtered(dial), close: async () => undefined };
   const tunnels = new Tunnels(proxy, dial, connectMs);
   const connect: Connect = (target, done) => {
     if (isDirect(proxy, target)) dial(target, done);
     else tunnels.connect(target, done);
   };
-  return { connect, close: () => tunnels.close() };
+  return { connect: filtered(connect), close: () => tunnels.close() };
+}
+
+function filtered(connect: Connect): Connect {
+  return (target, done) =>
+    connect(target, (...[error, socket]) => {
+      if (socket) done(null, dropContinues(socket));
+      else done(error, null);
+    });
 }
 
 function isDirect(proxy: EgressProxy, { protocol, host, hostname }: buildConnector.Options) {

@@ -65,6 +65,14 @@ export function upstreamError(error: unknown, origin: string): SidecarError {
   return new SidecarError('UPSTREAM_UNREACHABLE', `${origin} cannot be reached (${code})`, options);
 }
 
+/** A response that fits no request, such as a switch to a protocol that nobody asked for. */
+export function unexpectedResponse(origin: string, what: string): SidecarError {
+  return new SidecarError(
+    'UPSTREAM_UNREACHABLE',
+    `${origin} answered ${what}, which no request asked for`,
+  );
+}
+
 /** The code that says what happened: Happy Eyeballs and undici wrap the error that carries it. */
 export function transportCode(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) {

@@ -1,0 +1,93 @@
+import type { Socket } from 'node:net';
+import { MAX_HEADER_BYTES } from '../base/header-text.ts';
+
+const END_OF_HEAD = '\r\n\r\n';
+/** How every interim response begins; the status follows. */
+const INTERIM = Buffer.from('HTTP/1.1 1');
+const STATUS_AT = 'HTTP/1.1 '.length;
+/** With the character behind the three digits. */
+const STATUS_END = STATUS_AT + 4;
+
+/**
+ * Takes each 100 (Continue) out of what an upstream sends. Undici ends the exchange at one, although
+ * a client must accept those that it did not ask for (RFC 9110, section 15.2), and gateways send
+ * them. Other interim responses go on.
+ *
+ * Only what stands before the final response is looked at: from the head of a request, which undici
+ * writes as one text, to the status line of its response.
+ */
+export function dropContinues<S extends Socket>(socket: S): S {
+  const filter = new ContinueFilter();
+  const { read, write } = socket;
+  socket.read = (size?: number): Buffer | null => {
+    for (;;) {
+      const chunk: Buffer | null = read.call(socket, size);
+      if (chunk === null || !filter.isOpen) return chunk;
+      const passed = filter.take(chunk);
+      if (passed.length > 0) return passed;
+    }
+  };
+  socket.write = (chunk: unknown, ...rest: unknown[]): boolean => {
+    if (typeof chunk === 'string' && chunk.includes(' HTTP/1.1\r\n')) filter.open();
+    return Reflect.apply(write, socket, [chunk, ...rest]);
+  };
+  return socket;
+}
+
+/** What a connection does between a request and the status line of its response. */
+class ContinueFilter {
+  #isOpen = false;
+  /** The beginning of a head that has not come as a whole. */
+  #held: Buffer | null = null;
+
+  /** Whether a final response is still awaited. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  open(): void {
+    this.#isOpen = true;
+  }
+
+  /** @returns what goes on; empty when all of it is held or dropped */
+  take(chunk: Buffer): Buffer {
+    let rest = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
+    this.#held = null;
+    const passed: Buffer[] = [];
+    while (rest.length > 0) {
+      const end = headEnd(rest);
+      if (end === 'unknown') {
+        this.#held = rest;
+        break;
+      }
+      if (end === 'final') {
+        this.#isOpen = false;
+        passed.push(rest);
+        break;
+      }
+      if (!isContinue(rest)) passed.push(rest.subarray(0, end));
+      rest = rest.subarray(end);
+    }
+    return passed.length === 1 ? (passed[0] as Buffer) : Buffer.concat(passed);
+  }
+}
+
+/**
+ * Where the interim response at the beginning of `bytes` ends; `final` when there is none, `unknown`
+ * until more of it has come.
+ */
+function headEnd(bytes: Buffer): number | 'final' | 'unknown' {
+  const length = Math.min(bytes.length, INTERIM.length);
+  if (bytes.compare(INTERIM, 0, length, 0, length) !== 0) return 'final';
+  if (bytes.length < STATUS_END) return 'unknown';
+  // Switching protocols ends HTTP on this connection; what is no status is for undici to judge.
+  const status = bytes.toString('latin1', STATUS_AT, STATUS_END);
+  if (!/^1\d\d[ \r\n]$/.test(status) || status.startsWith('101')) return 'final';
+  const end = bytes.indexOf(END_OF_HEAD);
+  if (end !== -1) return end + END_OF_HEAD.length;
+  return bytes.length > MAX_HEADER_BYTES ? 'final' : 'unknown';
+}
+
+function isContinue(head: Buffer): boolean {
+  return head.toString('latin1', STATUS_AT, STATUS_AT + 3) === '100';
+}
