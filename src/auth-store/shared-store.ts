@@ -13,11 +13,9 @@ export interface SharedStoreDeps extends RowKeeperDeps {
   schedule: Schedule;
   sleep: (ms: number) => Promise<void>;
   pollMs: number;
-  /** For tests, which have less patience. */
-  timing?: Partial<SharedStoreTiming>;
 }
 
-export interface SharedStoreTiming extends SharedTiming {
+interface SharedStoreTiming extends SharedTiming {
   /** How long a transaction waits for the attempt of another process. */
   waitMs: number;
   /** Pause between two looks while it waits. */
@@ -44,7 +42,6 @@ export class SharedAuthStore implements AuthStore {
   readonly location: string;
   readonly writeRetriesMs = [1_000, 2_000, 4_000, 8_000, 15_000];
   readonly #deps: SharedStoreDeps;
-  readonly #timing: SharedStoreTiming;
   readonly #keeper: RowKeeper;
   /** Counters of the document that the last `load` handed out; null before the first. */
   #handedOut: string | null = null;
@@ -52,7 +49,6 @@ export class SharedAuthStore implements AuthStore {
 
   constructor(deps: SharedStoreDeps) {
     this.#deps = deps;
-    this.#timing = { ...TIMING, ...deps.timing };
     this.#keeper = new RowKeeper(deps);
     this.location = deps.register.location;
   }
@@ -65,7 +61,7 @@ export class SharedAuthStore implements AuthStore {
 
   async transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const { monotonicNow, sleep } = this.#deps;
-    const until = monotonicNow() + this.#timing.waitMs;
+    const until = monotonicNow() + TIMING.waitMs;
     for (;;) {
       const transaction = new SharedTransaction(await this.#keeper.load(), this.#transactionDeps);
       try {
@@ -78,7 +74,7 @@ export class SharedAuthStore implements AuthStore {
       } finally {
         await transaction.finish();
       }
-      await sleep(this.#timing.lookMs);
+      await sleep(TIMING.lookMs);
     }
   }
 
@@ -122,7 +118,7 @@ export class SharedAuthStore implements AuthStore {
       rotation: row?.rotation ?? null,
       keyId: row?.sealed ? sealer.keyIdOf(row.sealed) : null,
       synchronous: register.synchronous,
-      refresh: this.#refreshStatus(this.#timing),
+      refresh: this.#refreshStatus(TIMING),
       writtenBack,
     };
   }
@@ -141,7 +137,7 @@ export class SharedAuthStore implements AuthStore {
       monotonicNow,
       keeper: this.#keeper,
       location: this.location,
-      timing: this.#timing,
+      timing: TIMING,
       wrote: (before: Remembered | null, after: Remembered) => {
         // Otherwise the row also holds what somebody else has changed since the last load.
         if (this.#handedOut === countersOf(before)) this.#handedOut = countersOf(after);
