@@ -5,6 +5,7 @@ import {
   mayBeRejection,
   type UpstreamResponse,
 } from '../credentials/rejection.ts';
+import { queryWithoutKeys } from './client-keys.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { switchingHeaders, upstreamHeaders } from './headers.ts';
 import type { ProxiedRequest } from './proxied-request.ts';
@@ -51,7 +52,7 @@ export class Attempt implements RelayEvents {
     const upstreamRequest: UpstreamRequest = {
       dispatcher: options.dispatcher,
       origin: this.#origin,
-      path: this.#path + query,
+      path: this.#path + queryWithoutKeys(query),
       method: request.method,
       headers: upstreamHeaders(request.raw.rawHeaders, headers, cookie),
       body,

@@ -1,4 +1,5 @@
 import type { AuthHeaders } from '../credentials/provider.ts';
+import { isKeyHeader, subprotocolsWithoutKeys } from './client-keys.ts';
 
 // Connection-level headers (RFC 9110, section 7.6.1); they end at each hop.
 const HOP_BY_HOP = new Set([
@@ -41,6 +42,8 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
 ]);
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
+const SUBPROTOCOL = 'sec-websocket-protocol';
+
 /** Length of the name, which rules most others out before any of them is put in lower case. */
 const CONNECTION_LENGTH = 'connection'.length;
 
@@ -50,7 +53,7 @@ const CORS_PREFIX = 'access-control-';
 
 /**
  * Scrubs the client's headers, then injects the credential. Names, order, repetition and values of
- * the rest stay as they came.
+ * the rest stay as they came; of subprotocols those that carry a key are left out.
  * @param raw name, value, name, value, …, as Node's `rawHeaders`
  * @param credential null injects nothing
  * @param cookie the sidecar's own; the client's never passes
@@ -67,7 +70,9 @@ export function upstreamHeaders(
     const name = raw[i] as string;
     const lower = name.toLowerCase();
     if (isForbidden(lower) || named?.has(lower)) continue;
-    headers.push(name, raw[i + 1] as string);
+    const value = raw[i + 1] as string;
+    const passed = isSubprotocol(lower) ? subprotocolsWithoutKeys(value) : value;
+    if (passed !== null) headers.push(name, passed);
   }
   if (credential) {
     headers.push('authorization', credential.authorization.reveal());
@@ -164,12 +169,24 @@ function connectionOptions(raw: RawHeaders): Set<string> | null {
   return named;
 }
 
-// CGI and its heirs (WSGI, Rack, PHP) read an underscore as a hyphen.
 function isForbidden(lower: string): boolean {
-  const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower;
-  if (NEVER_UPSTREAM.has(name)) return true;
+  const name = hyphenated(lower);
+  if (NEVER_UPSTREAM.has(name) || isKeyHeader(name)) return true;
   for (const prefix of NEVER_UPSTREAM_PREFIXES) if (name.startsWith(prefix)) return true;
   return false;
+}
+
+function isSubprotocol(lower: string): boolean {
+  return (
+    lower.length === SUBPROTOCOL.length &&
+    lower.startsWith('sec') &&
+    hyphenated(lower) === SUBPROTOCOL
+  );
+}
+
+/** CGI and its heirs (WSGI, Rack, PHP) read an underscore as a hyphen. */
+function hyphenated(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
 
 function textOf(part: Buffer | string): string {

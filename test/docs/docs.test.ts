@@ -3,6 +3,7 @@ import t from 'tap';
 import { ERROR_STATUS } from '../../src/base/errors.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
+import { KEY_HEADER_ENDINGS } from '../../src/proxy/client-keys.ts';
 import { NEVER_UPSTREAM } from '../../src/proxy/headers.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 import { PERMITTED } from '../helpers/permitted.ts';
@@ -66,5 +67,6 @@ function flatten(value: object, prefix = ''): Record<string, string> {
 t.test('the operations name every header that does not pass', async (t) => {
   const text = readFileSync('docs/operations.md', 'utf8');
   for (const name of NEVER_UPSTREAM) t.match(text, `\`${name}\``);
+  for (const ending of KEY_HEADER_ENDINGS) t.match(text, `\`${ending}\``);
   for (const name of PERMITTED.answer.removed) t.match(text, `\`${name}\``);
 });

@@ -29,7 +29,7 @@ for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'
   t.test(`${method} goes up as it is`, async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end());
     const { port } = await startSidecarInFrontOf(t, upstream.origin);
-    const text = `${method} /backend-api/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`;
+    const text = `${method} /backend-api/files/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`;
     t.match(await sendRaw(t, port, text), /^HTTP\/1\.1 200 /);
     t.equal(upstream.requests[0]?.method, method);
   });
