@@ -3,6 +3,11 @@ import type { Logger } from '../base/logger.ts';
 
 /** Past this many milliseconds a difference is logged and corrected. */
 const TOLERANCE_MS = 30_000;
+/**
+ * A larger difference is ignored. One wrong header could otherwise make every credential expire, or
+ * put a time into an assertion that cannot be written.
+ */
+const BELIEVABLE_MS = 24 * 3600 * 1000;
 /** The header has whole seconds; the middle of its second is off by no more than this. */
 const HALF_SECOND_MS = 500;
 
@@ -15,6 +20,7 @@ export class BackendClock {
   readonly #log: Pick<Logger, 'warn' | 'info'>;
   #skewMs: number | null = null;
   #lastDate: string | null = null;
+  #saidUnbelievable = false;
 
   constructor(local: Clock, log: Pick<Logger, 'warn' | 'info'>) {
     this.#local = local;
@@ -48,9 +54,22 @@ export class BackendClock {
     const backend = Date.parse(date);
     if (Number.isNaN(backend)) return;
     const skew = this.#local() - (backend + HALF_SECOND_MS);
+    if (Math.abs(skew) > BELIEVABLE_MS) {
+      this.#reportUnbelievable();
+      return;
+    }
     const was = this.#skewMs !== null && isTooLarge(this.#skewMs);
     this.#skewMs = skew;
     if (isTooLarge(skew) !== was) this.#report();
+  }
+
+  /** Once, or each response would write a line. */
+  #reportUnbelievable(): void {
+    if (this.#saidUnbelievable) return;
+    this.#saidUnbelievable = true;
+    this.#log.warn(
+      'our clock and the Date of the backend differ by over a day; this is not corrected',
+    );
   }
 
   #report(): void {

@@ -84,3 +84,21 @@ t.test('a response out of a cache tells nothing, for it was dated when it went i
   backend.observeResponse(dated('nonsense'));
   t.equal(backend.skewSeconds, 30);
 });
+
+t.test('no value of the header can put us out of use', async (t) => {
+  const { backend } = clock();
+  for (const date of [
+    'Sat, 13 Sep 275760 00:00:00 GMT',
+    'Thu, 01 Jan 1970 00:00:00 GMT',
+    new Date(START + 25 * 3600 * 1000).toUTCString(),
+    '8640000000000000',
+    'never',
+    '',
+  ]) {
+    backend.observe(date);
+    t.equal(backend.now(), START, date);
+    t.equal(backend.skewSeconds, null, date);
+  }
+  backend.observe(at(-60_000));
+  t.equal(backend.skewSeconds, 60, 'a later header that can be believed counts');
+});
