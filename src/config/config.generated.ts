@@ -51,6 +51,12 @@ export interface Config {
     proxy: string | null;
     /** Concurrent requests per origin; beyond that 503 */
     maxConnections: number | null;
+    /** How long an unused connection is kept where the upstream gives no hint */
+    idleSeconds: number;
+    /** Connections over TLS that stand ready for the next request or upgrade */
+    readyConnections: number;
+    /** How long after the last request they do */
+    readySeconds: number;
   };
   /** null means the built-in table */
   readonly routes: RouteRule[] | null;

@@ -87,6 +87,24 @@ export const ConfigSchema = Type.Object(
           description: 'Concurrent requests per origin; beyond that 503',
         }),
       ),
+      idleSeconds: Type.Integer({
+        minimum: 1,
+        maximum: 600,
+        default: 90,
+        description: 'How long an unused connection is kept where the upstream gives no hint',
+      }),
+      readyConnections: Type.Integer({
+        minimum: 0,
+        maximum: 4,
+        default: 1,
+        description: 'Connections over TLS that stand ready for the next request or upgrade',
+      }),
+      readySeconds: Type.Integer({
+        minimum: 1,
+        maximum: 3600,
+        default: 300,
+        description: 'How long after the last request they do',
+      }),
     }),
     routes: nullable(Type.Array(RouteSchema, { description: 'null means the built-in table' })),
     clients: section({

@@ -67,9 +67,19 @@ export async function preflight(
  */
 export async function openDispatcher(settings: Settings): Promise<Dispatcher> {
   const { config, proxyEnvironment } = settings;
-  const { proxy } = config.upstream;
-  const authorities = await readAuthorities(settings);
-  return createDispatcher({ authorities, proxy, proxyEnvironment });
+  const { proxy, chatgptBaseUrl, openaiBaseUrl } = config.upstream;
+  const { idleSeconds, readyConnections, readySeconds } = config.upstream;
+  return createDispatcher({
+    authorities: await readAuthorities(settings),
+    proxy,
+    proxyEnvironment,
+    idleMs: idleSeconds * 1000,
+    ready: {
+      origins: [chatgptBaseUrl, openaiBaseUrl].map((url) => new URL(url).origin),
+      count: readyConnections,
+      forMs: readySeconds * 1000,
+    },
+  });
 }
 
 /**

@@ -28,7 +28,7 @@ const ADDRESS_MS = 1_000;
 /** Dials upstreams, each directly or through the proxy that is set for it. */
 export interface Connector {
   connect: Connect;
-  /** Ends what is being dialled through a proxy. */
+  /** Ends what is being dialled, and what stands ready. */
   close(): Promise<void>;
 }
 

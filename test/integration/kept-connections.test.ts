@@ -33,7 +33,7 @@ for (const isTls of [true, false]) {
           const tls = isTls ? await makeCertificate(t) : null;
           const upstream = await startUpstream(t, handler, tls);
           const { url } = await startSidecarInFrontOf(t, upstream.origin, {
-            config: { upstream: { caFile: tls?.path ?? null } },
+            config: { upstream: { caFile: tls?.path ?? null, readyConnections: 0 } },
           });
           const body = Buffer.alloc(size, 'x');
           const headers = framing === 'chunked' ? { 'transfer-encoding': 'chunked' } : {};
