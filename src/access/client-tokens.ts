@@ -25,7 +25,7 @@ export const PURPOSES = {
 export type Purpose = keyof typeof PURPOSES;
 
 /** Whether `text` names a {@link Purpose}. */
-export function isPurpose(text: string): text is Purpose {
+function isPurpose(text: string): text is Purpose {
   return Object.hasOwn(PURPOSES, text);
 }
 

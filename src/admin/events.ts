@@ -3,7 +3,7 @@ import { SidecarError } from '../base/errors.ts';
 import type { ActivityDocument } from '../telemetry/activity.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
-export interface EventSources {
+interface EventSources {
   status: () => StatusDocument;
   activity: () => ActivityDocument;
   /** Tries what is undone, like a health probe. */

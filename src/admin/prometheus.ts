@@ -12,7 +12,7 @@ const STATES: readonly OverallStatus[] = [
   'draining',
 ];
 
-export interface MetricSources {
+interface MetricSources {
   metrics: Metrics;
   /** Called once a scrape. */
   status: () => StatusDocument;

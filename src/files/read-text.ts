@@ -18,7 +18,7 @@ export class ReadError extends Error {
   }
 }
 
-export interface ReadLimits {
+interface ReadLimits {
   /** Largest content, in bytes; 1 MiB when absent. */
   maxBytes?: number;
   /** Longest wait for whoever writes into a pipe, in milliseconds; 5 seconds when absent. */

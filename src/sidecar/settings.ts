@@ -37,7 +37,7 @@ export interface NamedFile {
 }
 
 /** What the environment says about certificate authorities. */
-export interface TrustEnvironment {
+interface TrustEnvironment {
   /** What Node.js trusts by itself, in words. */
   ofNode: string;
   /** PEM files of variables that Node.js and Codex obey. */

@@ -9,7 +9,7 @@ export type CredentialEvent =
   | { type: 'rejection'; kind: 'task' | 'bearer' | 'revoked' };
 
 /** `orphaned`: it was registered, but another process had registered first, and its record counts. */
-export type RegistrationOutcome = 'registered' | 'failed' | 'orphaned';
+type RegistrationOutcome = 'registered' | 'failed' | 'orphaned';
 
 /**
  * `takenOver`: another process had refreshed already; `refused`: the login has ended; `failed`: it

@@ -6,7 +6,7 @@ import type { RouteAuth } from '../config/resolve.ts';
  * What a request was for: the auth kind of its route (`deny` also where no rule matches), `own` for
  * the sidecar's endpoints, `unmatched` when it was refused before its route counted.
  */
-export type RouteKind = RouteAuth | 'own' | 'unmatched';
+type RouteKind = RouteAuth | 'own' | 'unmatched';
 
 /** How an exchange ended: whole, left by the client, broken off upstream, or cut by our shutdown. */
 export type Outcome = 'complete' | 'clientGone' | 'upstreamCut' | 'shutdown';

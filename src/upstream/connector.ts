@@ -26,7 +26,7 @@ interface DialLimits {
 const ADDRESS_MS = 1_000;
 
 /** Dials upstreams, each directly or through the proxy that is set for it. */
-export interface Connector {
+interface Connector {
   connect: Connect;
   /** Ends what is being dialled, and what stands ready. */
   close(): Promise<void>;

@@ -1,7 +1,7 @@
 /** Geometry of the charts, in units of the view box; pure. */
 
-export const CHART_WIDTH = 600;
-export const CHART_HEIGHT = 100;
+const CHART_WIDTH = 600;
+const CHART_HEIGHT = 100;
 
 /** The next round number at or above: 1, 2, 5 times a power of ten. */
 export function niceCeiling(value: number): number {

@@ -18,7 +18,7 @@ export interface PageDocument {
   createElement(name: string): PageElement;
 }
 
-export interface PageEventSource {
+interface PageEventSource {
   readonly readyState: number;
   addEventListener(name: string, listener: (event: { data: string }) => void): void;
   close(): void;

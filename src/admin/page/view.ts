@@ -24,7 +24,7 @@ export function element(id: string): PageElement {
   return found;
 }
 
-export function setText(id: string, text: string | number | null): void {
+function setText(id: string, text: string | number | null): void {
   const target = element(id);
   const shown = text === null || text === '' ? '–' : String(text);
   // An unchanged live region must not be read out again.

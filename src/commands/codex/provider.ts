@@ -5,7 +5,7 @@ export const PROVIDER_ID = 'sidecar';
 const MODEL_PATH = '/backend-api/codex';
 
 /** How the agent shows its client token: as text in the file, or through a variable. */
-export type ProviderToken = { experimental_bearer_token: string } | { env_key: string };
+type ProviderToken = { experimental_bearer_token: string } | { env_key: string };
 
 export type ProviderFields = Record<string, string | boolean>;
 

@@ -74,7 +74,7 @@ export async function checkCodex(env: Environment): Promise<Finding> {
   }
 }
 
-export interface CodexConfigInput {
+interface CodexConfigInput {
   /** Text of `config.toml`; null when the file does not exist. */
   text: string | null;
   path: string;

@@ -30,7 +30,7 @@ import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
 import { checkAudit, checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
 import { checkClock, checkJwks, checkUpstream, type Network, neededUpstreams } from './upstream.ts';
 
-export interface DoctorOptions {
+interface DoctorOptions {
   env: OwnEnvironment;
   configFile: string | null;
   flags: PartialConfig;

@@ -5,7 +5,7 @@ import { errnoOf } from '../../base/errors.ts';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
 import { makeFolder } from '../../files/ownership.ts';
 
-export interface EmulatorCommandOptions {
+interface EmulatorCommandOptions {
   host: string;
   port: number;
   /** Folder for an `auth.json` with a throw-away login; null writes no file. */

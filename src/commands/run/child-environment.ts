@@ -4,7 +4,7 @@ import { PROVIDER_ID, providerFields, tomlValue } from '../codex/provider.ts';
 import { withoutProxy } from '../codex/proxy-variables.ts';
 
 /** The variable that a Codex started by `run` reads its client token from. */
-export const TOKEN_VARIABLE = 'SIDECAR_CLIENT_TOKEN';
+const TOKEN_VARIABLE = 'SIDECAR_CLIENT_TOKEN';
 
 /** Variables that hold a real credential; each also exists as `*_FILE`. */
 const CREDENTIALS = [
@@ -19,7 +19,7 @@ const SCRUBBED = new Set(CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]));
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
 const CODEX_PACKAGE = /^@openai\/codex(@.+)?$/;
 
-export interface ChildAccess {
+interface ChildAccess {
   /** Base URL of the model routes. */
   baseUrl: string;
   clientToken: string;

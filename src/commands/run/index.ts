@@ -19,7 +19,7 @@ import { runProcess } from './process.ts';
 /** We wait this long for a registration; after that the child starts in parallel. */
 const PREPARE_MS = 10_000;
 
-export interface RunOptions {
+interface RunOptions {
   env: OwnEnvironment;
   configFile: string | null;
   logFile: string | null;

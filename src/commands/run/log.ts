@@ -9,7 +9,7 @@ import type { Environment } from '../../sidecar/settings.ts';
 /** A log larger than this is renamed at the next start. */
 const LARGEST_BYTES = 1024 * 1024;
 
-export interface RunLogOptions {
+interface RunLogOptions {
   level: string;
   /** Log on standard error. */
   verbose: boolean;

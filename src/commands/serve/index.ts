@@ -8,7 +8,7 @@ import { readSettings } from '../../sidecar/settings.ts';
 import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
 
-export interface ServeOptions {
+interface ServeOptions {
   env: OwnEnvironment;
   configFile: string | null;
   flags: PartialConfig;

@@ -4,7 +4,7 @@ import type { Paint } from '../colour.ts';
 import { fetchStatus, type StatusTarget } from './client.ts';
 import { statusColour, statusTable } from './table.ts';
 
-export interface WatchOptions {
+interface WatchOptions {
   target: StatusTarget;
   intervalMs: number;
   /** `table` redraws in place; the others append one line per response. */
