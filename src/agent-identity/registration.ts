@@ -1,11 +1,7 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
 import { type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
-import {
-  type HttpClient,
-  ResponseTooLargeError,
-  type TextResponse,
-} from '../upstream/http-client.ts';
+import { CallError, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
 import { transportCode } from '../upstream/transport-error.ts';
 import { type AgentKey, signMessage } from './keys.ts';
 import { openSealedTaskId } from './sealed-task-id.ts';
@@ -155,7 +151,8 @@ async function post(
     response = await api.http({ method: 'POST', maxBytes: MAX_RESPONSE_BYTES, ...attempt });
   } catch (cause) {
     // A response that is too large did arrive: its status decides, and a 2xx is not repeated.
-    const status = cause instanceof ResponseTooLargeError ? cause.status : null;
+    const status =
+      cause instanceof CallError && cause.isTooLarge ? (cause.partial?.status ?? null) : null;
     const problem = status === null ? 'no response from AuthAPI' : `AuthAPI answered ${status}`;
     return new RegistrationError(`${what}: ${problem}: ${messageOf(cause)}`, status, cause);
   }

@@ -189,7 +189,8 @@ function readTokens(value: unknown): StoredTokens | null {
   return {
     accessToken,
     idToken: storedSecret(value, 'id_token', 'tokens.'),
-    refreshToken: storedSecret(value, 'refresh_token', 'tokens.'),
+    // It travels in a body, where any text may stand.
+    refreshToken: secretOf(storedText(value, 'refresh_token', 'tokens.')?.trim() ?? null),
     accountId: storedHeaderText(value, 'account_id', 'tokens.'),
   };
 }
@@ -223,7 +224,10 @@ function readRecord(value: JsonObject): IdentityRecord {
 }
 
 function storedSecret(object: JsonObject, name: string, prefix = ''): Secret | null {
-  const value = storedHeaderText(object, name, prefix);
+  return secretOf(storedHeaderText(object, name, prefix));
+}
+
+function secretOf(value: string | null): Secret | null {
   return value === null ? null : new Secret(value);
 }
 

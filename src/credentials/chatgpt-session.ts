@@ -5,12 +5,8 @@ import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Secret } from '../base/secret.ts';
-import {
-  type OAuthEndpoints,
-  RefreshError,
-  type RefreshedTokens,
-  refreshTokens,
-} from '../oauth/token-endpoint.ts';
+import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
+import type { RefreshedTokens } from '../oauth/token-response.ts';
 import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential-events.ts';
 import {
   type ChatGptLogin,
@@ -250,13 +246,14 @@ export class ChatGptSession {
     };
     let login: ChatGptLogin;
     try {
+      if (!fresh.accessToken && fresh.problem !== null) throw new Error(fresh.problem);
       login = readChatGptLogin(tokens, lastRefresh);
     } catch (cause) {
       // The old refresh token is spent all the same; the old access token may still be valid.
       await use({ ...this.#login, refreshToken: tokens.refreshToken });
-      throw new RefreshError('the token endpoint sent tokens that cannot be read', 'refused', {
-        cause,
-      });
+      const problem = fresh.problem === null ? '' : `: ${fresh.problem}`;
+      const message = `the token endpoint sent tokens that cannot be read${problem}`;
+      throw new RefreshError(message, 'refused', { cause });
     }
     if (namesOther(fresh.accessToken, this.#login) || namesOther(fresh.idToken, this.#login)) {
       throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
@@ -266,6 +263,8 @@ export class ChatGptSession {
       // Asking again at once would give the same, and spend a refresh token each time.
       throw new RefreshError('the token endpoint sent an expired access token', 'unknown');
     }
+    if (fresh.problem !== null)
+      log.warn(`of the tokens of a refresh, those that can be used are kept: ${fresh.problem}`);
     const { expiresAt } = this.#login;
     log.info({ expiresAt: expiresAt && new Date(expiresAt) }, 'refreshed the login');
   }

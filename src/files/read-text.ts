@@ -2,6 +2,7 @@ import { close, constants, fstat, open, read, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { errnoOf } from '../base/errors.ts';
+import { encodingOf } from '../base/text-encoding.ts';
 
 const MAX_BYTES = 1024 * 1024;
 const PIPE_WAIT_MS = 5_000;
@@ -139,14 +140,4 @@ export function decodeText(bytes: Buffer): string {
   } catch {
     throw new ReadError('it is neither UTF-8 nor UTF-16 text; save it as UTF-8', 'EILSEQ');
   }
-}
-
-function encodingOf(bytes: Buffer): string {
-  const [first, second] = bytes;
-  if (first === 0xff && second === 0xfe) return 'utf-16le';
-  if (first === 0xfe && second === 0xff) return 'utf-16be';
-  // Without a mark: every text that is read here begins with an ASCII character.
-  if (second === 0 && first !== 0) return 'utf-16le';
-  if (first === 0 && second !== 0 && second !== undefined) return 'utf-16be';
-  return 'utf-8';
 }

@@ -1,9 +1,14 @@
 import { monotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
-import { isObject, type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
-import { Secret } from '../base/secret.ts';
-import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
-import { wasNeverSent } from '../upstream/transport-error.ts';
+import { isObject, parseJsonObject } from '../base/json.ts';
+import type { Secret } from '../base/secret.ts';
+import {
+  CallError,
+  type HttpClient,
+  type TextResponse,
+  wasNeverSent,
+} from '../upstream/http-client.ts';
+import { type RefreshedTokens, readTokenResponse } from './token-response.ts';
 
 /** Public client id of Codex; `CODEX_APP_SERVER_LOGIN_CLIENT_ID` replaces it. */
 export const CODEX_CLIENT_ID = 'app_EMoamEEZ73f0CkXaXp7hrann';
@@ -16,13 +21,6 @@ export interface OAuthEndpoints {
   http: HttpClient;
   /** How long a refresh is waited for; 30 s unless a test has less patience. */
   waitMs?: number;
-}
-
-/** What a refresh returned; a field that is null keeps its old value. */
-export interface RefreshedTokens {
-  idToken: Secret | null;
-  accessToken: Secret | null;
-  refreshToken: Secret | null;
 }
 
 /**
@@ -59,7 +57,8 @@ export class RefreshError extends Error {
 const WAIT_MS = 30_000;
 /** How long a response of the token endpoint is read; until then it still counts. */
 const READ_MS = 120_000;
-const MAX_BYTES = 256 * 1024;
+/** Far more than tokens need: what is cut off here would be lost. */
+const MAX_BYTES = 1024 * 1024;
 const MAX_ATTEMPTS = 3;
 
 const PERMANENT_CODES = new Set([
@@ -88,13 +87,9 @@ export async function refreshTokens(
 async function trade(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<RefreshedTokens> {
   const response = await postToken(endpoints, refreshToken);
   if (response.status < 200 || response.status >= 300) throw refusal(response);
-  const fields = parseJsonObject(response.text);
-  if (!fields) throw new RefreshError('the token endpoint did not answer with JSON', 'unknown');
-  return {
-    idToken: secretAt(fields, 'id_token'),
-    accessToken: secretAt(fields, 'access_token'),
-    refreshToken: secretAt(fields, 'refresh_token'),
-  };
+  const tokens = readTokenResponse(response.text);
+  if (tokens) return tokens;
+  throw new RefreshError('the response of the token endpoint holds no tokens', 'unknown');
 }
 
 /** Asks the backend to revoke a refresh token. Throws a plain error when the backend refuses. */
@@ -131,6 +126,8 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
         },
       });
     } catch (cause) {
+      // Its status decides; what has come of a success may hold the tokens.
+      if (cause instanceof CallError && cause.partial) return cause.partial;
       // What was sent may have been carried out, and a refresh token works only once.
       const unsent = wasNeverSent(cause);
       // Whoever stood still for long must look first whether somebody else has sent it meanwhile.
@@ -164,9 +161,4 @@ function errorCode(text: string): string | null {
   const nested = isObject(error) ? error.code : error;
   const found = nested ?? code;
   return typeof found === 'string' && /^[a-z0-9_.-]{1,80}$/i.test(found) ? found : null;
-}
-
-function secretAt(object: JsonObject, name: string): Secret | null {
-  const value = textAt(object, name);
-  return value === null ? null : new Secret(value);
 }

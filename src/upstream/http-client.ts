@@ -1,7 +1,10 @@
 import type { Dispatcher } from 'undici';
 import { afterDeadline } from '../base/deadline.ts';
+import { encodingOf } from '../base/text-encoding.ts';
+import { DecodedTooLargeError, decodeBody } from './content-coding.ts';
+import { transportCode } from './transport-error.ts';
 
-/** One small JSON exchange of our own (registration, JWKS): bounded in time and in the size of the response. */
+/** One small JSON exchange of our own (a refresh, a registration, the JWKS, a status). */
 interface JsonRequest {
   method: 'GET' | 'POST';
   url: string;
@@ -9,7 +12,7 @@ interface JsonRequest {
   body?: unknown;
   /** For the whole exchange; a second more for what came while this process stood still. */
   timeoutMs: number;
-  /** A larger response is an error. */
+  /** A larger response is an error, whether it is large as sent or only when decoded. */
   maxBytes: number;
 }
 
@@ -19,18 +22,57 @@ export interface TextResponse {
   text: string;
 }
 
-/** Sends one request. Follows no redirect. Rejects when there is no complete response. */
+/** Sends one request. Follows no redirect. Rejects with a CallError when there is no complete response. */
 export type HttpClient = (request: JsonRequest) => Promise<TextResponse>;
 
-export class ResponseTooLargeError extends Error {
-  override readonly name = 'ResponseTooLargeError';
-  /** Status of the response that was cut off. */
-  readonly status: number;
+interface CallErrorDetails {
+  /** Of the transport, `ETIMEDOUT`, or `RESPONSE_TOO_LARGE`. */
+  code: string;
+  /** The head of the request was handed to a connection, so it may have been carried out. */
+  wasSent: boolean;
+  /** What had come of the response; null before its head. */
+  partial: TextResponse | null;
+  cause?: unknown;
+}
 
-  constructor(maxBytes: number, status: number) {
-    super(`the answer is larger than ${maxBytes} bytes`);
-    this.status = status;
+const TOO_LARGE = 'RESPONSE_TOO_LARGE';
+const TIMED_OUT = 'ETIMEDOUT';
+
+/** A call that gave no complete response. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly code: string;
+  readonly wasSent: boolean;
+  readonly partial: TextResponse | null;
+
+  constructor(message: string, { cause, ...details }: CallErrorDetails) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = details.code;
+    this.wasSent = details.wasSent;
+    this.partial = details.partial;
   }
+
+  /** The response grew over its limit, as it was sent or when it was decoded. */
+  get isTooLarge(): boolean {
+    return this.code === TOO_LARGE;
+  }
+
+  /** The time of the whole exchange was over. */
+  get isTimeout(): boolean {
+    return this.code === TIMED_OUT;
+  }
+}
+
+/** Whether a failed call never left this machine, so that it may be sent again whatever it does. */
+export function wasNeverSent(error: unknown): boolean {
+  return error instanceof CallError && !error.wasSent;
+}
+
+/** How far a call got before it failed. */
+interface Progress {
+  wasSent: boolean;
+  head: Omit<TextResponse, 'text'> | null;
+  chunks: Buffer[];
 }
 
 /** @param observeDate is told the `Date` header of every response that does not come from a cache */
@@ -44,13 +86,18 @@ export function createHttpClient(
     const cancel = afterDeadline(request.timeoutMs, () =>
       timeout.abort(new DOMException('no complete response in time', 'TimeoutError')),
     );
+    const progress: Progress = { wasSent: false, head: null, chunks: [] };
     try {
-      const response = await send(dispatcher, userAgent, request, timeout.signal);
-      const { date, age } = response.headers;
+      const response = await send(dispatcher, userAgent, request, timeout.signal, progress);
+      const { headers, statusCode: status, body } = response;
+      const { date, age } = headers;
       // A cached response carries the date at which it was stored.
       observeDate(typeof date === 'string' && age === undefined ? date : null);
-      const text = await readText(response, request.maxBytes);
-      return { status: response.statusCode, headers: response.headers, text };
+      progress.head = { status, headers };
+      await readBody(body, progress.chunks, request.maxBytes);
+      return { status, headers, text: await textOf(progress, request.maxBytes) };
+    } catch (cause) {
+      throw await callError(cause, progress, request.maxBytes);
     } finally {
       cancel();
     }
@@ -62,14 +109,17 @@ function send(
   userAgent: string,
   { method, url, headers, body }: JsonRequest,
   signal: AbortSignal,
+  progress: Progress,
 ): Promise<Dispatcher.ResponseData> {
   const { origin, pathname, search } = new URL(url);
-  return dispatcher.request({
+  return watchSent(dispatcher, progress).request({
     origin,
     path: pathname + search,
     method,
     headers: {
       accept: 'application/json',
+      // Without it a server may choose any coding (RFC 9110, section 12.5.3).
+      'accept-encoding': 'identity',
       'user-agent': userAgent,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
@@ -82,19 +132,60 @@ function send(
   });
 }
 
-async function readText(
-  { body, statusCode }: Dispatcher.ResponseData,
+/**
+ * Notes when undici hands a request to a connection. Error codes cannot tell: a code of the handshake
+ * may also come in the middle of an exchange.
+ */
+function watchSent(dispatcher: Dispatcher, progress: Progress): Dispatcher {
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const watched: Dispatcher.DispatchHandler = {
+      onRequestStart: (...args) => {
+        progress.wasSent = true;
+        handler.onRequestStart?.(...args);
+      },
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    };
+    return dispatch(options, watched);
+  });
+}
+
+async function readBody(
+  body: Dispatcher.ResponseData['body'],
+  chunks: Buffer[],
   maxBytes: number,
-): Promise<string> {
-  const chunks: Buffer[] = [];
+): Promise<void> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
+    chunks.push(chunk);
     if (size > maxBytes) {
       body.destroy();
-      throw new ResponseTooLargeError(maxBytes, statusCode);
+      throw new DecodedTooLargeError();
     }
-    chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** A body that is not what its `content-encoding` says is taken as it is. */
+async function textOf({ head, chunks }: Progress, maxBytes: number): Promise<string> {
+  const bytes = Buffer.concat(chunks);
+  const coding = [head?.headers['content-encoding'] ?? []].flat().join(',');
+  const decoded = (await decodeBody(bytes, coding, maxBytes)) ?? bytes;
+  return new TextDecoder(encodingOf(decoded)).decode(decoded);
+}
+
+async function callError(cause: unknown, progress: Progress, maxBytes: number): Promise<CallError> {
+  const { wasSent, head } = progress;
+  const text = head && (await textOf(progress, maxBytes).catch(() => ''));
+  const partial = head && { ...head, text: text ?? '' };
+  if (cause instanceof DecodedTooLargeError) {
+    const message = `the response is larger than ${maxBytes} bytes`;
+    return new CallError(message, { code: TOO_LARGE, wasSent, partial });
+  }
+  const isTimeout = cause instanceof DOMException && cause.name === 'TimeoutError';
+  const code = isTimeout ? TIMED_OUT : transportCode(cause);
+  const message = (cause instanceof Error && cause.message) || code;
+  return new CallError(message, { code, wasSent, partial, cause });
 }

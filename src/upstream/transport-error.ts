@@ -15,37 +15,6 @@ const TIMEOUT_CODES = new Set([
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/;
 
-/** Failures to get a connection at all, beside those of the handshake. */
-const NEVER_SENT_CODES = new Set([
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ECONNREFUSED',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'PROXY_HUNG_UP',
-  'PROXY_REFUSED',
-  'PROXY_TIMEOUT',
-]);
-
-/** System calls that come before any byte; a code such as ETIMEDOUT alone does not tell. */
-const NEVER_SENT_CALLS = new Set(['connect', 'getaddrinfo']);
-
-/**
- * Whether a failed exchange never left this machine, so that it cannot have been carried out and may
- * be sent again. When in doubt it may have been: false.
- * @param error as undici throws it; of an AggregateError (several addresses) all parts count
- */
-export function wasNeverSent(error: unknown): boolean {
-  if (error instanceof AggregateError) {
-    return error.errors.length > 0 && error.errors.every(wasNeverSent);
-  }
-  const { code, syscall, cause } = fieldsOf(error);
-  if (typeof code !== 'string') return cause !== undefined && wasNeverSent(cause);
-  const isEarly = typeof syscall === 'string' && NEVER_SENT_CALLS.has(syscall);
-  return isEarly || NEVER_SENT_CODES.has(code) || TLS_CODE.test(code);
-}
-
 /** A failed exchange in the words of `docs/errors.md`. */
 export function upstreamError(error: unknown, origin: string): SidecarError {
   // A body that grew over its limit aborts the exchange with its own error.
@@ -83,6 +52,6 @@ export function transportCode(error: unknown): string {
   return cause === undefined ? 'unknown error' : transportCode(cause);
 }
 
-function fieldsOf(error: unknown): { code?: unknown; syscall?: unknown; cause?: unknown } {
+function fieldsOf(error: unknown): { code?: unknown; cause?: unknown } {
   return typeof error === 'object' && error !== null ? error : {};
 }

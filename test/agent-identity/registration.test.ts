@@ -51,6 +51,7 @@ t.test('the request carries no Authorization and no header beyond these', async 
     host: new URL(server.url).host,
     connection: 'keep-alive',
     accept: 'application/json',
+    'accept-encoding': 'identity',
     'user-agent': 'codex-auth-sidecar/test',
     'content-type': 'application/json',
     'content-length': String(request?.body.length),

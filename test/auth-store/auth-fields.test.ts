@@ -111,7 +111,8 @@ for (const [document, message] of WRONG) {
 }
 
 t.test('a value that no header can carry is refused at once', async (t) => {
-  const problem = 'holds a space, a line break or a character that is not ASCII';
+  const problem =
+    'holds a space, a line break or a character that is not ASCII, or is too long for a header';
   const places: [place: string, document: (value: string) => object][] = [
     ['OPENAI_API_KEY', (value) => ({ OPENAI_API_KEY: value })],
     ['personal_access_token', (value) => ({ personal_access_token: value })],

@@ -13,6 +13,8 @@ export interface RecordedRequest {
 /** What the server does with a request: an answer, a closed connection, or nothing at all. */
 export type Reaction =
   | { status?: number; headers?: Record<string, string>; body?: string | Buffer }
+  /** The connection ends behind this part of a longer body. */
+  | { status?: number; headers?: Record<string, string>; breaksOffAfter: string | Buffer }
   | 'close'
   | 'half an answer'
   | 'silence';
@@ -40,6 +42,9 @@ export async function startRecordingServer(
     } else if (reaction === 'half an answer') {
       response.writeHead(200, { 'content-length': '100' });
       response.write('{"task_id":');
+    } else if ('breaksOffAfter' in reaction) {
+      response.writeHead(reaction.status ?? 200, { 'content-length': '9999', ...reaction.headers });
+      response.write(reaction.breaksOffAfter, () => request.socket.end());
     } else {
       response.writeHead(reaction.status ?? 200, reaction.headers);
       response.end(reaction.body ?? '');

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
-import { Agent, errors } from 'undici';
+import { Agent } from 'undici';
 import { Secret } from '../../src/base/secret.ts';
 import {
   CODEX_CLIENT_ID,
@@ -11,7 +11,7 @@ import {
   refreshTokens,
   revokeToken,
 } from '../../src/oauth/token-endpoint.ts';
-import { createHttpClient } from '../../src/upstream/http-client.ts';
+import { CallError, createHttpClient } from '../../src/upstream/http-client.ts';
 import { type Reaction, startRecordingServer } from '../helpers/recording-server.ts';
 
 const TOKEN = new Secret('refresh-1');
@@ -65,6 +65,7 @@ t.test('absent, empty and odd fields are null', async (t) => {
     idToken: null,
     accessToken: null,
     refreshToken: null,
+    problem: null,
   });
 });
 
@@ -145,45 +146,102 @@ t.test('what never left this machine is tried three times', async (t) => {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();
-  const failures = [
-    null,
-    Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }),
-    Object.assign(new Error('certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
-    new errors.ConnectTimeoutError(),
-    new AggregateError([Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })]),
-  ];
-  for (const failure of failures) {
-    const plain = endpointsAt(t, `http://127.0.0.1:${port}`);
-    let attempts = 0;
-    const http: OAuthEndpoints['http'] = (request) => {
-      attempts++;
-      return failure ? Promise.reject(failure) : plain.http(request);
-    };
-    const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
-    t.equal(error.kind, 'unsent');
-    t.equal(attempts, 3, failure?.message ?? 'a closed port');
-  }
+  const plain = endpointsAt(t, `http://127.0.0.1:${port}`);
+  let attempts = 0;
+  const http: OAuthEndpoints['http'] = (request) => {
+    attempts++;
+    return plain.http(request);
+  };
+  const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
+  t.equal(error.kind, 'unsent');
+  t.equal(attempts, 3);
 });
 
-for (const failure of [
-  Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
-  Object.assign(new Error('late'), { name: 'TimeoutError' }),
-  new AggregateError([
-    Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }),
-    Object.assign(new Error('reset'), { code: 'ECONNRESET' }),
-  ]),
-]) {
-  t.test(`what may have been carried out is not: ${failure.name} ${failure.message}`, async (t) => {
+t.test('what may have been carried out is sent once, whatever the code of the error', async (t) => {
+  for (const code of ['ECONNRESET', 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC', 'ENOTFOUND']) {
     let attempts = 0;
     const http = () => {
       attempts++;
-      return Promise.reject(failure);
+      return Promise.reject(new CallError('broken', { code, wasSent: true, partial: null }));
     };
     const endpoints = { ...endpointsAt(t, 'http://127.0.0.1:1'), http };
-    await failureOf(refreshTokens(endpoints, TOKEN));
-    t.equal(attempts, 1);
+    t.equal((await failureOf(refreshTokens(endpoints, TOKEN))).kind, 'unknown');
+    t.equal(attempts, 1, code);
+  }
+});
+
+const FRESH = { id_token: 'i', access_token: 'a', refresh_token: 'r' };
+const text = JSON.stringify(FRESH);
+/** What a success may look like that is not the JSON object it should be, and the fields it gives. */
+const ODD_SUCCESSES: [name: string, body: string | Buffer, kept: string, problem: RegExp | null][] =
+  [
+    ['a byte order mark', `\ufeff${text}`, 'iar', null],
+    ['UTF-16', Buffer.from(`\ufeff${text}`, 'utf16le'), 'iar', null],
+    ['more than 256 KiB', JSON.stringify({ pad: 'x'.repeat(300 * 1024), ...FRESH }), 'iar', null],
+    ['its end missing', text.slice(0, -2), 'ia-', /not a whole JSON object/],
+    ['text before it', `)]}'\n${text}`, 'iar', /not a whole JSON object/],
+    ['an object around it', JSON.stringify({ data: FRESH }), 'iar', null],
+    [
+      'a line break behind a token',
+      JSON.stringify({ ...FRESH, access_token: 'a\r\n' }),
+      'iar',
+      null,
+    ],
+    [
+      'a space in the access token',
+      JSON.stringify({ ...FRESH, access_token: 'a b' }),
+      'i-r',
+      /header/,
+    ],
+    [
+      'a line break in the access token',
+      JSON.stringify({ ...FRESH, access_token: 'a\nb' }),
+      'i-r',
+      /header/,
+    ],
+    [
+      'an id token beyond ASCII',
+      JSON.stringify({ ...FRESH, id_token: 'ï' }),
+      '-ar',
+      /its id_token/,
+    ],
+    [
+      'an access token that no server takes',
+      JSON.stringify({ ...FRESH, access_token: 'a'.repeat(40_000) }),
+      'i-r',
+      /header/,
+    ],
+    [
+      'a refresh token beyond ASCII',
+      JSON.stringify({ ...FRESH, refresh_token: 'r ü' }),
+      'iaR',
+      null,
+    ],
+  ];
+for (const [name, body, kept, problem] of ODD_SUCCESSES) {
+  t.test(`of a success with ${name} what can be used is kept`, async (t) => {
+    const { endpoints } = await startEndpoints(t, { body });
+    const fresh = await refreshTokens(endpoints, TOKEN);
+    const { idToken, accessToken, refreshToken } = fresh;
+    const found = [idToken, accessToken, refreshToken].map((token) => token?.reveal() ?? '-');
+    t.equal(found.join('').replace('r ü', 'R'), kept);
+    if (problem) t.match(fresh.problem, problem);
+    else t.equal(fresh.problem, null);
   });
 }
+
+t.test('of a success that breaks off, the tokens that came are kept', async (t) => {
+  const { endpoints, server } = await startEndpoints(t, { breaksOffAfter: text.slice(0, -1) });
+  const fresh = await refreshTokens(endpoints, TOKEN);
+  t.equal(fresh.refreshToken?.reveal(), 'r');
+  t.match(fresh.problem, /not a whole JSON object/);
+  t.equal(server.requests.length, 1);
+});
+
+t.test('a refusal that breaks off is judged by its status', async (t) => {
+  const { endpoints } = await startEndpoints(t, { status: 429, breaksOffAfter: '{"er' });
+  t.equal((await failureOf(refreshTokens(endpoints, TOKEN))).kind, 'refused');
+});
 
 t.test('a response that takes longer than anybody waits is still received', async (t) => {
   const body = JSON.stringify({ access_token: 'a', refresh_token: 'r' });

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { errors } from 'undici';
 import { SidecarError } from '../../src/base/errors.ts';
-import { upstreamError, wasNeverSent } from '../../src/upstream/transport-error.ts';
+import { upstreamError } from '../../src/upstream/transport-error.ts';
 
 const ORIGIN = 'https://upstream.example';
 
@@ -56,40 +56,4 @@ t.test('an error without a code is a failure to reach the upstream', async (t) =
 t.test("an error of the sidecar's own stays what it is", async (t) => {
   const error = new SidecarError('AUTH_BODY_TOO_LARGE', 'too large');
   t.equal(upstreamError(error, ORIGIN), error);
-});
-
-function from(syscall: string, code: string): Error {
-  return Object.assign(withCode(code), { syscall });
-}
-
-const UNSENT = [
-  ...(CODES.UPSTREAM_TLS ?? []).map(withCode),
-  ...['EPROTO', 'HOSTNAME_MISMATCH', 'ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED'].map(withCode),
-  ...['ENETUNREACH', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].map(withCode),
-  ...['PROXY_HUNG_UP', 'PROXY_REFUSED', 'PROXY_TIMEOUT'].map(withCode),
-  from('connect', 'ETIMEDOUT'),
-  from('connect', 'ECONNRESET'),
-  from('getaddrinfo', 'ENOMEM'),
-  new AggregateError([withCode('ECONNREFUSED'), from('connect', 'ETIMEDOUT')]),
-  new Error('outer', { cause: withCode('ECONNREFUSED') }),
-];
-const PERHAPS_SENT = [
-  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET', 'UND_ERR_ABORTED'].map(withCode),
-  withCode('UND_ERR_HEADERS_TIMEOUT'),
-  from('read', 'ETIMEDOUT'),
-  from('read', 'ECONNRESET'),
-  new AggregateError([withCode('ECONNREFUSED'), withCode('ECONNRESET')]),
-  new AggregateError([]),
-  new Error('outer', { cause: withCode('ECONNRESET') }),
-  new Error('no code'),
-  null,
-  'no error',
-];
-
-t.test('what failed before there was a connection was never sent', async (t) => {
-  for (const error of UNSENT) t.equal(wasNeverSent(error), true, String(Object.values(error)));
-});
-
-t.test('anything else may have been carried out', async (t) => {
-  for (const error of PERHAPS_SENT) t.equal(wasNeverSent(error), false, String(error));
 });

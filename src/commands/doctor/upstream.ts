@@ -8,11 +8,7 @@ import type { Config } from '../../config/resolve.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import type { BackendClock } from '../../upstream/backend-clock.ts';
 import { type ProxyEnvironment, proxyFor } from '../../upstream/egress-proxy.ts';
-import {
-  createHttpClient,
-  type HttpClient,
-  ResponseTooLargeError,
-} from '../../upstream/http-client.ts';
+import { CallError, createHttpClient, type HttpClient } from '../../upstream/http-client.ts';
 import { transportCode, upstreamError } from '../../upstream/transport-error.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -108,8 +104,8 @@ async function askHttp(url: string, http: HttpClient): Promise<Finding> {
     }
     return judgeStatus(status);
   } catch (error) {
-    if (error instanceof ResponseTooLargeError) return judgeStatus(error.status);
-    if ((error as Error).name === 'TimeoutError') {
+    if (error instanceof CallError && error.partial) return judgeStatus(error.partial.status);
+    if (error instanceof CallError && error.isTimeout) {
       return failure(
         'HTTP',
         `no response within ${TIMEOUT_MS / 1000} s`,
