@@ -1,4 +1,4 @@
-import type { Peer } from './peers/peer.ts';
+import type { Peer, Place } from './peers/peer.ts';
 import type { Actor, Stage } from './stage.ts';
 
 /**
@@ -12,15 +12,18 @@ const SHORT_WARM_UP_SECONDS = 1;
 export class Cast {
   readonly stage: Stage;
   readonly #peers: readonly Peer[];
+  readonly #place: Place;
   #actors: Actor[] = [];
 
-  private constructor(stage: Stage, peers: readonly Peer[]) {
+  private constructor(stage: Stage, peers: readonly Peer[], place: Place) {
     this.stage = stage;
+    this.#place = place;
     this.#peers = peers;
   }
 
-  static async start(stage: Stage, peers: readonly Peer[]): Promise<Cast> {
-    const cast = new Cast(stage, peers);
+  /** @param place of the stage; default the one with plain http */
+  static async start(stage: Stage, peers: readonly Peer[], place = stage.place): Promise<Cast> {
+    const cast = new Cast(stage, peers, place);
     await cast.restart();
     return cast;
   }
@@ -30,8 +33,14 @@ export class Cast {
   }
 
   async restart(): Promise<void> {
+    await this.stop();
+    for (const peer of this.#peers) {
+      this.#actors.push(await this.stage.start(peer, this.#place));
+    }
+  }
+
+  async stop(): Promise<void> {
     for (const actor of this.#actors.splice(0)) await this.stage.stop(actor);
-    for (const peer of this.#peers) this.#actors.push(await this.stage.start(peer));
   }
 
   /** @param nodeSeconds of those that run on Node */

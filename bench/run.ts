@@ -15,14 +15,14 @@ import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { measureIdle, measureStartup } from './startup.ts';
 import { judge } from './targets.ts';
-import { WORKLOADS } from './workloads.ts';
+import { TLS_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
 // a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js.
 
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 600_000;
 /** On a slow machine the workloads that begin after this get one round each. */
-const LATE_MS = 260_000;
+const LATE_MS = 520_000;
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, peers: { type: 'string' }, baseline: { type: 'string' } },
@@ -46,21 +46,32 @@ try {
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
   if (wanted('f')) await measureStartup(stage, emulator, measures, baseline);
-  const cast = await Cast.start(stage, found.peers);
+  const inPlain = found.peers.filter(({ name }) => name !== 'sidecar-cafile');
+  const cast = await Cast.start(stage, inPlain);
   if (wanted('g')) {
     await measureIdle(cast.actors, measures);
     // V8 has shrunk the heaps of those that run on it, which slows them down for good.
     await cast.restart();
   }
-  await cast.warmUp();
-  for (const workload of WORKLOADS.filter(({ id }) => wanted(id))) {
-    say(`(${workload.id}) ${workload.title}`);
-    await runWorkload(cast, workload, measures, isLate);
+  await perform(cast, WORKLOADS);
+  await cast.stop();
+  if (TLS_WORKLOADS.some(({ id }) => wanted(id))) {
+    const overTls = found.peers.filter(({ speaksTls }) => speaksTls);
+    await perform(await Cast.start(stage, overTls, stage.tlsPlace), TLS_WORKLOADS);
   }
   finish(found);
 } finally {
   await stage.close();
   clearTimeout(limit);
+}
+
+async function perform(cast: Cast, workloads: readonly Workload[]): Promise<void> {
+  const chosen = workloads.filter(({ id }) => wanted(id));
+  if (chosen.length > 0) await cast.warmUp();
+  for (const workload of chosen) {
+    say(`(${workload.id}) ${workload.title}`);
+    await runWorkload(cast, workload, measures, isLate);
+  }
 }
 
 async function measureCredentialPath(): Promise<void> {
@@ -80,7 +91,9 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
     peers: peers.map(({ name, description }) => ({ name, description })),
     missing,
     titles: {
-      ...Object.fromEntries(WORKLOADS.map(({ id, title }) => [id, `(${id}) ${title}`])),
+      ...Object.fromEntries(
+        [...WORKLOADS, ...TLS_WORKLOADS].map(({ id, title }) => [id, `(${id}) ${title}`]),
+      ),
       f: '(f) cold start',
       g: '(g) memory at rest',
       h: '(h) credential path of one request',

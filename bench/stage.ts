@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,28 +14,37 @@ export interface Actor extends RunningPeer {
 
 /** Upstream and load generator, each a process, and the peers between them. */
 export class Stage {
+  /** The upstream with plain http, and the same one with TLS. */
   readonly place: Place;
+  readonly tlsPlace: Place;
   readonly #upstream: ChildProcess;
   readonly #load: ChildProcess;
   readonly #actors = new Set<Actor>();
   readonly #closers: (() => Promise<void>)[] = [];
 
-  private constructor(place: Place, upstream: ChildProcess, load: ChildProcess) {
+  private constructor(place: Place, tlsPlace: Place, upstream: ChildProcess, load: ChildProcess) {
     this.place = place;
+    this.tlsPlace = tlsPlace;
     this.#upstream = upstream;
     this.#load = load;
   }
 
   static async open(): Promise<Stage> {
     const upstream = start('upstream.js');
-    const [{ port }] = (await once(upstream, 'message')) as [{ port: number }];
+    const [{ port, tlsPort, cert }] = (await once(upstream, 'message')) as [
+      { port: number; tlsPort: number; cert: string },
+    ];
     const folder = mkdtempSync(join(tmpdir(), 'sidecar-bench-'));
-    return new Stage({ upstreamPort: port, folder }, upstream, start('load/main.js'));
+    const caFile = join(folder, 'upstream.pem');
+    writeFileSync(caFile, cert);
+    const plain = { upstreamPort: port, caFile: null, folder };
+    const tls = { upstreamPort: tlsPort, caFile, folder };
+    return new Stage(plain, tls, upstream, start('load/main.js'));
   }
 
   /** Starts a peer, and checks that the upstream gets from it what it should. */
-  async start(peer: Peer): Promise<Actor> {
-    const actor = { peer, ...(await peer.start(this.place)) };
+  async start(peer: Peer, place = this.place): Promise<Actor> {
+    const actor = { peer, ...(await peer.start(place)) };
     this.#actors.add(actor);
     await this.#check(actor);
     return actor;

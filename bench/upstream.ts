@@ -1,11 +1,13 @@
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { letHeapGrow } from '../src/commands/process.ts';
+import { selfSigned } from '../test/helpers/certificates.ts';
 import { acceptKey, eventFrame } from './frames.ts';
 import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
 
 /**
  * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
- * is measured is what lies in front of it. Says `{port}` to its parent.
+ * is measured is what lies in front of it. Says `{port, tlsPort, cert}` to its parent.
  */
 
 // It rests while others are measured, and must not be slower for that.
@@ -148,9 +150,13 @@ function date(): string {
   return dateText;
 }
 
-const server = createServer((socket) => new Connection(socket));
-server.listen(0, '127.0.0.1', 4096, () => {
-  const address = server.address();
-  process.send?.({ port: typeof address === 'object' ? address?.port : null });
+const { key, cert } = selfSigned('IP:127.0.0.1');
+const plain = createServer((socket) => new Connection(socket));
+const tls = createTlsServer({ key, cert }, (socket) => new Connection(socket));
+plain.listen(0, '127.0.0.1', 4096, () => {
+  tls.listen(0, '127.0.0.1', 4096, () => {
+    const [port, tlsPort] = [plain, tls].map((server) => (server.address() as AddressInfo).port);
+    process.send?.({ port, tlsPort, cert });
+  });
 });
 process.once('disconnect', () => process.exit());

@@ -32,7 +32,7 @@ export interface Workload {
 
 const anyPeer = () => true;
 /** The floor of a proxy on Node is told where a target depends on it. */
-const notBare = ({ name }: Peer) => name !== 'bare-node';
+const notBare = ({ name }: Peer) => name !== 'bare-node' && name !== 'fastify-floor';
 /** Short, so that many rounds fit in: a machine whose speed changes disturbs few of them. */
 const SECONDS = 0.25;
 
@@ -152,3 +152,15 @@ export const WORKLOADS: readonly Workload[] = [
     figures: streamFigures,
   },
 ];
+
+const OVER_TLS = ['a1', 'a16', 'b-burst', 'c', 'd'];
+
+/** The same work with TLS to the upstream, as it is deployed. */
+export const TLS_WORKLOADS: readonly Workload[] = WORKLOADS.filter(({ id }) =>
+  OVER_TLS.includes(id),
+).map((workload) => ({
+  ...workload,
+  id: `tls-${workload.id}`,
+  title: `TLS upstream: ${workload.title}`,
+  ...(workload.id.startsWith('a') ? { takes: anyPeer } : {}),
+}));

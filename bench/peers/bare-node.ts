@@ -8,6 +8,7 @@ export function bareNodePeer(): Peer {
     description: `node:http and undici with nothing between them, Node ${process.versions.node}`,
     credential: null,
     upgrades: true,
+    speaksTls: true,
     isNode: true,
     start: (place) => startForked('./bare-node-main.js', place),
   };

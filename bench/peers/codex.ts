@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { workerOf } from '../process-stats.ts';
 import { Child, readWhole } from './children.ts';
-import type { MissingPeer, Peer, Place, RunningPeer } from './peer.ts';
+import { type MissingPeer, originOf, type Peer, type Place, type RunningPeer } from './peer.ts';
 
 const KEY = 'sk-bench-0123456789';
 
@@ -20,6 +20,7 @@ export function codexPeer(): Peer | MissingPeer {
     description: `codex responses-api-proxy (${version})`,
     credential: `Bearer ${KEY}`,
     upgrades: false,
+    speaksTls: true,
     start: (place) => start(program, place),
   };
 }
@@ -41,13 +42,18 @@ async function start(program: string, place: Place): Promise<RunningPeer> {
   const info = join(place.folder, 'codex.json');
   rmSync(info, { force: true });
   // It takes one path, here as there.
-  const upstream = `http://127.0.0.1:${place.upstreamPort}/v1/responses`;
+  const upstream = `${originOf(place)}/v1/responses`;
   const child = new Child(
     program,
     ['responses-api-proxy', '--server-info', info, '--upstream-url', upstream],
     {
       stdio: ['pipe', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH, HOME: place.folder, CODEX_HOME: place.folder },
+      env: {
+        PATH: process.env.PATH,
+        HOME: place.folder,
+        CODEX_HOME: place.folder,
+        ...(place.caFile === null ? {} : { SSL_CERT_FILE: place.caFile }),
+      },
     },
   );
   child.process.stdin?.end(`${KEY}\n`);

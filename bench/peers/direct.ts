@@ -7,6 +7,7 @@ export function directPeer(): Peer {
     description: 'no proxy',
     credential: null,
     upgrades: true,
+    speaksTls: false,
     start: async ({ upstreamPort }) => ({
       target: { port: upstreamPort, path: '/backend-api/codex/responses' },
       pid: null,

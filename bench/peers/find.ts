@@ -1,10 +1,11 @@
 import { bareNodePeer } from './bare-node.ts';
 import { codexPeer } from './codex.ts';
 import { directPeer } from './direct.ts';
+import { fastifyFloorPeer } from './fastify-floor.ts';
 import { httpProxyPeer } from './http-proxy.ts';
 import { nginxPeer } from './nginx.ts';
 import type { MissingPeer, Peer } from './peer.ts';
-import { baselinePeer, type Emulated, sidecarPeer } from './sidecar.ts';
+import { baselinePeer, caFilePeer, type Emulated, sidecarPeer } from './sidecar.ts';
 
 export interface FoundPeers {
   peers: Peer[];
@@ -27,7 +28,9 @@ export function findPeers(
     codexPeer(),
     bareNodePeer(),
     httpProxyPeer(),
+    fastifyFloorPeer(),
     sidecarPeer(emulated),
+    caFilePeer(emulated),
   ].filter(({ name }) => names === null || names.includes(name));
   if (baseline !== null) all.push(baselinePeer(baseline, emulated));
   return {

@@ -1,15 +1,17 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Place, RunningPeer } from './peer.ts';
+import { originOf, type Place, type RunningPeer } from './peer.ts';
 
 /**
- * Starts a Node program that takes the upstream's port and says its own.
+ * Starts a Node program that takes the origin of the upstream and the file of its certificate (or nothing),
+ * and says its own port.
  * @param program file beside this one
  */
 export async function startForked(program: string, place: Place): Promise<RunningPeer> {
   const path = fileURLToPath(new URL(program, import.meta.url));
-  const child = fork(path, [String(place.upstreamPort)], { execArgv: [] });
+  const args = [originOf(place), place.caFile ?? ''];
+  const child = fork(path, args, { execArgv: [] });
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   return {
     target: { port, path: '/backend-api/codex/responses' },

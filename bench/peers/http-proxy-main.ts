@@ -4,7 +4,7 @@ import Fastify from 'fastify';
 
 const app = Fastify({ bodyLimit: Number.MAX_SAFE_INTEGER, forceCloseConnections: true });
 await app.register(httpProxy, {
-  upstream: `http://127.0.0.1:${process.argv[2]}`,
+  upstream: process.argv[2] ?? '',
   websocket: true,
 });
 await app.listen({ host: '127.0.0.1', port: 0 });

@@ -10,6 +10,7 @@ export function httpProxyPeer(): Peer {
     description: `@fastify/http-proxy ${version}, no auth, no log, Node ${process.versions.node}`,
     credential: null,
     upgrades: true,
+    speaksTls: true,
     isNode: true,
     start: (place) => startForked('./http-proxy-main.js', place),
   };

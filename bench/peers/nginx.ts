@@ -20,6 +20,7 @@ export function nginxPeer(): Peer | MissingPeer {
     description: `${version.replace('nginx version: ', '')}, one worker, static header, no log`,
     credential: CREDENTIAL,
     upgrades: true,
+    speaksTls: true,
     start: (place) => start(program, place),
   };
 }
@@ -42,8 +43,11 @@ async function start(program: string, place: Place): Promise<RunningPeer> {
   };
 }
 
-/** Nothing is buffered, because the responses are streams; upstream connections are kept. */
-function configuration({ folder, upstreamPort }: Place, port: number): string {
+/**
+ * Nothing is buffered, because the responses are streams; upstream connections are kept.
+ * By default nginx does not verify a certificate, which costs nothing on a kept connection.
+ */
+function configuration({ folder, upstreamPort, caFile }: Place, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/${name};`)
     .join('\n  ');
@@ -68,7 +72,7 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location / {
-      proxy_pass http://backend;
+      proxy_pass ${caFile === null ? 'http' : 'https'}://backend;
       proxy_http_version 1.1;
       proxy_buffering off;
       proxy_request_buffering off;

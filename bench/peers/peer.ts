@@ -9,6 +9,8 @@ export interface Peer {
   credential: string | null;
   /** Whether it can pass on an upgrade. */
   upgrades: boolean;
+  /** Whether it can ask an upstream over TLS; all others take part in plain http alone. */
+  speaksTls: boolean;
   /** Whether it runs on Node, which compiles what is used often. */
   isNode?: true;
   start(place: Place): Promise<RunningPeer>;
@@ -20,14 +22,22 @@ export type PeerName =
   | 'codex'
   | 'bare-node'
   | 'http-proxy'
+  | 'fastify-floor'
   | 'sidecar'
+  | 'sidecar-cafile'
   | 'baseline';
 
 /** Where a peer runs. */
 export interface Place {
   upstreamPort: number;
+  /** File of the certificate of an upstream with TLS; null: it speaks plain http. */
+  caFile: string | null;
   /** A folder for its files. */
   folder: string;
+}
+
+export function originOf({ upstreamPort, caFile }: Place): string {
+  return `${caFile === null ? 'http' : 'https'}://127.0.0.1:${upstreamPort}`;
 }
 
 export interface RunningPeer {

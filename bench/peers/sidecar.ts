@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { VERSION } from '../../src/base/version.ts';
 import type { Stage } from '../stage.ts';
 import { Child, readWhole } from './children.ts';
-import type { Peer, PeerName, Place, RunningPeer } from './peer.ts';
+import { originOf, type Peer, type PeerName, type Place, type RunningPeer } from './peer.ts';
 
 export const PROGRAM = 'dist/cli.js';
 
@@ -35,19 +35,24 @@ export function sidecarCommand(
   place: Place,
   emulated: Emulated,
   program = PROGRAM,
+  upstream: { caFile?: string | null } = {},
 ): { args: string[]; env: Record<string, string>; info: string } {
   const home = join(place.folder, 'codex-home');
   const config = join(place.folder, 'config.json');
   const info = join(place.folder, 'sidecar.json');
   mkdirSync(home, { recursive: true });
-  const chatgptBaseUrl = `http://127.0.0.1:${place.upstreamPort}/backend-api`;
   writeFileSync(
     config,
     JSON.stringify({
       listen: { port: 0 },
       codexHome: home,
       agentIdentity: { policy: 'chatgptAuth' },
-      upstream: { ...emulated, chatgptBaseUrl, proxy: null },
+      upstream: {
+        ...emulated,
+        chatgptBaseUrl: `${originOf(place)}/backend-api`,
+        proxy: null,
+        ...upstream,
+      },
     }),
   );
   rmSync(info, { force: true });
@@ -62,6 +67,11 @@ export function sidecarCommand(
 export function sidecarPeer(emulated: Emulated): Peer {
   const description = `codex-auth-sidecar ${VERSION}, Node ${process.versions.node}`;
   return builtPeer('sidecar', description, PROGRAM, emulated);
+}
+
+/** The same with the certificate of the upstream in `upstream.caFile`, not in the environment. */
+export function caFilePeer(emulated: Emulated): Peer {
+  return builtPeer('sidecar-cafile', 'sidecar with upstream.caFile', PROGRAM, emulated);
 }
 
 /** Another build of the sidecar, to compare with. @param folder see {@link programOf} */
@@ -83,7 +93,7 @@ export function programOf(folder: string): string {
 function builtPeer(name: PeerName, description: string, program: string, emulated: Emulated): Peer {
   const credential = 'AgentAssertion ';
   const start = (place: Place) => startSidecar(place, emulated, name, program);
-  return { name, description, credential, upgrades: true, isNode: true, start };
+  return { name, description, credential, upgrades: true, speaksTls: true, isNode: true, start };
 }
 
 async function startSidecar(
@@ -92,7 +102,11 @@ async function startSidecar(
   name: PeerName,
   program: string,
 ): Promise<RunningPeer> {
-  const { args, env, info } = sidecarCommand(place, emulated, program);
+  const { caFile } = place;
+  const inFile = name === 'sidecar-cafile';
+  const upstream = inFile ? { caFile } : {};
+  const { args, env, info } = sidecarCommand(place, emulated, program, upstream);
+  if (caFile !== null && !inFile) env.NODE_EXTRA_CA_CERTS = caFile;
   const log = openSync(join(place.folder, `${name}.log`), 'a');
   // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];

@@ -8,7 +8,9 @@ const PEERS: readonly Series['peer'][] = [
   'codex',
   'bare-node',
   'http-proxy',
+  'fastify-floor',
   'sidecar',
+  'sidecar-cafile',
   'baseline',
   'node',
 ];

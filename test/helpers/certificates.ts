@@ -42,12 +42,9 @@ function generalName(name: string): Buffer {
 
 /**
  * A certificate (RFC 5280) that signs itself, so that trusting it takes nothing but its own file.
- * @param options.name the one name that it holds for, as {@link generalName} takes it
+ * @param host the one name that it holds for, as {@link generalName} takes it
  */
-export async function makeCertificate(
-  t: Test,
-  { name: host = 'IP:127.0.0.1', expired = false } = {},
-): Promise<Certificate> {
+export function selfSigned(host: string, expired = false): { key: string; cert: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   // Of two authorities of one name, OpenSSL would try only one.
   const name = `upstream ${randomBytes(4).toString('hex')}`;
@@ -70,7 +67,16 @@ export async function makeCertificate(
   const base64 = sequence(content, ECDSA_WITH_SHA256, signature).toString('base64');
   const lines = base64.replaceAll(/.{64}/g, '$&\n').trimEnd();
   const cert = `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert };
+}
+
+/** See {@link selfSigned}; in a file as well. */
+export async function makeCertificate(
+  t: Test,
+  { name = 'IP:127.0.0.1', expired = false } = {},
+): Promise<Certificate> {
+  const { key, cert } = selfSigned(name, expired);
   const path = join(await makeFolder(t), 'cert.pem');
   writeFileSync(path, cert);
-  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert, path };
+  return { key, cert, path };
 }
