@@ -172,7 +172,7 @@ function modeOf(value: unknown): AuthMode | null {
   if (isAbsent(value)) return null;
   const mode = MODES.find((known) => known === value);
   if (mode) return mode;
-  if (value === 'bedrockApiKey' || value === 'headers') {
+  if (value === 'bedrockApiKey' || value === 'bedrockAccessKeys' || value === 'headers') {
     throw invalid(
       'auth_mode',
       `"${value}" cannot be used here; sign in with ChatGPT or an API key`,

@@ -1,15 +1,24 @@
+/** From the schema that `codex app-server generate-json-schema` of 0.171.0 writes. */
 const PLAN_TYPES = [
   'free',
   'go',
   'plus',
   'pro',
   'prolite',
+  'promax',
   'team',
   'self_serve_business_usage_based',
+  'self_serve_business_prolite',
   'business',
+  'ent26',
   'enterprise_cbp_usage_based',
+  'enterprise_cbp_automation',
   'enterprise',
   'edu',
+  'edu_plus',
+  'edu_pro',
+  'sci',
+  'sci_plus',
   'unknown',
 ] as const;
 

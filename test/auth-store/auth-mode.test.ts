@@ -38,7 +38,7 @@ for (const [mode, document] of INFERRED) {
 }
 
 t.test('modes that cannot be used are refused in words', async (t) => {
-  for (const mode of ['bedrockApiKey', 'headers']) {
+  for (const mode of ['bedrockApiKey', 'bedrockAccessKeys', 'headers']) {
     const message = `auth.json auth_mode: "${mode}" cannot be used here; sign in with ChatGPT or an API key`;
     await refuses(t, () => parse({ auth_mode: mode, tokens }), message, ['access']);
   }

@@ -3,8 +3,9 @@ import { normalizePlanType } from '../../src/base/plan-type.ts';
 
 // The list of the Codex app-server protocol, written out once more on purpose.
 const PLANS =
-  'free go plus pro prolite team self_serve_business_usage_based business ' +
-  'enterprise_cbp_usage_based enterprise edu unknown';
+  'free go plus pro prolite promax team self_serve_business_usage_based ' +
+  'self_serve_business_prolite business ent26 enterprise_cbp_usage_based ' +
+  'enterprise_cbp_automation enterprise edu edu_plus edu_pro sci sci_plus unknown';
 
 for (const plan of PLANS.split(' ')) {
   t.test(`${plan} is a plan`, async (t) => {

@@ -5,8 +5,24 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-/** The released CLI that a run uses; both speak to the sidecar in the same way but for compaction. */
-export type CodexVersion = '0.169.0' | '0.142.3';
+/** A released CLI, for instance `0.169.0`, or `0.171.0 (latest)` where the registry was asked. */
+export type CodexVersion = string;
+
+/** The oldest that the project knows, the one before the last, and the last. */
+const PINNED: readonly CodexVersion[] = ['0.142.3', '0.169.0', '0.171.0'];
+
+/** The CLIs to run, which `npm run test:codex` chooses. */
+export const CODEX_VERSIONS: readonly CodexVersion[] =
+  process.env.CODEX_VERSIONS?.split(',') ?? PINNED;
+
+/** Whether the CLI has what came with `since`. */
+export function isSince(version: CodexVersion, since: string): boolean {
+  return numberOf(version).localeCompare(since, 'en', { numeric: true }) >= 0;
+}
+
+function numberOf(version: CodexVersion): string {
+  return version.split(' ')[0] ?? version;
+}
 
 export interface CodexRun {
   code: number | null;
@@ -17,7 +33,8 @@ export interface CodexRun {
 const LIMIT_MS = 90_000;
 
 /** Path of the CLI, installed on first use into a folder that git ignores. */
-export async function installCodex(version: CodexVersion): Promise<string> {
+export async function installCodex(given: CodexVersion): Promise<string> {
+  const version = numberOf(given);
   const prefix = resolve('.cache/codex', version);
   const program = join(prefix, 'node_modules/.bin/codex');
   if (existsSync(program)) return program;

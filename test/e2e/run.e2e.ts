@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import t from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { run } from '../helpers/program.ts';
-import { type CodexVersion, installCodex } from './codex.ts';
+import { CODEX_VERSIONS, installCodex } from './codex.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
-const VERSIONS: CodexVersion[] = ['0.169.0', '0.142.3'];
 /** Whatever asks it for something is refused; a Codex that took it would not reach the sidecar. */
 const DEAD_PROXY = 'http://127.0.0.1:9';
 
-for (const version of VERSIONS) {
+for (const version of CODEX_VERSIONS) {
   t.test(`run -- codex: Codex ${version} finishes a turn and sees no login`, async (t) => {
     const codex = await installCodex(version);
     const backend = await startEmulator();

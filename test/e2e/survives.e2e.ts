@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import type { EmulatorRecord } from '../../src/emulator/index.ts';
-import { CodexHome, type CodexVersion, installCodex } from './codex.ts';
+import { CODEX_VERSIONS, CodexHome, type CodexVersion, installCodex, isSince } from './codex.ts';
 import { type ServeWithEmulator, startServeWithEmulator } from './serve-with-emulator.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
@@ -43,7 +43,7 @@ type Survival = [
 
 const REFUSED = { status: 401, body: { detail: 'Unauthorized' } };
 
-const BOTH_VERSIONS: Survival[] = [
+const ALL_VERSIONS: Survival[] = [
   [
     '503 twice, then the backend is back',
     false,
@@ -71,7 +71,7 @@ const BOTH_VERSIONS: Survival[] = [
   ],
 ];
 
-const NEWER_VERSION: Survival[] = [
+const NEWER_VERSIONS: Survival[] = [
   [
     '401 once on a POST',
     false,
@@ -101,13 +101,9 @@ const NEWER_VERSION: Survival[] = [
   ],
 ];
 
-const RUNS: [CodexVersion, Survival[]][] = [
-  ['0.169.0', [...BOTH_VERSIONS, ...NEWER_VERSION]],
-  ['0.142.3', BOTH_VERSIONS],
-];
-
-for (const [version, survivals] of RUNS) {
-  for (const [name, webSockets, misbehave, check] of survivals) {
+for (const version of CODEX_VERSIONS) {
+  const newer = isSince(version, '0.169.0') ? NEWER_VERSIONS : [];
+  for (const [name, webSockets, misbehave, check] of [...ALL_VERSIONS, ...newer]) {
     t.test(`Codex ${version} survives: ${name}`, async (t) => {
       check(t, await takeTurn(t, version, webSockets, misbehave));
     });

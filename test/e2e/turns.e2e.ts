@@ -1,11 +1,10 @@
 import t, { type Test } from 'tap';
 import { type EmulatorRecord, startEmulator } from '../../src/emulator/index.ts';
-import { CodexHome, type CodexVersion, installCodex } from './codex.ts';
+import { CODEX_VERSIONS, CodexHome, type CodexVersion, installCodex, isSince } from './codex.ts';
 import { type ServeWithEmulator, startServeWithEmulator } from './serve-with-emulator.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
 const ANSWER = 'Hello from the emulated backend.';
-const VERSIONS: CodexVersion[] = ['0.169.0', '0.142.3'];
 const EXEC = ['exec', '--skip-git-repo-check'];
 
 interface SidecarWithClock {
@@ -51,7 +50,7 @@ function checkBackend(t: Test, { backend, clientToken }: ServeWithEmulator): voi
   t.notMatch(JSON.stringify(records), clientToken, 'the client token stayed here');
 }
 
-for (const version of VERSIONS) {
+for (const version of CODEX_VERSIONS) {
   t.test(`Codex ${version} finishes a turn over a WebSocket`, async (t) => {
     const { stage, home, program } = await scene(t, version, { webSockets: true });
     const run = await home.run(program, [...EXEC, '--ephemeral', 'hi']);
@@ -94,74 +93,79 @@ for (const version of VERSIONS) {
   });
 }
 
-t.test('Codex 0.169.0 compacts remotely, version 2', async (t) => {
-  const { stage, home, program } = await scene(t, '0.169.0', {
-    webSockets: true,
-    compactAfterTokens: 5,
-  });
-  const first = await home.run(program, [...EXEC, 'hi']);
-  t.equal(first.code, 0, first.stderr);
-  const second = await home.run(program, [...EXEC, 'resume', '--last', 'again']);
-  t.equal(second.code, 0, second.stderr);
-  t.match(second.stderr, /context compacted/i);
-  checkBackend(t, stage);
-  t.ok(
-    bodiesOf(stage.backend.records).some((body) => body.includes('compaction_trigger')),
-    'the backend saw the trigger',
-  );
-});
-
-t.test('Codex 0.142.3 compacts remotely, version 1', async (t) => {
-  const { stage, home, program } = await scene(t, '0.142.3', {
-    webSockets: false,
-    compactAfterTokens: 5,
-  });
-  const options = [...EXEC, '--disable', 'remote_compaction_v2'];
-  const first = await home.run(program, [...options, 'hi']);
-  t.equal(first.code, 0, first.stderr);
-  const second = await home.run(program, [...options, 'resume', '--last', 'again']);
-  t.equal(second.code, 0, second.stderr);
-  checkBackend(t, stage);
-  const compactions = stage.backend.records.filter((record) =>
-    isPost(record, `${RESPONSES}/compact`),
-  );
-  t.ok(compactions.length > 0, 'the backend saw POST /responses/compact');
-  t.ok(compactions.every(({ status, complete }) => status === 200 && complete));
-});
-
-// 0.169.0 is left out: logged in, it first asks the backend for the origin of its workspace and
-// accepts https only.
-t.test(
-  'Codex 0.142.3 with a login of its own: the sidecar drops it and sends its own',
-  async (t) => {
-    const program = await installCodex('0.142.3');
-    const stage = await startServeWithEmulator({ askForToken: false });
-    t.teardown(() => stage.close());
-    const stranger = await startEmulator();
-    t.teardown(() => stranger.close());
-    const { url: baseUrl, clientToken } = stage;
-    const home = await CodexHome.create({ baseUrl, clientToken, webSockets: true });
-    t.teardown(() => home.remove());
-    const login = stranger.issueLogin();
-    await home.logIn(baseUrl, login.authJson);
-    const run = await home.run(program, [...EXEC, '--ephemeral', 'hi']);
-    t.equal(run.code, 0, run.stderr);
-    t.match(run.stdout, ANSWER);
+for (const version of CODEX_VERSIONS.filter((each) => isSince(each, '0.169.0'))) {
+  t.test(`Codex ${version} compacts remotely, version 2`, async (t) => {
+    const { stage, home, program } = await scene(t, version, {
+      webSockets: true,
+      compactAfterTokens: 5,
+    });
+    const first = await home.run(program, [...EXEC, 'hi']);
+    t.equal(first.code, 0, first.stderr);
+    const second = await home.run(program, [...EXEC, 'resume', '--last', 'again']);
+    t.equal(second.code, 0, second.stderr);
+    t.match(second.stderr, /context compacted/i);
     checkBackend(t, stage);
-    const { records } = stage.backend;
-    const text = JSON.stringify(records.map(({ rawHeaders }) => rawHeaders));
-    t.notMatch(text, login.accessToken, 'no token of the client went upstream');
-    t.notMatch(text, login.accountId, 'no account of the client went upstream');
-    const side = records.filter(
-      ({ path }) => path.startsWith('/backend-api/') && !path.startsWith(RESPONSES),
-    );
     t.ok(
-      side.some(({ path }) => path.startsWith('/backend-api/codex/models')),
-      'asked for models',
+      bodiesOf(stage.backend.records).some((body) => body.includes('compaction_trigger')),
+      'the backend saw the trigger',
     );
-    t.ok(
-      side.every(({ auth }) => auth.kind === 'bearer' && auth.verified),
-      'every side request carried the bearer of the sidecar',
+  });
+}
+
+for (const version of CODEX_VERSIONS.filter((each) => !isSince(each, '0.169.0'))) {
+  t.test(`Codex ${version} compacts remotely, version 1`, async (t) => {
+    const { stage, home, program } = await scene(t, version, {
+      webSockets: false,
+      compactAfterTokens: 5,
+    });
+    const options = [...EXEC, '--disable', 'remote_compaction_v2'];
+    const first = await home.run(program, [...options, 'hi']);
+    t.equal(first.code, 0, first.stderr);
+    const second = await home.run(program, [...options, 'resume', '--last', 'again']);
+    t.equal(second.code, 0, second.stderr);
+    checkBackend(t, stage);
+    const compactions = stage.backend.records.filter((record) =>
+      isPost(record, `${RESPONSES}/compact`),
     );
-  },
-);
+    t.ok(compactions.length > 0, 'the backend saw POST /responses/compact');
+    t.ok(compactions.every(({ status, complete }) => status === 200 && complete));
+  });
+}
+
+// Later ones are left out: logged in, they first ask the backend for the origin of their workspace and
+// accept https only.
+for (const version of CODEX_VERSIONS.filter((each) => !isSince(each, '0.169.0')))
+  t.test(
+    `Codex ${version} with a login of its own: the sidecar drops it and sends its own`,
+    async (t) => {
+      const program = await installCodex(version);
+      const stage = await startServeWithEmulator({ askForToken: false });
+      t.teardown(() => stage.close());
+      const stranger = await startEmulator();
+      t.teardown(() => stranger.close());
+      const { url: baseUrl, clientToken } = stage;
+      const home = await CodexHome.create({ baseUrl, clientToken, webSockets: true });
+      t.teardown(() => home.remove());
+      const login = stranger.issueLogin();
+      await home.logIn(baseUrl, login.authJson);
+      const run = await home.run(program, [...EXEC, '--ephemeral', 'hi']);
+      t.equal(run.code, 0, run.stderr);
+      t.match(run.stdout, ANSWER);
+      checkBackend(t, stage);
+      const { records } = stage.backend;
+      const text = JSON.stringify(records.map(({ rawHeaders }) => rawHeaders));
+      t.notMatch(text, login.accessToken, 'no token of the client went upstream');
+      t.notMatch(text, login.accountId, 'no account of the client went upstream');
+      const side = records.filter(
+        ({ path }) => path.startsWith('/backend-api/') && !path.startsWith(RESPONSES),
+      );
+      t.ok(
+        side.some(({ path }) => path.startsWith('/backend-api/codex/models')),
+        'asked for models',
+      );
+      t.ok(
+        side.every(({ auth }) => auth.kind === 'bearer' && auth.verified),
+        'every side request carried the bearer of the sidecar',
+      );
+    },
+  );

@@ -157,7 +157,7 @@ t.test('a variable and its *_FILE at once', async (t) => {
   t.match(answer.text, 'CODEX_API_KEY and CODEX_API_KEY_FILE are both set');
 });
 
-for (const mode of ['bedrockApiKey', 'headers', 'somethingNew']) {
+for (const mode of ['bedrockApiKey', 'bedrockAccessKeys', 'headers', 'somethingNew']) {
   t.test(
     `auth_mode ${mode} is refused in words, and does not take a working login away`,
     async (t) => {
