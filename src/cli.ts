@@ -15,6 +15,7 @@ import { addRunCommand } from './commands/run/command.ts';
 import { ChildStartError } from './commands/run/process.ts';
 import { addServeCommand } from './commands/serve/command.ts';
 import { addHealthcheckCommand, addStatusCommand } from './commands/status/command.ts';
+import { addStoreCommand } from './commands/store/command.ts';
 import { addTokenCommand } from './commands/token/command.ts';
 
 /** Exit codes of the command line. */
@@ -52,6 +53,7 @@ addDoctorCommand(program, io);
 addRunCommand(program, io);
 addCodexConfigCommand(program, io);
 addTokenCommand(program, io);
+addStoreCommand(program, io);
 addEmulatorCommand(program, io);
 addDemoCommand(program, io);
 addCompletionCommand(program, io);

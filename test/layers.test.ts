@@ -75,6 +75,8 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'agent-identity/registration.ts',
       // The monotonic clock stands still with a suspended machine; the other processes go on.
       'auth-store/shared-transaction.ts',
+      // Compares two clocks, to say that they differ.
+      'auth-store/postgres-inspect.ts',
       'commands/doctor/credential.ts',
       'commands/token',
       'credentials/identity-failure.ts',

@@ -133,6 +133,8 @@ export class FileAuthStore implements AuthStore {
     return { kind: 'file', location: this.location };
   }
 
+  observe(): void {}
+
   async close(): Promise<void> {}
 
   /** The state is read first: if the file is replaced in between, it is older than the document. */

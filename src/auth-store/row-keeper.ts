@@ -24,7 +24,6 @@ export interface RowKeeperDeps {
   /** Milliseconds of a clock that only goes forward: for everything that is decided. */
   monotonicNow: MonotonicClock;
   log: Logger;
-  observe?: ((operation: StoreOperation) => void) | undefined;
 }
 
 /** The row as it is, with its document open. */
@@ -61,6 +60,8 @@ export class RowKeeper {
   #writtenBack = 0;
   #lastContact: number | null = null;
   #lastError: string | null = null;
+  /** Gets each operation on the engine. */
+  observe: (operation: StoreOperation) => void = () => undefined;
 
   constructor(deps: RowKeeperDeps) {
     this.#deps = deps;
@@ -227,10 +228,10 @@ export class RowKeeper {
   }
 
   async #timed<T>(operation: StoreOperation['operation'], work: () => Promise<T>): Promise<T> {
-    const { monotonicNow, now, observe } = this.#deps;
+    const { monotonicNow, now } = this.#deps;
     const begun = monotonicNow();
     const report = (outcome: StoreOperation['outcome']) =>
-      observe?.({ operation, outcome, seconds: (monotonicNow() - begun) / 1000 });
+      this.observe({ operation, outcome, seconds: (monotonicNow() - begun) / 1000 });
     try {
       const result = await work();
       this.#lastContact = now();

@@ -7,7 +7,7 @@ import type { AuthDocument } from './auth-document.ts';
 import { changed, type Remembered } from './remembered.ts';
 import { RowKeeper, type RowKeeperDeps } from './row-keeper.ts';
 import { Again, documentOf, type SharedTiming, SharedTransaction } from './shared-transaction.ts';
-import type { AuthStore, SharedStoreStatus, Transaction } from './store.ts';
+import type { AuthStore, SharedStoreStatus, StoreOperation, Transaction } from './store.ts';
 
 export interface SharedStoreDeps extends RowKeeperDeps {
   schedule: Schedule;
@@ -86,6 +86,22 @@ export class SharedAuthStore implements AuthStore {
     }, true);
   }
 
+  /** Seals the document anew. @returns the start of the id of the key; null: there is nothing */
+  async reseal(): Promise<string | null> {
+    const { row, document } = await this.#keeper.load();
+    if (!row || document?.raw == null) return null;
+    await this.#keeper.update((view) => {
+      if (!view.document) throw new Again('the row was removed');
+      // Another object with the same content is sealed again.
+      const { raw } = view.document;
+      return {
+        document: { ...view.document, raw: raw && { ...raw } },
+        attempts: view.row?.attempts ?? {},
+      };
+    }, true);
+    return this.status().keyId;
+  }
+
   watch(callBack: () => void): StopWatching {
     const { schedule, pollMs } = this.#deps;
     let cancel: () => void = () => undefined;
@@ -121,6 +137,10 @@ export class SharedAuthStore implements AuthStore {
       refresh: this.#refreshStatus(TIMING),
       writtenBack,
     };
+  }
+
+  observe(observer: (operation: StoreOperation) => void): void {
+    this.#keeper.observe = observer;
   }
 
   async close(): Promise<void> {

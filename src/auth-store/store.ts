@@ -141,6 +141,8 @@ export interface AuthStore {
   /** Calls back after someone else may have changed the document since the last `load`. */
   watch(changed: () => void): StopWatching;
   status(): StoreStatus;
+  /** Has each operation on an engine reported from now on. */
+  observe(observer: (operation: StoreOperation) => void): void;
   /** Ends timers and connections; the store is not used afterwards. */
   close(): Promise<void>;
 }

@@ -33,6 +33,8 @@ export function takeEnvironment(env: Record<string, string | undefined>): OwnEnv
     if (value !== undefined) own[name] = new Secret(value);
     delete env[name];
   }
+  // The client of PostgreSQL would take from them what the URL of the store leaves out.
+  for (const name of Object.keys(env)) if (/^PG[A-Z]+$/.test(name)) delete env[name];
   for (const name of PROXIES) if (env[name]?.includes('@')) delete env[name];
   return own;
 }

@@ -27,6 +27,22 @@ export interface Config {
   };
   /** Folder of auth.json; null means $CODEX_HOME, then ~/.codex */
   readonly codexHome: string | null;
+  readonly store: {
+    /** Where the credential is kept: auth.json in codexHome, or one row in PostgreSQL that several sidecars share */
+    kind: 'file' | 'postgres';
+    /** Name of the row: up to 63 of a-z 0-9 . _ - */
+    name: string;
+    /** PEM file with the authority of the database, if it is not a public one */
+    caFile: string | null;
+    /** JWK Set that seals the row, as "store key" prints one */
+    keyFile: string | null;
+    /** How often the row is looked at for changes of others */
+    pollSeconds: number;
+    /** Name of this sidecar in the row; null means the host name */
+    replica: string | null;
+    /** How long before its end an access token is refreshed; null: 5 minutes, with a shared store a tenth of its life */
+    refreshAheadSeconds: number | null;
+  };
   readonly agentIdentity: {
     /** jwtOnly: an identity only if the credential is one; chatgptAuth: a ChatGPT login registers one */
     policy: 'jwtOnly' | 'chatgptAuth';

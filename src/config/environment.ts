@@ -11,6 +11,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
   SIDECAR_PORT: 'listen.port',
   SIDECAR_SOCKET: 'listen.socket',
   CODEX_HOME: 'codexHome',
+  SIDECAR_STORE: 'store.kind',
+  SIDECAR_STORE_NAME: 'store.name',
+  SIDECAR_STORE_KEY_FILE: 'store.keyFile',
   SIDECAR_AGENT_IDENTITY_POLICY: 'agentIdentity.policy',
   SIDECAR_CHATGPT_BASE_URL: 'upstream.chatgptBaseUrl',
   CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL: 'upstream.authApiBaseUrl',
@@ -21,8 +24,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   SIDECAR_LOG_LEVEL: 'log.level',
 };
 
-const KNOWN = ['SIDECAR_CONFIG', ...Object.keys(VARIABLES)].filter((name) =>
-  name.startsWith('SIDECAR_'),
+const KNOWN = ['SIDECAR_CONFIG', ...Object.keys(VARIABLES), 'SIDECAR_STORE_URL_FILE'].filter(
+  (name) => name.startsWith('SIDECAR_'),
 );
 
 /** The configuration layer that the environment sets. */

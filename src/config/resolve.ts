@@ -43,7 +43,15 @@ function trimBaseUrls(upstream: { [key: string]: unknown }): void {
 }
 
 /** Keys whose value is the path of a file or a folder. */
-const PATHS = ['codexHome', 'listen.socket', 'upstream.caFile', 'clients.tokensFile', 'log.audit'];
+const PATHS = [
+  'codexHome',
+  'listen.socket',
+  'upstream.caFile',
+  'clients.tokensFile',
+  'log.audit',
+  'store.caFile',
+  'store.keyFile',
+];
 
 /**
  * A copy of a checked layer with `change` applied to each path that it sets.

@@ -54,6 +54,34 @@ export const ConfigSchema = Type.Object(
       }),
     }),
     codexHome: text('Folder of auth.json; null means $CODEX_HOME, then ~/.codex'),
+    store: section({
+      kind: words(
+        ['file', 'postgres'],
+        'Where the credential is kept: auth.json in codexHome, or one row in PostgreSQL that several sidecars share',
+      ),
+      name: Type.String({
+        pattern: '^[a-z0-9][a-z0-9._-]{0,62}$',
+        default: 'default',
+        description: 'Name of the row: up to 63 of a-z 0-9 . _ -',
+      }),
+      caFile: text('PEM file with the authority of the database, if it is not a public one'),
+      keyFile: text('JWK Set that seals the row, as "store key" prints one'),
+      pollSeconds: Type.Integer({
+        minimum: 1,
+        maximum: 3600,
+        default: 1,
+        description: 'How often the row is looked at for changes of others',
+      }),
+      replica: text('Name of this sidecar in the row; null means the host name'),
+      refreshAheadSeconds: nullable(
+        Type.Integer({
+          minimum: 60,
+          maximum: 864000,
+          description:
+            'How long before its end an access token is refreshed; null: 5 minutes, with a shared store a tenth of its life',
+        }),
+      ),
+    }),
     agentIdentity: section({
       policy: words(
         ['jwtOnly', 'chatgptAuth'],

@@ -10,7 +10,7 @@ import type { CredentialObserver } from '../telemetry/credential-events.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
 import { AssertionProvider } from './assertion-provider.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
-import { readChatGptLogin } from './chatgpt-login.ts';
+import { type RefreshAhead, readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
 import type { Credential } from './credential.ts';
 import type { IdentitySource } from './identity-source.ts';
@@ -23,6 +23,7 @@ import { StaticBearer } from './static-bearer.ts';
 
 export interface CredentialDeps {
   config: Pick<Config, 'upstream' | 'agentIdentity'>;
+  refreshAhead?: RefreshAhead | undefined;
   store: AuthStore;
   http: HttpClient;
   now: Clock;
@@ -181,6 +182,7 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
     schedule,
     log,
     oauth,
+    refreshAhead: deps.refreshAhead,
     observe: deps.observe,
   });
 }

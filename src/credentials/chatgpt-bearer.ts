@@ -12,8 +12,6 @@ interface ChatGptBearerDeps {
   schedule: Schedule;
 }
 
-/** Several sidecars on one login should not wake in the same second. */
-const JITTER_MS = 60_000;
 /** Pause between two background refreshes while the token is still valid. */
 const RETRY_MS = 15_000;
 /** A path that refuses every token must not cause a refresh for each of its requests. */
@@ -115,7 +113,7 @@ export class ChatGptBearer implements BearerProvider {
     this.#cancelTimer();
     const dueAt = this.#session.dueAt();
     if (dueAt === null || this.#session.isOver() || this.#disposed) return;
-    const jitter = Math.random() * JITTER_MS;
+    const jitter = Math.random() * this.#session.jitterMs;
     const delayMs = Math.max(0, dueAt - jitter - this.#deps.backendNow());
     this.#cancelTimer = this.#deps.schedule(delayMs, () => void this.#renewInTime());
   }
@@ -123,7 +121,8 @@ export class ChatGptBearer implements BearerProvider {
   async #renewInTime(): Promise<void> {
     const dueAt = this.#session.dueAt();
     // Timers have a longest delay; one that fired early is set again.
-    if (dueAt !== null && dueAt - JITTER_MS > this.#deps.backendNow()) return this.#arm();
+    if (dueAt !== null && dueAt - this.#session.jitterMs > this.#deps.backendNow())
+      return this.#arm();
     const before = this.#headers;
     await this.#renewQuietly(false);
     if (this.#current() !== before || this.#session.isOver() || this.#disposed) return;

@@ -8,6 +8,10 @@ import { signInAgain } from './refresh-failure.ts';
 
 /** How long before its expiry an access token is refreshed (Codex: 5 minutes). */
 const EXPIRY_MARGIN_MS = 5 * 60_000;
+const MIN_JITTER_MS = 60_000;
+const MAX_JITTER_MS = 10 * 60_000;
+/** A person who has to sign in again needs a day. */
+const MAX_AHEAD_MS = 24 * 3_600_000;
 /** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
 const MAX_AGE_MS = 8 * 24 * 3_600_000;
 /** A login younger than this is not refreshed in the background. */
@@ -69,19 +73,38 @@ export function readSameLogin(document: AuthDocument | null, login: ChatGptLogin
   return found;
 }
 
-/** When a refresh is due, in milliseconds since the epoch; null: never. */
-export function refreshDueAt({
-  expiresAt,
-  lastRefresh,
-  refreshToken,
-}: ChatGptLogin): number | null {
+/** How long before its end a token is refreshed. @param lifetimeMs null when it is not known */
+export type RefreshAhead = (lifetimeMs: number | null) => number;
+
+/** As Codex does, where nobody shares the login. */
+export const REFRESH_LATE: RefreshAhead = () => EXPIRY_MARGIN_MS;
+
+/** Where the store may be away for hours, or a refresh have to be repaired by a person. */
+export const REFRESH_EARLY: RefreshAhead = (lifetimeMs) =>
+  Math.max(EXPIRY_MARGIN_MS, Math.min(MAX_AHEAD_MS, (lifetimeMs ?? 0) / 10));
+
+/**
+ * When a refresh is due, in milliseconds since the epoch; null: never.
+ * @param ahead how long before the end
+ */
+export function refreshDueAt(
+  { expiresAt, lastRefresh, refreshToken }: ChatGptLogin,
+  ahead: RefreshAhead = REFRESH_LATE,
+): number | null {
   if (!refreshToken) return null;
   const refreshedAt = lastRefresh === null ? Number.NaN : Date.parse(lastRefresh);
-  if (Number.isNaN(refreshedAt)) return expiresAt === null ? null : expiresAt - EXPIRY_MARGIN_MS;
+  if (Number.isNaN(refreshedAt)) return expiresAt === null ? null : expiresAt - ahead(null);
   if (expiresAt === null) return refreshedAt + MAX_AGE_MS;
   // A token that is due as soon as it arrives would be refreshed endlessly.
   const earliest = Math.max((expiresAt - refreshedAt) / 2, MIN_AGE_MS);
-  return Math.max(expiresAt - EXPIRY_MARGIN_MS, refreshedAt + earliest);
+  return Math.max(expiresAt - ahead(expiresAt - refreshedAt), refreshedAt + earliest);
+}
+
+/** By how much a refresh may come earlier: those who share a login should not wake in one second. */
+export function refreshJitterMs({ expiresAt, lastRefresh }: ChatGptLogin, ahead: RefreshAhead) {
+  const lifetimeMs = (expiresAt ?? Number.NaN) - Date.parse(lastRefresh ?? '');
+  const share = ahead(Number.isNaN(lifetimeMs) ? null : lifetimeMs) / 10;
+  return Math.min(MAX_JITTER_MS, Math.max(MIN_JITTER_MS, share));
 }
 
 /** Whether a token names another account or user than the tokens of a login do. */

@@ -11,9 +11,12 @@ import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential
 import {
   type ChatGptLogin,
   namesOther,
+  REFRESH_LATE,
+  type RefreshAhead,
   readChatGptLogin,
   readSameLogin,
   refreshDueAt,
+  refreshJitterMs,
 } from './chatgpt-login.ts';
 import {
   ATTEMPT_END,
@@ -32,6 +35,8 @@ interface ChatGptSessionDeps {
   backendNow: Clock;
   schedule: Schedule;
   log: Logger;
+  /** How long before its end a token is refreshed; by default as Codex does it. */
+  refreshAhead?: RefreshAhead | undefined;
   /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
@@ -87,7 +92,12 @@ export class ChatGptSession {
 
   /** When the next refresh is due, in milliseconds since the epoch; null: never. */
   dueAt(): number | null {
-    return refreshDueAt(this.#login);
+    return refreshDueAt(this.#login, this.#deps.refreshAhead);
+  }
+
+  /** By how much a refresh may come before it is due. */
+  get jitterMs(): number {
+    return refreshJitterMs(this.#login, this.#deps.refreshAhead ?? REFRESH_LATE);
   }
 
   /** Whether these are the tokens in the store, as far as this session knows. */

@@ -13,6 +13,7 @@ import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
 import { USER_AGENT, VERSION } from '../base/version.ts';
 import type { Config } from '../config/resolve.ts';
+import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
@@ -154,6 +155,7 @@ function createCredentials(
     ...deps,
     upstream: live.config.upstream,
     agentIdentity: () => live.config.agentIdentity,
+    refreshAhead: refreshAhead(live.config.store),
     backendNow: backendClock.now,
     http: createHttpClient(deps.dispatcher, USER_AGENT, (date) => backendClock.observe(date)),
     version: VERSION,
@@ -164,6 +166,11 @@ function createCredentials(
     },
   });
   return { manager, changes: () => changes };
+}
+
+function refreshAhead({ kind, refreshAheadSeconds: seconds }: Config['store']): RefreshAhead {
+  if (seconds !== null) return () => seconds * 1000;
+  return kind === 'file' ? REFRESH_LATE : REFRESH_EARLY;
 }
 
 function createStatus(

@@ -23,6 +23,8 @@ export interface Settings {
   /** Read anew at each call, because the files behind `*_FILE` may change. */
   credentials: () => Promise<EnvironmentCredentials>;
   oauthClientId: string | null;
+  /** File with the URL of the shared store; null where none is named. */
+  storeUrlFile: string | null;
   proxyEnvironment: ProxyEnvironment;
   trust: TrustEnvironment;
   codexHome: string;
@@ -58,9 +60,10 @@ export async function readSettings(
   const config = resolve(path, await readConfigFile(path), env, flags);
   return {
     config,
-    warnings: unknownVariables(env),
+    warnings: [...unknownVariables(env), ...postgresVariables(env, config)],
     codexHome: config.codexHome ?? join(homedir(), '.codex'),
     credentials: () => readCredentials(env),
+    storeUrlFile: storeUrlFile(env),
     oauthClientId: textOf(env, 'CODEX_APP_SERVER_LOGIN_CLIENT_ID'),
     proxyEnvironment: {
       httpsProxy: textOf(env, 'https_proxy') ?? textOf(env, 'HTTPS_PROXY'),
@@ -135,6 +138,23 @@ async function readConfigFile(path: string | null): Promise<PartialConfig> {
     throw new ConfigError(`config file ${path} is not valid JSON, or is nested too deeply`);
   if (!isObject(value)) throw new ConfigError(`config file ${path} does not hold a JSON object`);
   return value;
+}
+
+/** @throws ConfigError when the URL itself is given, which others could read in the environment */
+function storeUrlFile(env: OwnEnvironment): string | null {
+  if (env.SIDECAR_STORE_URL !== undefined) {
+    throw new ConfigError(
+      'SIDECAR_STORE_URL is not taken, since it holds a password: write it into a file, and name that in SIDECAR_STORE_URL_FILE',
+    );
+  }
+  return textOf(env, 'SIDECAR_STORE_URL_FILE');
+}
+
+/** Variables that other programs sign in to PostgreSQL with. */
+function postgresVariables(env: OwnEnvironment, { store }: Config): string[] {
+  const names = Object.keys(env).filter((name) => /^PG[A-Z]+$/.test(name));
+  if (store.kind !== 'postgres' || names.length === 0) return [];
+  return [`${names.join(', ')} set nothing here; SIDECAR_STORE_URL_FILE says everything`];
 }
 
 function textOf(env: OwnEnvironment, name: string): string | null {

@@ -2,13 +2,14 @@ import { url as inspectorUrl } from 'node:inspector';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { problemsOf } from '../auth-store/file-problems.ts';
-import { FileAuthStore } from '../auth-store/file-store.ts';
+import type { AuthStore } from '../auth-store/store.ts';
 import { monotonicClock, systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
+import { openStore } from './open-store.ts';
 import { checkExposure, preflight, type TokenSource } from './preflight.ts';
 import { buildServer, type ConfigRead, type ServerDeps, type Sidecar } from './server.ts';
 import type { Settings } from './settings.ts';
@@ -39,7 +40,7 @@ export async function startSidecar(
   const { dispatcher, clientTokens } = await pass(settings, log, tokens, allowUnauthenticated);
   const { audit: auditTarget } = settings.config.log;
   const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
-  const store = new FileAuthStore(settings.codexHome);
+  const store = await openStore(settings, log);
   const readConfig = () =>
     readConfigAgain(readAgain, tokens, log, (config, changed) => {
       const { live } = sidecar;
@@ -52,7 +53,7 @@ export async function startSidecar(
   const sidecar = await build(settings, clientTokens.tokens, parts);
   clientTokens.commit();
   await warn(settings, store, log);
-  const close = () => closeParts(sidecar, tokens, dispatcher, audit);
+  const close = () => closeParts(sidecar, { tokens, store, dispatcher, audit });
   const address = await listenOrClose(sidecar, log, close);
   void sidecar.manager.prepare();
   const stopWatching = store.watch(() => void sidecar.manager.reload());
@@ -104,9 +105,10 @@ function build(
 }
 
 /** Logs what is worth a look and stops no start. */
-async function warn(settings: Settings, store: FileAuthStore, log: Logger): Promise<void> {
+async function warn(settings: Settings, store: AuthStore, log: Logger): Promise<void> {
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
+  if (store.status().kind !== 'file') return;
   for (const { problem, remedy } of await problemsOf(store.location)) {
     log.warn(`${store.location} ${problem}; ${remedy}`);
   }
@@ -142,16 +144,22 @@ async function drain(sidecar: Sidecar): Promise<void> {
   await sidecar.sayGoingAway();
 }
 
+interface ClosedParts {
+  tokens: TokenSource;
+  store: AuthStore;
+  dispatcher: Dispatcher;
+  audit: AuditLog | null;
+}
+
 async function closeParts(
   { app, manager }: Sidecar,
-  tokens: TokenSource,
-  dispatcher: Dispatcher,
-  audit: AuditLog | null,
+  { tokens, store, dispatcher, audit }: ClosedParts,
 ): Promise<void> {
   tokens.close();
   await app.close();
   await manager.settle();
   manager.dispose();
+  await store.close();
   await dispatcher.destroy();
   await audit?.close();
 }

@@ -10,6 +10,7 @@ export function aroundStore(store: AuthStore, own: Partial<AuthStore>): AuthStor
     overwrite: (change) => store.overwrite(change),
     watch: (changed) => store.watch(changed),
     status: () => store.status(),
+    observe: (observer) => store.observe(observer),
     close: () => store.close(),
     ...own,
   };

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
 import { logout } from '../../src/commands/logout/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
@@ -72,7 +73,9 @@ t.test('a redirect of a revocation is not followed, and nothing is removed', asy
   const { authJson } = emulator.issueLogin();
   await writeFile(join(codexHome, 'auth.json'), JSON.stringify(authJson), { mode: 0o600 });
   const settings = await readSettings({}, null, { codexHome, upstream });
-  await t.rejects(logout(settings, true), { message: /nothing was removed: .*307/ });
+  await t.rejects(logout(new FileAuthStore(settings.codexHome), settings, true), {
+    message: /nothing was removed: .*307/,
+  });
   t.ok(asked('/oauth/revoke'));
   t.equal(elsewhere.connections, 0);
 });

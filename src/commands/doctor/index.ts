@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { FileAuthStore } from '../../auth-store/file-store.ts';
+import type { AuthStore } from '../../auth-store/store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError, SidecarError } from '../../base/errors.ts';
 import { createLogger } from '../../base/logger.ts';
@@ -7,6 +7,7 @@ import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
 import { type Selection, selectCredential } from '../../credentials/selection.ts';
 import { trustSources } from '../../sidecar/authorities.ts';
+import { openStore } from '../../sidecar/open-store.ts';
 import { type Preflight, preflight } from '../../sidecar/preflight.ts';
 import {
   type Environment,
@@ -28,6 +29,7 @@ import {
 import { checkCredential } from './credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
 import { checkAudit, checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
+import { checkStore } from './store.ts';
 import { checkClock, checkJwks, checkUpstream, type Network, neededUpstreams } from './upstream.ts';
 
 interface DoctorOptions {
@@ -62,11 +64,18 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     const config = ok('config', source || 'defaults and environment');
     const found = await preflight(settings, new TokensFile(SILENT, () => undefined), false);
     close = async () => found.dispatcher?.destroy();
+    const store = await openStore(settings, SILENT);
+    close = async () => {
+      await found.dispatcher?.destroy();
+      await store.close();
+    };
     const network = networkOf(settings, found);
-    const selection = await selected(settings);
+    const selection = await selected(settings, store);
     checks = [
       { name: 'config', run: () => [config] },
-      ...ownChecks(settings, found, selection, env),
+      ...ownChecks(settings, found),
+      ...storeChecks(settings, store, env),
+      ...credentialChecks(settings, selection),
       ...upstreamChecks(settings, selection, network),
       codex,
       ...agentChecks(settings, env, home),
@@ -96,32 +105,42 @@ function networkOf(settings: Settings, { dispatcher, refusals }: Preflight): Net
   return { dispatcher, proxy: config.upstream.proxy, proxyEnvironment };
 }
 
-async function selected({ credentials, codexHome }: Settings): Promise<Selection | SidecarError> {
+async function selected(
+  { credentials }: Settings,
+  store: AuthStore,
+): Promise<Selection | SidecarError> {
   const environment = await credentials();
   try {
-    return await selectCredential(environment, () => new FileAuthStore(codexHome).load());
+    return await selectCredential(environment, () => store.load());
   } catch (error) {
     if (error instanceof SidecarError) return error;
     throw error;
   }
 }
 
-function ownChecks(
-  settings: Settings,
-  found: Preflight,
-  selection: Selection | SidecarError,
-  env: Environment,
-): Check[] {
-  const { config, codexHome } = settings;
-  const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
+function ownChecks(settings: Settings, found: Preflight): Check[] {
+  const { config } = settings;
   return [
     { name: 'client tokens', run: async () => [await checkClients(config, found)] },
     { name: 'audit log', run: () => checkAudit(config, found) },
     { name: 'authorities', run: () => [ok('authorities', trustSources(settings).join(', '))] },
-    { name: 'auth.json', run: () => checkAuthFile(codexHome) },
-    { name: 'lock', run: async () => [await checkLock(env.PATH)] },
-    { name: 'credential', run: () => checkCredential(selection, withIdentity, systemClock()) },
   ];
+}
+
+function credentialChecks({ config }: Settings, selection: Selection | SidecarError): Check[] {
+  const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
+  const run = () => checkCredential(selection, withIdentity, systemClock());
+  return [{ name: 'credential', run }];
+}
+
+function storeChecks(settings: Settings, store: AuthStore, env: Environment): Check[] {
+  if (settings.config.store.kind === 'file') {
+    return [
+      { name: 'auth.json', run: () => checkAuthFile(settings.codexHome) },
+      { name: 'lock', run: async () => [await checkLock(env.PATH)] },
+    ];
+  }
+  return [{ name: 'store', run: () => checkStore(settings, store) }];
 }
 
 function upstreamChecks(

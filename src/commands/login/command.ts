@@ -9,6 +9,7 @@ interface LoginFlags {
   withAccessToken?: boolean;
   withApiKey?: boolean;
   import?: string;
+  take?: boolean;
 }
 
 export function addLoginCommand(program: Command, io: CommandIo): void {
@@ -20,11 +21,15 @@ export function addLoginCommand(program: Command, io: CommandIo): void {
     .option('--with-access-token', 'an Agent Identity JWT or a personal access token (at-…)')
     .option('--with-api-key', 'an API key')
     .option('--import <file>', "take over a Codex auth.json; the file's login is shared, not moved")
+    .option('--take', 'with --import: move the login, so that the file no longer holds it')
     .action(async (flags: LoginFlags) => {
-      const { login } = await import('./index.ts');
+      const { login, takeLogin } = await import('./index.ts');
       const { readSettings } = await import('../../sidecar/settings.ts');
-      const { codexHome } = await readSettings(io.env, flags.config ?? null, {});
-      io.print(await login(codexHome, loginInput(flags, io)));
+      const { withStore } = await import('../store/with-store.ts');
+      const settings = await readSettings(io.env, flags.config ?? null, {});
+      const input = loginInput(flags, io);
+      const work = input.kind === 'import' && input.take ? takeLogin : login;
+      io.print(await withStore(settings, (store) => work(store, input)));
     });
 }
 
@@ -42,6 +47,8 @@ function loginInput(flags: LoginFlags, { readInput }: CommandIo): LoginInput {
       'choose one of --with-agent-identity, --with-access-token, --with-api-key and --import',
     );
   }
-  if (kind === 'import') return { kind, path: flags.import ?? '' };
+  const take = flags.take ?? false;
+  if (kind === 'import') return { kind, path: flags.import ?? '', take };
+  if (take) throw new ConfigError('--take goes with --import');
   return { kind, readToken: readInput };
 }

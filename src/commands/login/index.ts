@@ -1,3 +1,4 @@
+import { basename, dirname, resolve } from 'node:path';
 import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
 import {
   type AuthDocument,
@@ -6,6 +7,7 @@ import {
   parseAuthJson,
 } from '../../auth-store/auth-document.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
+import type { AuthStore } from '../../auth-store/store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError, invalidCredential, SidecarError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
@@ -15,19 +17,42 @@ import { readNamedFile } from '../../sidecar/settings.ts';
 /** What `login` stores: a single token, or a whole Codex auth.json. */
 export type LoginInput =
   | { kind: 'agentIdentity' | 'accessToken' | 'apiKey'; readToken: () => Promise<string> }
-  | { kind: 'import'; path: string };
+  | { kind: 'import'; path: string; take: boolean };
 
 /**
- * Checks a credential and stores it in `auth.json`. Fields that this program does not know stay.
+ * Checks a credential and stores it in the store in use. Fields that this program does not know stay.
  * @returns one line that says what was stored
  */
-export async function login(codexHome: string, input: LoginInput): Promise<string> {
-  const store = new FileAuthStore(codexHome);
+export async function login(store: AuthStore, input: LoginInput): Promise<string> {
   const change = await checkedChange(input).catch((error: unknown) => {
     throw input.kind === 'import' ? naming(input.path, error) : error;
   });
   await store.overwrite(change);
   return `stored in ${store.location}`;
+}
+
+/**
+ * Moves a login: the file gives it up as soon as the store holds it, under the lock of its folder,
+ * so that it has one owner at any time.
+ * @returns one line that says what was stored
+ */
+export async function takeLogin(store: AuthStore, input: LoginInput): Promise<string> {
+  if (input.kind !== 'import') throw new ConfigError('--take goes with --import');
+  const folder = dirname(resolve(input.path));
+  if (basename(input.path) !== 'auth.json') {
+    throw new ConfigError(`--take needs a file called auth.json, which ${input.path} is not`);
+  }
+  const file = new FileAuthStore(folder);
+  if (file.location === store.location) {
+    throw new ConfigError(
+      `--take: ${input.path} is the store itself; set store.kind to "postgres"`,
+    );
+  }
+  return file.transact(async ({ write }) => {
+    const stored = await login(store, input);
+    await write(NO_CREDENTIAL);
+    return `${stored}; ${file.location} no longer holds it`;
+  });
 }
 
 async function checkedChange(input: LoginInput): Promise<Record<string, unknown>> {

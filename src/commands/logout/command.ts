@@ -16,6 +16,9 @@ export function addLogoutCommand(program: Command, io: CommandIo): void {
       const { logout } = await import('./index.ts');
       const { readSettings } = await import('../../sidecar/settings.ts');
       const settings = await readSettings(io.env, flags.config ?? null, {});
-      for (const line of await logout(settings, flags.revoke ?? false)) io.print(line);
+      const { withStore } = await import('../store/with-store.ts');
+      const revoke = flags.revoke ?? false;
+      const lines = await withStore(settings, (store) => logout(store, settings, revoke));
+      for (const line of lines) io.print(line);
     });
 }

@@ -1,5 +1,5 @@
 import { NO_CREDENTIAL } from '../../auth-store/auth-document.ts';
-import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { type AuthStore, StoreUnavailable } from '../../auth-store/store.ts';
 import { SidecarError } from '../../base/errors.ts';
 import { USER_AGENT } from '../../base/version.ts';
 import { CODEX_CLIENT_ID, revokeToken } from '../../oauth/token-endpoint.ts';
@@ -8,22 +8,26 @@ import type { Settings } from '../../sidecar/settings.ts';
 import { createHttpClient } from '../../upstream/http-client.ts';
 
 /**
- * Removes every credential from `auth.json`; fields that this program does not know stay.
+ * Removes every credential from the store in use; fields that this program does not know stay.
  * @returns lines for the user
  */
-export async function logout(settings: Settings, revoke: boolean): Promise<string[]> {
-  const store = new FileAuthStore(settings.codexHome);
+export async function logout(
+  store: AuthStore,
+  settings: Settings,
+  revoke: boolean,
+): Promise<string[]> {
   try {
     return await removeFrom(store, settings, revoke);
   } catch (error) {
     // An unusable credential can be removed too, but we cannot tell what to revoke.
-    if (revoke || !(error instanceof SidecarError)) throw error;
+    if (revoke || !(error instanceof SidecarError) || error instanceof StoreUnavailable)
+      throw error;
     await store.overwrite(NO_CREDENTIAL);
     return [`removed the credential from ${store.location}`];
   }
 }
 
-function removeFrom(store: FileAuthStore, settings: Settings, revoke: boolean): Promise<string[]> {
+function removeFrom(store: AuthStore, settings: Settings, revoke: boolean): Promise<string[]> {
   return store.transact(async ({ current, write }) => {
     if (!current) return [`${store.location} holds no credential`];
     const lines: string[] = [];

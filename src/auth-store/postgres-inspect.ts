@@ -1,0 +1,50 @@
+import type { PostgresLink } from './postgres-link.ts';
+
+/** What a database says of itself, as far as a shared login depends on it. */
+export interface DatabaseFacts {
+  release: string;
+  /** Rights on the table that the role lacks. */
+  missingRights: string[];
+  /** What the role may do and does not need. */
+  needlessRights: string[];
+  /** Settings with which a confirmed write can be lost when the machine stops. */
+  unsafeSettings: string[];
+  /** Whether a second machine confirms each write. */
+  synchronous: boolean;
+  /** The clock of the database minus ours, in milliseconds. */
+  clockMs: number;
+}
+
+const FACTS_SQL = `
+SELECT current_setting('server_version') AS release,
+       to_regclass('codex_auth_sidecar.login') IS NOT NULL AS made,
+       current_setting('fsync') AS fsync,
+       current_setting('full_page_writes') AS full_page_writes,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('synchronous_standby_names') <> '' AS synchronous,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+       extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`;
+const RIGHTS_SQL = `
+SELECT has_table_privilege('codex_auth_sidecar.login', 'SELECT') AS "SELECT",
+       has_table_privilege('codex_auth_sidecar.login', 'INSERT') AS "INSERT",
+       has_table_privilege('codex_auth_sidecar.login', 'UPDATE') AS "UPDATE",
+       has_table_privilege('codex_auth_sidecar.login', 'DELETE') AS "DELETE"`;
+const NEEDED = ['SELECT', 'INSERT', 'UPDATE'];
+
+/** @param nowMs our clock, milliseconds since the epoch */
+export async function inspectDatabase(link: PostgresLink, nowMs: number): Promise<DatabaseFacts> {
+  const [facts = {}] = await link.query(FACTS_SQL);
+  const [rights = {}] = await link.query(RIGHTS_SQL);
+  const durable = ['fsync', 'full_page_writes', 'synchronous_commit'];
+  return {
+    release: String(facts.release),
+    missingRights: NEEDED.filter((right) => rights[right] !== true),
+    needlessRights: [
+      ...(facts.superuser === true ? ['superuser'] : []),
+      ...(rights.DELETE === true ? ['DELETE'] : []),
+    ],
+    unsafeSettings: durable.filter((name) => facts[name] === 'off'),
+    synchronous: facts.synchronous === true,
+    clockMs: Number(facts.now_ms) - nowMs,
+  };
+}
