@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from './base/errors.ts';
+import { onOneLine } from './base/printable.ts';
 import { VERSION } from './base/version.ts';
 import { addCodexConfigCommand } from './commands/codex/command.ts';
 import { addCompletionCommand } from './commands/completion/command.ts';
@@ -74,7 +75,7 @@ function print(line: string): void {
 }
 
 function warn(line: string): void {
-  process.stderr.write(`codex-auth-sidecar: ${line}\n`);
+  process.stderr.write(`codex-auth-sidecar: ${onOneLine(line)}\n`);
 }
 
 /** Prints one line on standard error. @returns the exit code */
@@ -82,7 +83,7 @@ function report(error: unknown): number {
   // Commander throws after printing the help or the version, too.
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
   const text = error instanceof Error ? error.message : String(error);
-  warn(describe(error, text.replaceAll(/\s*\n\s*/g, ' ')));
+  warn(describe(error, text));
   if (error instanceof ChildStartError) return error.exitCode;
   return error instanceof CommanderError || error instanceof ConfigError ? USAGE : FAILURE;
 }

@@ -89,7 +89,8 @@ export function checkLimits(token: ClientToken, path: string, now: number): void
 }
 
 function presentedToken(caller: Caller): string | null {
-  if (caller.sidecarToken !== undefined) return caller.sidecarToken;
+  // An empty one, such as from an unset variable, is none.
+  if (caller.sidecarToken) return caller.sidecarToken;
   const match = /^bearer +(\S+)$/i.exec(caller.authorization ?? '');
   return match?.[1] ?? null;
 }

@@ -63,7 +63,7 @@ export class ClientTokens {
 
   /** The entry of a token, expired or not. Compares with every entry in constant time. */
   find(token: string | null): ClientToken | null {
-    if (token === null) return null;
+    if (token === null || token === '') return null;
     const digest = createHash('sha256').update(token).digest();
     let found: TokenEntry | null = null;
     for (const entry of this.#entries) {
@@ -83,6 +83,8 @@ export function reachesPath({ purpose, routes }: ClientToken, path: string): boo
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const LIMITS = ['expires', 'for', 'routes'];
+/** What `printf '' | sha256sum` prints; whoever wrote it down had no token. */
+const DIGEST_OF_NOTHING = createHash('sha256').update('').digest('hex');
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
 /** Whether `name` is a valid token name. */
@@ -112,6 +114,8 @@ export function parseClientTokens(text: string): ClientTokens {
     // The limits that apply and the name in the log must not depend on the order of the lines.
     if (entries.has(name)) refuse('has the name of an earlier line');
     if (digests.has(hex)) refuse('has the token of an earlier line');
+    if (hex === DIGEST_OF_NOTHING)
+      refuse('has the digest of an empty token, as a failed command leaves it');
     digests.add(hex);
     entries.set(name, { name, digest: Buffer.from(hex, 'hex'), ...parseLimits(limits, refuse) });
   }

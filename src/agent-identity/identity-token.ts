@@ -5,7 +5,7 @@ import { createLocalJWKSet } from 'jose/jwks/local';
 import { decodeJwt } from 'jose/jwt/decode';
 import { jwtVerify } from 'jose/jwt/verify';
 import { invalidCredential, type SidecarError } from '../base/errors.ts';
-import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
+import { isHeaderText, isSegmentId, NOT_HEADER_TEXT, NOT_SEGMENT_ID } from '../base/header-text.ts';
 import { parseJsonObject } from '../base/json.ts';
 import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
@@ -58,7 +58,7 @@ export function decodeIdentityToken(token: Secret, nowMs: number): IdentityToken
     throw invalid('claim exp', `the token expired at ${expires.toISOString()}`);
   }
   return {
-    agentRuntimeId: requiredString(payload, 'agent_runtime_id'),
+    agentRuntimeId: segmentId(payload, 'agent_runtime_id'),
     key: parseAgentKey(
       requiredString(payload, 'agent_private_key'),
       `${FIELD} claim agent_private_key`,
@@ -132,6 +132,12 @@ function requiredString(payload: JWTPayload, name: string): string {
     throw invalid(`claim ${name}`, 'must be a non-empty string');
   }
   return value;
+}
+
+function segmentId(payload: JWTPayload, name: string): string {
+  const value = requiredString(payload, name);
+  if (isSegmentId(value)) return value;
+  throw invalid(`claim ${name}`, NOT_SEGMENT_ID);
 }
 
 /** For a value that goes into a header. */

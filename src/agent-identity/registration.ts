@@ -1,4 +1,5 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
+import { isSegmentId, isTaskId, NOT_SEGMENT_ID } from '../base/header-text.ts';
 import { type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
 import { CallError, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
@@ -72,7 +73,9 @@ export async function registerAgent(
       ttl: null,
     },
   }));
-  return textAt(response.fields, 'agent_runtime_id') ?? fail(response, 'lacks agent_runtime_id');
+  const id = textAt(response.fields, 'agent_runtime_id');
+  if (id === null) return fail(response, 'lacks agent_runtime_id');
+  return isSegmentId(id) ? id : fail(response, `holds an agent_runtime_id that ${NOT_SEGMENT_ID}`);
 }
 
 /**
@@ -95,14 +98,20 @@ export async function registerTask(
     };
   });
   const plain = textAt(response.fields, 'task_id') ?? textAt(response.fields, 'taskId');
-  if (plain !== null) return plain;
+  if (plain !== null) return checkedTaskId(response, plain);
   const sealed =
     textAt(response.fields, 'encrypted_task_id') ?? textAt(response.fields, 'encryptedTaskId');
   if (sealed === null) return fail(response, 'lacks task_id and encrypted_task_id');
   const opened = await openSealedTaskId(key, sealed).catch((cause: unknown) =>
     fail(response, `cannot be used: ${messageOf(cause)}`, cause),
   );
-  return opened.trim() === '' ? fail(response, 'holds a blank task id') : opened;
+  return opened.trim() === ''
+    ? fail(response, 'holds a blank task id')
+    : checkedTaskId(response, opened);
+}
+
+function checkedTaskId(response: Registered, taskId: string): string {
+  return isTaskId(taskId) ? taskId : fail(response, 'holds a task id that no assertion can carry');
 }
 
 /** The one predicate of what may be sent again: 429, 5xx, and attempts without a response. */

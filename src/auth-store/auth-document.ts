@@ -1,6 +1,12 @@
 import { inspect } from 'node:util';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
-import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
+import {
+  isHeaderText,
+  isSegmentId,
+  isTaskId,
+  NOT_HEADER_TEXT,
+  NOT_SEGMENT_ID,
+} from '../base/header-text.ts';
 import { isObject, type JsonObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 
@@ -212,14 +218,14 @@ function readRecord(value: JsonObject): IdentityRecord {
     return found;
   };
   return {
-    agentRuntimeId: required('agent_runtime_id'),
+    agentRuntimeId: required('agent_runtime_id', storedSegmentId),
     privateKey: new Secret(required('agent_private_key')),
     accountId: required('account_id', storedHeaderText),
     userId: required('chatgpt_user_id'),
     email: storedText(value, 'email', prefix),
     planType: storedText(value, 'plan_type', prefix),
     fedramp: storedFlag(value, 'chatgpt_account_is_fedramp', prefix),
-    taskId: storedText(value, 'task_id', prefix),
+    taskId: storedTaskId(value),
   };
 }
 
@@ -236,6 +242,18 @@ function storedHeaderText(object: JsonObject, name: string, prefix = ''): string
   const value = storedText(object, name, prefix)?.trim() ?? null;
   if (value === null || isHeaderText(value)) return value;
   throw invalid(prefix + name, NOT_HEADER_TEXT);
+}
+
+function storedSegmentId(object: JsonObject, name: string, prefix = ''): string | null {
+  const value = storedText(object, name, prefix);
+  if (value === null || isSegmentId(value)) return value;
+  throw invalid(prefix + name, NOT_SEGMENT_ID);
+}
+
+/** null also for one that cannot be sent, so that a new task is registered. */
+function storedTaskId(record: JsonObject): string | null {
+  const value = storedText(record, 'task_id', 'agent_identity.');
+  return value !== null && isTaskId(value) ? value : null;
 }
 
 function storedFlag(object: JsonObject, name: string, prefix: string): boolean {

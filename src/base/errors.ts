@@ -1,3 +1,5 @@
+import { onOneLine } from './printable.ts';
+
 /**
  * Every error that the sidecar itself responds with, and its HTTP status. The statuses follow what
  * the Codex CLI does with them (measured, 0.169.0): 400 is shown to the user after one attempt, 503
@@ -38,14 +40,17 @@ interface SidecarErrorOptions {
   retryAfterSeconds?: number;
 }
 
-/** An error with a stable code. Its message is written for the user and holds no secret. */
+/**
+ * An error with a stable code. Its message is written for the user, holds no secret, and is safe to
+ * print, even where it quotes a server.
+ */
 export class SidecarError extends Error {
   override readonly name = 'SidecarError';
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | null;
 
   constructor(code: ErrorCode, message: string, options: SidecarErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(onOneLine(message), 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }

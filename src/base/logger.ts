@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { onOneLine } from './printable.ts';
 
 export type { Logger };
 
@@ -32,13 +33,13 @@ export function createLogger(options: LoggerOptions): Logger {
 }
 
 function describeError(error: unknown, level: string): object {
-  if (!(error instanceof Error)) return { message: String(error) };
+  if (!(error instanceof Error)) return { message: onOneLine(String(error)) };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,
-    message: error.message,
+    message: onOneLine(error.message),
     ...(typeof code === 'string' ? { code } : {}),
-    ...(error.cause instanceof Error ? { cause: error.cause.message } : {}),
+    ...(error.cause instanceof Error ? { cause: onOneLine(error.cause.message) } : {}),
     ...(level === 'debug' || level === 'trace' ? { stack: error.stack } : {}),
   };
 }

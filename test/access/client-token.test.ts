@@ -100,3 +100,13 @@ t.test('a refusal does not repeat what was sent', async (t) => {
     message: /^((?!hush).)*$/s,
   });
 });
+
+t.test(
+  'no empty credential: an empty header is none, and leaves the other one in force',
+  async (t) => {
+    for (const authorization of [undefined, '', 'Bearer', 'Bearer ', 'Bearer wrong']) {
+      t.notOk(allows('client', { sidecarToken: '', authorization }), String(authorization));
+    }
+    t.ok(allows('client', { sidecarToken: '', authorization: 'Bearer right' }));
+  },
+);

@@ -163,3 +163,14 @@ t.test('an answer that quotes the request does not carry its token on', async (t
   t.match(inspect(error), /authorization: Bearer \[redacted\], and Bearer \[redacted\]/);
   t.notMatch(inspect(error), /access-token-1|eyJhbGciOiJub25lIn0/);
 });
+
+for (const id of ['.', '..', 'x'.repeat(5000), '\ud800']) {
+  t.test(
+    `a foreign id is checked where it enters: ${JSON.stringify(id).slice(0, 20)}`,
+    async (t) => {
+      const { api, server } = await start(t, { body: JSON.stringify({ agent_runtime_id: id }) });
+      await t.rejects(register(api), { message: /agent_runtime_id that is not an id/ });
+      t.equal(server.requests.length, 1);
+    },
+  );
+}

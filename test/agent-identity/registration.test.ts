@@ -167,3 +167,13 @@ t.test('a sealed task id that is blank is refused', async (t) => {
     message: 'task registration: the response of AuthAPI holds a blank task id',
   });
 });
+
+for (const id of ['x'.repeat(5000), '\ud800']) {
+  t.test(
+    `a foreign task id is checked where it enters: ${JSON.stringify(id).slice(0, 20)}`,
+    async (t) => {
+      const { api } = await start(t, json({ task_id: id }));
+      await t.rejects(register(api), { message: /holds a task id that no assertion can carry/ });
+    },
+  );
+}

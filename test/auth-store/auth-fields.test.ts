@@ -149,3 +149,22 @@ t.test(
     });
   },
 );
+
+t.test('a stored id is checked where it enters', async (t) => {
+  for (const id of ['.', '..', 'x'.repeat(5000), '\ud800']) {
+    const wrong = { ...record, agent_runtime_id: id };
+    await refuses(
+      t,
+      () => parse({ auth_mode: 'agentIdentity', agent_identity: wrong }),
+      'auth.json agent_identity.agent_runtime_id: is not an id that a path can carry',
+      ['hush'],
+    );
+  }
+  const { identityRecord } = parse({ agent_identity: { ...record, task_id: 'x'.repeat(5000) } });
+  t.equal(identityRecord?.taskId, null, 'a new task takes its place');
+});
+
+t.test('a refresh token may be any text, for it travels in a body', async (t) => {
+  const document = parse({ tokens: { ...tokens, refresh_token: 'r \u00fc\n1 ' } });
+  t.equal(document.tokens?.refreshToken?.reveal(), 'r \u00fc\n1');
+});

@@ -19,7 +19,7 @@ t.test('ready, then nobody there', async (t) => {
     code: 1,
     signal: null,
     stdout: '',
-    stderr: `codex-auth-sidecar: not ready: 127.0.0.1:${port} cannot be reached (ECONNREFUSED)\n`,
+    stderr: `codex-auth-sidecar: not ready: http://127.0.0.1:${port} cannot be reached (ECONNREFUSED)\n`,
   });
 });
 
@@ -30,7 +30,7 @@ t.test('not ready without a login', async (t) => {
     code: 1,
     signal: null,
     stdout: '',
-    stderr: `codex-auth-sidecar: not ready: 127.0.0.1:${port} responded with 503\n`,
+    stderr: `codex-auth-sidecar: not ready: http://127.0.0.1:${port} responded with 503\n`,
   });
 });
 

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import t from 'tap';
+import { gzipSync } from 'node:zlib';
+import t, { type Test } from 'tap';
 import { runProgram } from '../helpers/recovery-program.ts';
 import { infer, startSidecarWithClock, WITH_IDENTITY } from '../helpers/sidecar-with-clock.ts';
 
@@ -75,6 +76,62 @@ for (const [name, body, problem] of OTHERS) {
     t.match(stderr, problem);
     t.equal(stderr.trim().split('\n').length, 1);
   });
+}
+
+const ENDLESS: [name: string, respond: (response: ServerResponse) => void][] = [
+  ['in one piece after the other', (response) => void pipeEndless(response)],
+  [
+    'compressed a thousandfold',
+    (response) => {
+      response.setHeader('content-encoding', 'gzip');
+      response.end(gzipSync(Buffer.alloc(256 * 1024 * 1024, 'a')));
+    },
+  ],
+];
+for (const [name, respond] of ENDLESS) {
+  t.test(`an own call has a bound in bytes: an endless status, ${name}`, async (t) => {
+    const url = await startServer(t, (_request, response) => respond(response));
+    const { code, stderr } = await status(url);
+    t.equal(code, 1);
+    t.match(stderr, /sends more than any status holds; is it a sidecar\?/);
+  });
+}
+
+t.test('an own call has a bound in time: a status that trickles', async (t) => {
+  const url = await startServer(t, (_request, response) => {
+    const timer = setInterval(() => response.write(' '), 200);
+    response.on('close', () => clearInterval(timer));
+  });
+  const { code, stderr } = await status(url);
+  t.equal(code, 1);
+  t.match(stderr, /did not respond within 5 seconds/);
+});
+
+t.test('a health check of an endless answer ends', async (t) => {
+  const url = await startServer(t, (_request, response) => void pipeEndless(response));
+  const { port } = new URL(url);
+  const { code, stderr } = await runProgram(['healthcheck', '--port', port], {});
+  t.equal(code, 1);
+  t.match(stderr, /sends more than any status holds/);
+});
+
+async function startServer(t: Test, answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function pipeEndless(response: ServerResponse): Promise<void> {
+  const chunk = Buffer.alloc(1024 * 1024, 'a');
+  while (!response.destroyed) {
+    if (!response.write(chunk))
+      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  }
 }
 
 t.test('nobody there', async (t) => {

@@ -2,7 +2,7 @@ import { ConfigError } from '../../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../../base/header-text.ts';
 import type { Config, PartialConfig } from '../../config/resolve.ts';
 import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
-import { statusTarget } from '../status/client.ts';
+import { statusTarget } from '../status/ask.ts';
 import { ConfigFile } from './config-file.ts';
 import {
   parseToml,

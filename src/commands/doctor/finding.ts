@@ -1,3 +1,4 @@
+import { onOneLine } from '../../base/printable.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 
 /** The result of a check; it contains no secret. */
@@ -77,7 +78,7 @@ const SIGNS = {
 export function findingLine(finding: Finding, unicode: boolean): string {
   const { check, outcome, message, remedy } = finding;
   const sign = SIGNS[unicode ? 'unicode' : 'ascii'][outcome];
-  return `${sign} ${check.padEnd(24)} ${message}${remedy === null ? '' : `; ${remedy}`}`;
+  return onOneLine(`${sign} ${check.padEnd(24)} ${message}${remedy === null ? '' : `; ${remedy}`}`);
 }
 
 /** Whether the locale allows more than ASCII; without a locale we assume so, as most terminals do. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '../../base/printable.ts';
 import { plainVariables } from '../../sidecar/settings.ts';
 import { painter, wantsColour } from '../colour.ts';
 import {
@@ -8,7 +9,7 @@ import {
   parseSeconds,
   withAddress,
 } from '../options.ts';
-import type { StatusTarget } from './client.ts';
+import type { StatusTarget } from './ask.ts';
 
 interface StatusFlags extends AddressFlags {
   url?: string;
@@ -42,7 +43,7 @@ export function addHealthcheckCommand(program: Command, io: CommandIo): void {
 
 async function targetOf(flags: StatusFlags, { env }: CommandIo): Promise<StatusTarget> {
   if (flags.url) return { url: flags.url };
-  const { statusTarget } = await import('./client.ts');
+  const { statusTarget } = await import('./ask.ts');
   const { readSettings } = await import('../../sidecar/settings.ts');
   const { config } = await readSettings(env, flags.config ?? null, configLayer(flags));
   return statusTarget(config.listen);
@@ -53,7 +54,7 @@ async function showOnce(target: StatusTarget, { json }: StatusFlags, io: Command
   const { statusTable } = await import('./table.ts');
   const { isUsable } = await import('../../admin/status.ts');
   const status = await fetchStatus(target);
-  if (json) io.print(JSON.stringify(status));
+  if (json) io.print(printable(JSON.stringify(status)));
   else for (const line of statusTable(status, paintFor(io))) io.print(line);
   if (!isUsable(status.status)) io.fail();
 }

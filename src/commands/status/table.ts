@@ -1,4 +1,5 @@
 import type { StatusDocument } from '../../admin/status.ts';
+import { printable } from '../../base/printable.ts';
 import type { Paint, Style } from '../colour.ts';
 
 const plain: Paint = (_style, text) => text;
@@ -24,9 +25,9 @@ export function statusTable(status: StatusDocument, paint: Paint = plain): strin
   ];
   return rows.flatMap(([name, value]) => {
     if (!value) return [];
-    const shown = name === 'status' ? paint(statusColour(status.status), value) : value;
-    const text = ALARMING.has(name) ? paint('red', shown) : shown;
-    return [`${paint('dim', name.padEnd(15))} ${text}`];
+    const text = printable(value);
+    const style = name === 'status' ? statusColour(status.status) : ALARMING.has(name) && 'red';
+    return [`${paint('dim', name.padEnd(15))} ${style ? paint(style, text) : text}`];
   });
 }
 

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '../../admin/status.ts';
+import { onOneLine, printable } from '../../base/printable.ts';
 import type { Paint } from '../colour.ts';
-import { fetchStatus, type StatusTarget } from './client.ts';
+import type { StatusTarget } from './ask.ts';
+import { fetchStatus } from './client.ts';
 import { statusColour, statusTable } from './table.ts';
 
 interface WatchOptions {
@@ -40,16 +42,18 @@ function render(
 ): string {
   if (form === 'table') {
     const rows =
-      status instanceof Error ? [paint('red', status.message)] : statusTable(status, paint);
+      status instanceof Error
+        ? [paint('red', onOneLine(status.message))]
+        : statusTable(status, paint);
     const lines = [...rows, '', paint('dim', `${now}, press Ctrl-C to stop`)];
     return HOME + lines.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_REST;
   }
   if (form === 'json') {
     const document = status instanceof Error ? { error: { message: status.message } } : status;
-    return `${JSON.stringify(document)}\n`;
+    return `${printable(JSON.stringify(document))}\n`;
   }
-  if (status instanceof Error) return `${now} ${paint('red', status.message)}\n`;
+  if (status instanceof Error) return `${now} ${paint('red', onOneLine(status.message))}\n`;
   const { connections, requests } = status;
   const counts = Object.entries({ ...connections, ...requests }).map(([kind, n]) => `${n} ${kind}`);
-  return `${now} ${paint(statusColour(status.status), status.status)}, ${counts.join(', ')}\n`;
+  return `${now} ${paint(statusColour(status.status), printable(status.status))}, ${printable(counts.join(', '))}\n`;
 }
