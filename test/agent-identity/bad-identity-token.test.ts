@@ -74,6 +74,7 @@ const wrong: [name: string, value: unknown, problem: string][] = [
   ['agent_runtime_id', '', STRING],
   ['agent_runtime_id', ' ', STRING],
   ['agent_runtime_id', 7, STRING],
+  ['agent_runtime_id', '..', 'is not an id that a path can carry'],
   ['agent_private_key', '', STRING],
   ['agent_private_key', { key: WRONG }, STRING],
   ['agent_private_key', WRONG, 'is not padded standard base64'],
