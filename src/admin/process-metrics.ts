@@ -38,7 +38,8 @@ function openFiles(): number | null {
   return readProc(() => readdirSync('/proc/self/fd').length);
 }
 
-function mostFiles(): number | null {
+/** The limit of this process; null where it isn't known. */
+export function mostFiles(): number | null {
   return readProc(() => {
     const match = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
     return match ? Number(match[1]) : null;

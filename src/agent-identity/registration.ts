@@ -2,8 +2,8 @@ import { type Clock, wholeSeconds } from '../base/clock.ts';
 import { isSegmentId, isTaskId, NOT_SEGMENT_ID } from '../base/header-text.ts';
 import { type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
+import { transportCode } from '../upstream/failure-text.ts';
 import { CallError, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
-import { transportCode } from '../upstream/transport-error.ts';
 import { type AgentKey, signMessage } from './keys.ts';
 import { openSealedTaskId } from './sealed-task-id.ts';
 

@@ -95,3 +95,11 @@ export function errnoOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : 'unknown error';
 }
+
+/** Whether this process, or the machine, has too many files and connections open for one more. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isOutOfDescriptors);
+  const code = errnoOf(error);
+  if (code === 'EMFILE' || code === 'ENFILE') return true;
+  return error instanceof Error && error.cause !== undefined && isOutOfDescriptors(error.cause);
+}

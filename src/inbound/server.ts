@@ -10,6 +10,7 @@ import Fastify, {
 import { errorBody, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { ExchangeLog } from '../telemetry/exchange-record.ts';
+import type { DescriptorWatch } from './descriptors.ts';
 import { describeBroken, HTTP_OPTIONS, limitRequests } from './limits.ts';
 import { closeGently } from './lingering-close.ts';
 import { beginExchange, recordExchanges } from './observe.ts';
@@ -32,6 +33,7 @@ export function createHttpServer(
   log: Logger,
   pendingResponses: PendingResponses,
   exchangeLog: ExchangeLog,
+  descriptors: DescriptorWatch,
 ): FastifyInstance {
   const quiet = quietLogger(log);
   const app: FastifyInstance = Fastify({
@@ -57,6 +59,7 @@ export function createHttpServer(
     limitRequests(app, pendingResponses),
   ];
   for (const hook of hooks) app.addHook('onRequest', hook);
+  descriptors.watch(app.server);
   app.setErrorHandler((error: FastifyError, request: InboundRequest, reply) => {
     const known = toSidecarError(error);
     // A method that Node knows and the router does not (those of RTSP) skips the hooks.
@@ -64,6 +67,7 @@ export function createHttpServer(
     exchange.code = known.code;
     if (known.code === 'SIDECAR_INTERNAL') log.error({ err: error }, 'internal error');
     else log.debug({ code: known.code }, known.message);
+    descriptors.failed(error);
     sendError(reply, known);
   });
   return app;

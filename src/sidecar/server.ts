@@ -4,6 +4,7 @@ import type { ClientTokens } from '../access/client-tokens.ts';
 import { guardAccess } from '../access/plugin.ts';
 import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
+import { mostFiles } from '../admin/process-metrics.ts';
 import { scrape } from '../admin/prometheus.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/store.ts';
@@ -16,6 +17,7 @@ import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
+import { DescriptorWatch } from '../inbound/descriptors.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
@@ -232,7 +234,8 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
   const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock } = telemetry;
   const pendingResponses = new PendingResponses();
-  const app = createHttpServer(log, pendingResponses, exchangeLog);
+  const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
+  const app = createHttpServer(log, pendingResponses, exchangeLog, descriptors);
   guardAccess(app, () => live.rules, now);
   limitIdleConnections(app);
   await app.register(adminPlugin, {

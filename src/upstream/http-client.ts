@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { afterDeadline } from '../base/deadline.ts';
 import { encodingOf } from '../base/text-encoding.ts';
 import { DecodedTooLargeError, decodeBody } from './content-coding.ts';
-import { transportCode } from './transport-error.ts';
+import { transportCode } from './failure-text.ts';
 
 /** One small JSON exchange of our own (a refresh, a registration, the JWKS, a status). */
 interface JsonRequest {

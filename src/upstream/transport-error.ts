@@ -1,7 +1,9 @@
-import { SidecarError } from '../base/errors.ts';
+import { isOutOfDescriptors, SidecarError } from '../base/errors.ts';
+import { failureText, transportCode } from './failure-text.ts';
+import { ProxyError } from './proxy-error.ts';
 
 // The codes are those of Node (`errno` names, OpenSSL's and its own), of undici (`UND_ERR_…`), and of
-// `egress-proxy.ts` (`PROXY_…`).
+// `tunnel.ts` (`PROXY_…`).
 
 /** Nobody answered in time; some of these before anything was sent, some after it. */
 const TIMEOUT_CODES = new Set([
@@ -21,17 +23,25 @@ export function upstreamError(error: unknown, origin: string): SidecarError {
   if (error instanceof SidecarError) return error;
   const code = transportCode(error);
   const options = { cause: error, retryAfterSeconds: 1 };
-  if (TIMEOUT_CODES.has(code)) {
-    return new SidecarError('UPSTREAM_TIMEOUT', `${origin} did not answer in time`, options);
-  }
-  if (TLS_CODE.test(code)) {
+  const through = error instanceof ProxyError ? error.message : null;
+  if (isOutOfDescriptors(error)) {
     return new SidecarError(
-      'UPSTREAM_TLS',
-      `the certificate of ${origin} is not trusted (${code}); nothing was sent`,
-      { cause: error },
+      'UPSTREAM_BUSY',
+      `no connection to ${origin}: ${failureText(error)}`,
+      options,
     );
   }
-  return new SidecarError('UPSTREAM_UNREACHABLE', `${origin} cannot be reached (${code})`, options);
+  if (TIMEOUT_CODES.has(code)) {
+    const who = through === null ? '' : `; ${through}`;
+    return new SidecarError('UPSTREAM_TIMEOUT', `${origin} did not answer in time${who}`, options);
+  }
+  if (TLS_CODE.test(code)) {
+    const whose =
+      through === null ? `the certificate of ${origin} is not trusted (${code})` : through;
+    return new SidecarError('UPSTREAM_TLS', `${whose}; nothing was sent`, { cause: error });
+  }
+  const what = through ?? failureText(error);
+  return new SidecarError('UPSTREAM_UNREACHABLE', `no response from ${origin}: ${what}`, options);
 }
 
 /** A response that fits no request, such as a switch to a protocol that nobody asked for. */
@@ -40,18 +50,4 @@ export function unexpectedResponse(origin: string, what: string): SidecarError {
     'UPSTREAM_UNREACHABLE',
     `${origin} answered ${what}, which no request asked for`,
   );
-}
-
-/** The code that says what happened: Happy Eyeballs and undici wrap the error that carries it. */
-export function transportCode(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return transportCode(error.errors[0]);
-  }
-  const { code, cause } = fieldsOf(error);
-  if (typeof code === 'string') return code;
-  return cause === undefined ? 'unknown error' : transportCode(cause);
-}
-
-function fieldsOf(error: unknown): { code?: unknown; cause?: unknown } {
-  return typeof error === 'object' && error !== null ? error : {};
 }

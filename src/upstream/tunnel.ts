@@ -1,7 +1,9 @@
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type buildConnector, Pool } from 'undici';
 import type { EgressProxy } from './egress-proxy.ts';
-import { transportCode } from './transport-error.ts';
+import { failureText, transportCode } from './failure-text.ts';
+import { ProxyError } from './proxy-error.ts';
 
 type Connect = buildConnector.connector;
 
@@ -55,37 +57,48 @@ export class Tunnels {
         servername: url.hostname,
       } as Parameters<Pool['connect']>[0])
       .catch((cause: unknown) => {
-        throw tunnelFailure(cause);
+        throw tunnelFailure(url, cause);
       });
-    // Undici hands out the connection itself.
+    // Undici hands out the connection itself. Any 2xx opens a tunnel (RFC 9110, section 9.3.6).
     if (statusCode >= 200 && statusCode < 300) return socket as Socket;
     socket.on('error', () => undefined).destroy();
-    throw tunnelError('PROXY_REFUSED', `the proxy answered ${statusCode}`);
+    throw refusal(url, statusCode);
   }
 }
 
 /**
- * Every failure to get a tunnel has a code of its own. Undici's codes are those of an exchange too,
- * which may have been carried out; here nothing has been sent. And a proxy that hangs up instead of
- * answering CONNECT looks to undici like an idle connection that was closed, for which it dials again
- * at once and without end.
+ * Undici's codes are those of an exchange too, which may have been carried out; here nothing has been
+ * sent, so these have codes of their own. And a proxy that hangs up instead of answering CONNECT looks
+ * to undici like an idle connection that was closed, for which it dials again at once and without end.
  */
-const FAILURES: Partial<Record<string, [code: string, message: string]>> = {
-  UND_ERR_SOCKET: ['PROXY_HUNG_UP', 'the proxy hung up'],
-  ECONNRESET: ['PROXY_HUNG_UP', 'the proxy hung up'],
-  EPIPE: ['PROXY_HUNG_UP', 'the proxy hung up'],
-  UND_ERR_HEADERS_TIMEOUT: ['PROXY_TIMEOUT', 'the proxy did not answer in time'],
+const OWN_CODES: Partial<Record<string, string>> = {
+  UND_ERR_SOCKET: 'PROXY_HUNG_UP',
+  ECONNRESET: 'PROXY_HUNG_UP',
+  EPIPE: 'PROXY_HUNG_UP',
+  UND_ERR_HEADERS_TIMEOUT: 'PROXY_TIMEOUT',
+  UND_ERR_CONNECT_TIMEOUT: 'PROXY_TIMEOUT',
+  ETIMEDOUT: 'PROXY_TIMEOUT',
   // Undici would take it for the upstream's own certificate.
-  ERR_TLS_CERT_ALTNAME_INVALID: ['UND_ERR_PRX_TLS', 'the certificate of the proxy is for others'],
+  ERR_TLS_CERT_ALTNAME_INVALID: 'UND_ERR_PRX_TLS',
 };
 
-function tunnelFailure(cause: unknown): unknown {
-  const failure = FAILURES[transportCode(cause)];
-  return failure ? tunnelError(...failure, cause) : cause;
+function tunnelFailure(proxy: URL, cause: unknown): ProxyError {
+  const code = transportCode(cause);
+  return new ProxyError(
+    OWN_CODES[code] ?? code,
+    `the proxy ${proxy.origin}: ${failureText(cause)}`,
+    cause,
+  );
 }
 
-function tunnelError(code: string, message: string, cause?: unknown): Error {
-  return Object.assign(new Error(message, { cause }), { code });
+function refusal(proxy: URL, status: number): ProxyError {
+  const reason = STATUS_CODES[status];
+  const what = reason === undefined ? `${status}` : `${status} ${reason}`;
+  const remedy = status === 407 ? '; it wants a user and a password in its URL' : '';
+  return new ProxyError(
+    'PROXY_REFUSED',
+    `the proxy ${proxy.origin} answered CONNECT with ${what}${remedy}`,
+  );
 }
 
 function asError(error: unknown): Error {

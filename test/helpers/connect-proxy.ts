@@ -16,8 +16,16 @@ export interface ConnectProxy {
   requests: string[];
 }
 
-/** An HTTP proxy that makes tunnels with CONNECT, or refuses them with `refusal`. */
-export async function startConnectProxy(t: Test, refusal?: number): Promise<ConnectProxy> {
+/**
+ * An HTTP proxy that makes tunnels with CONNECT, or refuses them.
+ * @param refusal status and reason; null refuses nothing
+ * @param success status and reason with which it says that there is a tunnel
+ */
+export async function startConnectProxy(
+  t: Test,
+  refusal: string | number | null = null,
+  success = '200 Connection Established',
+): Promise<ConnectProxy> {
   const proxy: ConnectProxy = {
     url: '',
     connections: 0,
@@ -36,8 +44,8 @@ export async function startConnectProxy(t: Test, refusal?: number): Promise<Conn
   server.on('connect', (request: IncomingMessage, client: Duplex, head: Buffer) => {
     proxy.tunnels.push(request.url ?? '');
     proxy.credentials.push(request.headers['proxy-authorization']);
-    if (refusal !== undefined) {
-      client.end(`HTTP/1.1 ${refusal} Refused\r\ncontent-length: 0\r\n\r\n`);
+    if (refusal !== null) {
+      client.end(`HTTP/1.1 ${refusal}\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
     const { hostname, port } = new URL(`http://${request.url}`);
@@ -47,7 +55,7 @@ export async function startConnectProxy(t: Test, refusal?: number): Promise<Conn
       socket.on('error', () => socket.destroy());
     }
     target.once('connect', () => {
-      client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      client.write(`HTTP/1.1 ${success}\r\n\r\n`);
       target.write(head);
       target.pipe(client).pipe(target);
     });

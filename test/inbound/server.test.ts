@@ -1,4 +1,6 @@
 import t from 'tap';
+import { monotonicClock } from '../../src/base/clock.ts';
+import { DescriptorWatch } from '../../src/inbound/descriptors.ts';
 import { PendingResponses } from '../../src/inbound/pending-responses.ts';
 import { createHttpServer } from '../../src/inbound/server.ts';
 import { ExchangeLog } from '../../src/telemetry/exchange-record.ts';
@@ -10,6 +12,7 @@ t.test('what Fastify has to say of a request is logged', async (t) => {
     captured.log,
     new PendingResponses(),
     new ExchangeLog(Date.now, Date.now),
+    new DescriptorWatch(null, monotonicClock, captured.log),
   );
   t.teardown(() => app.close());
   app.get('/twice', (_request, reply) => {
@@ -28,6 +31,7 @@ t.test('an answer that cannot be written ends nothing but itself', async (t) => 
     captured.log,
     new PendingResponses(),
     new ExchangeLog(Date.now, Date.now),
+    new DescriptorWatch(null, monotonicClock, captured.log),
   );
   t.teardown(() => app.close());
   const failed = new Promise<void>((resolve) => {

@@ -163,14 +163,40 @@ t.test('an address that is no proxy ends the start, with the name of the variabl
   }
 });
 
-t.test('a proxy that refuses, or is not there, is a 502', async (t) => {
+t.test('a proxy that refuses is named, with its status', async (t) => {
   const upstream = await answering(t);
-  const refusing = await startConnectProxy(t, 407);
-  for (const proxy of [refusing.url, `http://127.0.0.1:${await closedPort()}`]) {
-    const config = { upstream: { proxy, caFile } };
-    const { url } = await startSidecarInFrontOf(t, upstream.origin, { config });
-    localError(t, await send(url + MODELS), 502, 'UPSTREAM_UNREACHABLE');
-    localError(t, await tryUpgrade(url + RESPONSES), 502, 'UPSTREAM_UNREACHABLE');
+  for (const status of [407, 403, 502, 301, 599]) {
+    const proxy = await startConnectProxy(t, `${status} Refused`);
+    const withUser = proxy.url.replace('http://', 'http://user:hush@');
+    const { url } = await startSidecarInFrontOf(t, upstream.origin, {
+      env: { HTTPS_PROXY: withUser },
+      config: { upstream: { proxy: 'env', caFile } },
+    });
+    for (const response of [await send(url + MODELS), await tryUpgrade(url + RESPONSES)]) {
+      localError(t, response, 502, 'UPSTREAM_UNREACHABLE');
+      t.match(response.text, `the proxy ${proxy.url} answered CONNECT with ${status}`);
+      t.equal(response.text.includes('wants a user and a password'), status === 407);
+      t.notMatch(response.text, 'hush');
+    }
   }
   t.equal(upstream.connections, 0);
 });
+
+t.test('a proxy that is not there is named', async (t) => {
+  const proxy = `http://127.0.0.1:${await closedPort()}`;
+  const { url } = await startSidecarInFrontOf(t, 'https://127.0.0.1:1', {
+    config: { upstream: { proxy } },
+  });
+  for (const response of [await send(url + MODELS), await tryUpgrade(url + RESPONSES)]) {
+    localError(t, response, 502, 'UPSTREAM_UNREACHABLE');
+    t.match(response.text, `the proxy ${proxy}: it refuses connections (ECONNREFUSED)`);
+  }
+});
+
+for (const success of ['200 OK', '201 Created', '204 No Content', '299 Tunnel']) {
+  t.test(`any 2xx opens a tunnel: ${success}`, async (t) => {
+    const proxy = await startConnectProxy(t, null, success);
+    const config = { upstream: { proxy: proxy.url, caFile } };
+    await bothWays(t, await answering(t), { config });
+  });
+}

@@ -5,13 +5,13 @@ import { createServer as createTlsServer } from 'node:tls';
 import * as zlib from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
+import { transportCode } from '../../src/upstream/failure-text.ts';
 import {
   CallError,
   createHttpClient,
   type HttpClient,
   wasNeverSent,
 } from '../../src/upstream/http-client.ts';
-import { transportCode } from '../../src/upstream/transport-error.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startRecordingServer } from '../helpers/recording-server.ts';
 import { closedPort, startTcpUpstream, startUpstream } from '../helpers/upstream.ts';

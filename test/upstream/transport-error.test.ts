@@ -1,6 +1,7 @@
 import t from 'tap';
 import { errors } from 'undici';
 import { SidecarError } from '../../src/base/errors.ts';
+import { ProxyError } from '../../src/upstream/proxy-error.ts';
 import { upstreamError } from '../../src/upstream/transport-error.ts';
 
 const ORIGIN = 'https://upstream.example';
@@ -51,6 +52,19 @@ t.test('the code is found in what wraps it', async (t) => {
 t.test('an error without a code is a failure to reach the upstream', async (t) => {
   t.equal(codeOf(new Error('anything')), 'UPSTREAM_UNREACHABLE');
   t.equal(codeOf(new AggregateError([])), 'UPSTREAM_UNREACHABLE');
+});
+
+t.test('a process without a free descriptor is busy, and says what to raise', async (t) => {
+  for (const error of [
+    withCode('EMFILE'),
+    withCode('ENFILE'),
+    new ProxyError('EMFILE', 'text', withCode('EMFILE')),
+    new AggregateError([withCode('EMFILE'), withCode('ECONNREFUSED')]),
+  ]) {
+    const { code, message } = upstreamError(error, ORIGIN);
+    t.equal(code, 'UPSTREAM_BUSY');
+    t.match(message, /no file descriptor is free.*ulimit -n/);
+  }
 });
 
 t.test("an error of the sidecar's own stays what it is", async (t) => {

@@ -8,8 +8,9 @@ import type { Config } from '../../config/resolve.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import type { BackendClock } from '../../upstream/backend-clock.ts';
 import { type ProxyEnvironment, proxyFor } from '../../upstream/egress-proxy.ts';
+import { transportCode } from '../../upstream/failure-text.ts';
 import { CallError, createHttpClient, type HttpClient } from '../../upstream/http-client.ts';
-import { transportCode, upstreamError } from '../../upstream/transport-error.ts';
+import { upstreamError } from '../../upstream/transport-error.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
