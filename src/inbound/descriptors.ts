@@ -39,9 +39,9 @@ export class DescriptorWatch {
   }
 
   #say(details: object): void {
-    const now = this.#monotonicNow();
-    if (now - this.#lastLine < QUIET_MS) return;
-    this.#lastLine = now;
+    const at = this.#monotonicNow();
+    if (at - this.#lastLine < QUIET_MS) return;
+    this.#lastLine = at;
     this.#log.error(
       details,
       'file descriptors run out, and new connections fail; raise the limit (ulimit -n, LimitNOFILE=)',
