@@ -1,4 +1,5 @@
 import type { AuthHeaders } from '../credentials/provider.ts';
+import { decodableOnly } from '../upstream/content-coding.ts';
 import { isKeyHeader, subprotocolsWithoutKeys } from './client-keys.ts';
 
 // Connection-level headers (RFC 9110, section 7.6.1); they end at each hop.
@@ -43,6 +44,7 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
 const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
 const SUBPROTOCOL = 'sec-websocket-protocol';
+const ACCEPT_ENCODING = 'accept-encoding';
 
 /** Length of the name, which rules most others out before any of them is put in lower case. */
 const CONNECTION_LENGTH = 'connection'.length;
@@ -53,7 +55,8 @@ const CORS_PREFIX = 'access-control-';
 
 /**
  * Scrubs the client's headers, then injects the credential. Names, order, repetition and values of
- * the rest stay as they came; of subprotocols those that carry a key are left out.
+ * the rest stay as they came; of subprotocols those that carry a key are left out. With a credential,
+ * only codings are asked for that we can decode: a rejection of it has to be read.
  * @param raw name, value, name, value, …, as Node's `rawHeaders`
  * @param credential null injects nothing
  * @param cookie the sidecar's own; the client's never passes
@@ -71,7 +74,11 @@ export function upstreamHeaders(
     const lower = name.toLowerCase();
     if (isForbidden(lower) || named?.has(lower)) continue;
     const value = raw[i + 1] as string;
-    const passed = isSubprotocol(lower) ? subprotocolsWithoutKeys(value) : value;
+    const passed = isSubprotocol(lower)
+      ? subprotocolsWithoutKeys(value)
+      : credential && lower === ACCEPT_ENCODING
+        ? decodableOnly(value)
+        : value;
     if (passed !== null) headers.push(name, passed);
   }
   if (credential) {

@@ -1,8 +1,11 @@
 import type { UpstreamResponse } from '../credentials/rejection.ts';
+import { decodeBody } from '../upstream/content-coding.ts';
 import type { ResponseHead } from './response-head.ts';
 
 /** Not more than this of a response is held back; bytes. */
 const HELD_BYTES = 64 * 1024;
+/** More of a decoded body is not looked at. */
+const DECODED_BYTES = 256 * 1024;
 /** No response is held back for longer, so that one that stalls is still shown. */
 const HELD_MS = 3_000;
 
@@ -31,9 +34,14 @@ export class HeldResponse {
     return this.size <= HELD_BYTES;
   }
 
-  /** Head, and the body as far as it has come. */
-  get response(): UpstreamResponse {
+  /** Head, and the body in plain text, to be judged; the client gets the bytes as they came. */
+  async read(): Promise<UpstreamResponse> {
     const { status, header } = this.head;
-    return { status, header, body: Buffer.concat(this.chunks).toString('utf8') };
+    const bytes = Buffer.concat(this.chunks);
+    const decoded = await decodeBody(bytes, header('content-encoding'), DECODED_BYTES).catch(
+      // A small body that grows beyond measure rejects no credential.
+      () => null,
+    );
+    return { status, header, body: decoded?.toString('utf8') ?? '' };
   }
 }

@@ -223,7 +223,7 @@ class Relay implements Dispatcher.DispatchHandler {
   async #decide(held: HeldResponse): Promise<void> {
     held.settle();
     try {
-      const verdict = await this.#events.onHeld(held.response);
+      const verdict = await this.#events.onHeld(await held.read());
       const gone = this.#clientGone;
       if (verdict === 'pass' && !gone) this.#passHeld(held);
       this.#finish();

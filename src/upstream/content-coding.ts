@@ -28,6 +28,20 @@ if ('zstdDecompress' in zlib) {
   CODINGS.zstd = [zlib.zstdDecompress as Decompress, flush];
 }
 
+/**
+ * What is left of an `accept-encoding` when only codings that {@link decodeBody} knows may be asked
+ * for; the value itself when nothing has to go.
+ */
+export function decodableOnly(acceptEncoding: string): string {
+  const asked = acceptEncoding.split(',');
+  const kept = asked.filter((entry) => {
+    const name = entry.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+    return name === '' || name === 'identity' || Object.hasOwn(CODINGS, name);
+  });
+  if (kept.length === asked.length) return acceptEncoding;
+  return kept.join(',').trim() || 'identity';
+}
+
 /** More codings on top of each other than any server sends. */
 const MAX_CODINGS = 3;
 

@@ -35,7 +35,12 @@ export type Compare = (t: Test, example: Case) => Promise<void>;
 export async function startConformance(t: Test): Promise<Compare> {
   const recorder = new Recorder();
   const upstream = await startTcpUpstream(t, (socket) => void recorder.serve(socket));
-  const sidecar = await startSidecarInFrontOf(t, upstream.origin, { authJson: FEDRAMP_LOGIN });
+  const everything = { methods: ['*'], path: '/backend-api/*', auth: 'bearer' };
+  const inference = { methods: ['*'], path: '/backend-api/codex/responses', auth: 'assertion' };
+  const sidecar = await startSidecarInFrontOf(t, upstream.origin, {
+    authJson: FEDRAMP_LOGIN,
+    config: { routes: [inference, everything] },
+  });
   return async (t, example) => {
     recorder.example = example;
     const direct = await exchange(t, recorder, upstream.port);

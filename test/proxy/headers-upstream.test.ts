@@ -100,3 +100,16 @@ t.test('connection cannot remove the credential', async (t) => {
     ...['chatgpt-account-id', 'acc'],
   ]);
 });
+
+t.test('with a credential only codings are asked for that we can decode', async (t) => {
+  const credential = { authorization: new Secret('Bearer x'), accountId: null, fedramp: false };
+  const asked = (value: string, given = credential) =>
+    upstreamHeaders(['Accept-Encoding', value], { kind: 'bearer', ...given })[1];
+  for (const value of ['gzip', 'gzip, br', 'identity', 'br;q=0.5', '']) {
+    t.equal(asked(value), value, 'as it came');
+  }
+  t.equal(asked('dcz, gzip;q=0.8, compress'), 'gzip;q=0.8');
+  t.equal(asked('*'), 'identity');
+  t.equal(asked('DCB,Snappy'), 'identity');
+  t.strictSame(upstreamHeaders(['Accept-Encoding', '*'], null), ['Accept-Encoding', '*']);
+});
