@@ -13,6 +13,9 @@ export interface BodyPace {
 }
 
 interface Progress {
+  readonly request: IncomingMessage;
+  /** Its place in the list. */
+  at: number;
   /** Octets that had come on the connection at the last check. */
   octets: number;
   /** Checks in a row that saw no new octet; -1 until the first check. */
@@ -26,7 +29,8 @@ interface Progress {
  */
 export class SlowBodies {
   readonly #pace: BodyPace;
-  readonly #progress = new Map<IncomingMessage, Progress>();
+  /** A list and not a map, for the reason that `pending-responses.ts` gives. */
+  readonly #progress: Progress[] = [];
   #timer: NodeJS.Timeout | null = null;
 
   constructor(pace: BodyPace) {
@@ -36,12 +40,15 @@ export class SlowBodies {
   add(request: IncomingMessage, response: ServerResponse): void {
     if (!hasBody(request)) return;
     this.#timer ??= setInterval(this.#check, this.#pace.stallMs / 2).unref();
-    this.#progress.set(request, { octets: request.socket.bytesRead, idleChecks: -1 });
-    response.on('close', () => this.#answered(request));
+    const octets = request.socket.bytesRead;
+    const progress = { request, at: this.#progress.length, octets, idleChecks: -1 };
+    this.#progress.push(progress);
+    response.on('close', () => this.#answered(progress));
   }
 
   readonly #check = (): void => {
-    for (const [request, progress] of this.#progress) {
+    for (const progress of this.#progress) {
+      const { request } = progress;
       const { bytesRead } = request.socket;
       // While nobody reads the body, it is not the client that is slow.
       if (request.readableFlowing !== true) progress.idleChecks = -1;
@@ -52,8 +59,9 @@ export class SlowBodies {
     }
   };
 
-  #answered(request: IncomingMessage): void {
-    this.#progress.delete(request);
+  #answered(progress: Progress): void {
+    this.#forget(progress);
+    const { request } = progress;
     const { socket } = request;
     if (request.complete || socket.destroyed) return;
     const late = setTimeout(() => socket.destroy(), this.#pace.afterResponseMs).unref();
@@ -65,5 +73,14 @@ export class SlowBodies {
     request.once('close', ended);
     // After the response Node no longer tells the request when its client hangs up.
     socket.once('close', ended);
+  }
+
+  /** The last one takes its place. */
+  #forget({ request, at }: Progress): void {
+    if (this.#progress[at]?.request !== request) return;
+    const last = this.#progress.pop();
+    if (!last || last.request === request) return;
+    last.at = at;
+    this.#progress[at] = last;
   }
 }
