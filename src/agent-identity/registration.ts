@@ -1,6 +1,7 @@
 import { type Clock, wholeSeconds } from '../base/clock.ts';
 import { isSegmentId, isTaskId, NOT_SEGMENT_ID } from '../base/header-text.ts';
 import { type JsonObject, parseJsonObject, textAt } from '../base/json.ts';
+import { pauseAfter } from '../base/pause.ts';
 import type { Secret } from '../base/secret.ts';
 import { transportCode } from '../upstream/failure-text.ts';
 import { CallError, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
@@ -24,10 +25,18 @@ export class RegistrationError extends Error {
   override readonly name = 'RegistrationError';
   /** Status of the last response; null when there was none. */
   readonly status: number | null;
+  /** How long AuthAPI asks to be left alone; null: it names no time. */
+  readonly retryAfterMs: number | null;
 
-  constructor(message: string, status: number | null, cause?: unknown) {
+  constructor(
+    message: string,
+    status: number | null,
+    cause?: unknown,
+    retryAfterMs: number | null = null,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -37,6 +46,8 @@ const ERROR_EXCERPT = 512;
 /** Part of a token or a signature in any encoding; the words of prose are shorter. */
 const LONG_RUN = /[A-Za-z0-9+/=_.%~-]{20,}/g;
 const FIRST_DELAY_MS = 250;
+/** How long a registration waits between its attempts at most. */
+const LONGEST_DELAY_MS = 2_000;
 /** No attempt takes longer than this, so a clock that moved further was set by the response. */
 const CLOCK_JUMP_MS = 30_000;
 
@@ -145,8 +156,10 @@ async function postWithRetries(
     // The response itself may have shown that the timestamp was wrong.
     const clockMoved = Math.abs(api.now() - stampedAt) > CLOCK_JUMP_MS;
     const retryable = isRetryableRegistration(outcome.status) || clockMoved;
-    if (attempt === MAX_ATTEMPTS || !retryable) throw outcome;
-    await api.sleep(FIRST_DELAY_MS * 2 ** (attempt - 1));
+    // The caller's pause is for longer waits.
+    const isAskedToWait = (outcome.retryAfterMs ?? 0) > LONGEST_DELAY_MS;
+    if (attempt === MAX_ATTEMPTS || !retryable || isAskedToWait) throw outcome;
+    await api.sleep(pauseAfter(attempt, FIRST_DELAY_MS, outcome.retryAfterMs));
   }
 }
 
@@ -170,6 +183,8 @@ async function post(
   return new RegistrationError(
     `${what}: AuthAPI answered ${response.status}: ${excerpt}`,
     response.status,
+    undefined,
+    response.retryAfterMs,
   );
 }
 

@@ -191,6 +191,8 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     if (!this.#pending && this.#renewedAt !== null && monotonicNow() - this.#renewedAt < pauseMs) {
       return false;
     }
+    // The server may have asked for more than the interval.
+    if (!this.#pending && pausedError(this.#failure, monotonicNow())) return false;
     try {
       await (this.#pending ?? this.#renew(taskId));
       return true;
@@ -229,7 +231,12 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     } catch (error) {
       if (isDeletion(error)) this.#revoke();
       if (this.#revoked) throw this.#revoked;
-      this.#failure = identityFailure(error, { now: now(), monotonicNow: monotonicNow(), pauseMs });
+      this.#failure = identityFailure(error, {
+        now: now(),
+        monotonicNow: monotonicNow(),
+        pauseMs,
+        before: this.#failure,
+      });
       throw pausedError(this.#failure, monotonicNow()) ?? this.#failure.error;
     }
   }

@@ -169,7 +169,7 @@ export class ChatGptSession {
       this.#failure = null;
       this.#deps.observe?.({ type: 'refresh', outcome });
     } catch (cause) {
-      this.#failure = describeFailure(cause, this.#deps.monotonicNow());
+      this.#failure = describeFailure(cause, this.#deps.monotonicNow(), this.#failure);
       const { error } = this.#failure;
       this.#deps.observe?.({ type: 'refresh', outcome: outcomeOf(this.#failure) });
       if (error.message !== before) {
@@ -232,7 +232,7 @@ export class ChatGptSession {
       this.#failure = null;
       observe?.({ type: 'refresh', outcome: 'refreshed' });
     } catch (error) {
-      this.#failure = describeFailure(error, monotonicNow());
+      this.#failure = describeFailure(error, monotonicNow(), this.#failure);
       log.warn({ err: error }, 'a refresh that took long has failed');
     } finally {
       this.#late = null;

@@ -1,6 +1,7 @@
 import { RegistrationError } from '../agent-identity/registration.ts';
 import { wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
+import { pauseAfter } from '../base/pause.ts';
 import { saysDeleted } from './rejection.ts';
 
 /** Why an identity could not be established, or its run task not be replaced. */
@@ -10,24 +11,38 @@ export interface IdentityFailure {
   retryAt: number;
   /** The same in words for a person. */
   nextTry: string;
+  /** How many there were in a row. */
+  count: number;
 }
 
 /** Both times of the failure, and how long no other try is made. */
 interface FailureTime {
   now: number;
   monotonicNow: number;
+  /** After the first failure. */
   pauseMs: number;
+  /** The failure before this one, with no success in between. */
+  before: IdentityFailure | null;
 }
 
 export function identityFailure(
   cause: unknown,
-  { now, monotonicNow, pauseMs }: FailureTime,
+  { now, monotonicNow, pauseMs: firstMs, before }: FailureTime,
 ): IdentityFailure {
-  const when = { retryAt: monotonicNow + pauseMs, nextTry: wholeSeconds(now + pauseMs) };
+  const count = (before?.count ?? 0) + 1;
+  const pauseMs = pauseAfter(count, firstMs, askedMs(cause));
+  const when = { retryAt: monotonicNow + pauseMs, nextTry: wholeSeconds(now + pauseMs), count };
   if (cause instanceof SidecarError) return { error: cause, ...when };
   const message =
     cause instanceof RegistrationError ? cause.message : 'the identity is not available';
   return { error: new SidecarError('AUTH_IDENTITY_UNAVAILABLE', message, { cause }), ...when };
+}
+
+/** What the server that failed asked for. */
+function askedMs(cause: unknown): number | null {
+  if (cause instanceof RegistrationError) return cause.retryAfterMs;
+  const seconds = cause instanceof SidecarError ? cause.retryAfterSeconds : null;
+  return seconds === null ? null : seconds * 1000;
 }
 
 /** The error for requests until the next try, with the seconds until then; null once it is due.

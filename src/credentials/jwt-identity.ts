@@ -83,20 +83,25 @@ async function fetchJwks(http: HttpClient, baseUrl: string): Promise<ReturnType<
       maxBytes: JWKS_MAX_BYTES,
     });
   } catch (cause) {
-    throw unavailable('no response', cause);
+    throw unavailable('no response', null, cause);
   }
-  if (response.status !== 200) throw unavailable(`it answered ${response.status}`);
+  if (response.status !== 200) {
+    throw unavailable(`it answered ${response.status}`, response.retryAfterMs);
+  }
   try {
     return parseJwks(response.text);
   } catch (cause) {
-    throw unavailable('the response is not a JWKS', cause);
+    throw unavailable('the response is not a JWKS', null, cause);
   }
 }
 
-function unavailable(problem: string, cause?: unknown): SidecarError {
+function unavailable(problem: string, retryAfterMs: number | null, cause?: unknown): SidecarError {
   return new SidecarError(
     'AUTH_IDENTITY_UNAVAILABLE',
     `the JWKS that verifies the Agent Identity JWT is not available: ${problem}`,
-    cause === undefined ? {} : { cause },
+    {
+      ...(retryAfterMs === null ? {} : { retryAfterSeconds: retryAfterMs / 1000 }),
+      ...(cause === undefined ? {} : { cause }),
+    },
   );
 }

@@ -2,6 +2,7 @@ import type { MonotonicClock } from '../base/clock.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
+import { pauseAfter } from '../base/pause.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
@@ -29,7 +30,7 @@ export class PersonalAccessToken implements BearerProvider {
   #headers: AuthHeaders | null = null;
   #pending: Promise<AuthHeaders> | null = null;
   /** `retryAt` is on the monotonic clock. */
-  #failure: { error: SidecarError; retryAt: number } | null = null;
+  #failure: { error: SidecarError; retryAt: number; count: number } | null = null;
   #refused = false;
 
   constructor(token: Secret, deps: PersonalAccessTokenDeps) {
@@ -69,7 +70,7 @@ export class PersonalAccessToken implements BearerProvider {
 
   #identify(): Promise<AuthHeaders> {
     if (this.#failure && this.#failure.retryAt > this.#deps.monotonicNow()) {
-      return Promise.reject(this.#failure.error);
+      return Promise.reject(this.#paused(this.#failure));
     }
     this.#pending ??= this.#identifyOnce().finally(() => {
       this.#pending = null;
@@ -88,10 +89,20 @@ export class PersonalAccessToken implements BearerProvider {
       this.#failure = null;
       return this.#headers;
     } catch (cause) {
-      const error = cause instanceof SidecarError ? cause : unavailable('no response', cause);
-      this.#failure = { error, retryAt: this.#deps.monotonicNow() + RETRY_PAUSE_MS };
-      throw error;
+      const error = cause instanceof SidecarError ? cause : unavailable('no response', null, cause);
+      const count = (this.#failure?.count ?? 0) + 1;
+      const { retryAfterSeconds } = error;
+      const pauseMs = pauseAfter(count, RETRY_PAUSE_MS, (retryAfterSeconds ?? 0) * 1000);
+      this.#failure = { error, retryAt: this.#deps.monotonicNow() + pauseMs, count };
+      throw this.#paused(this.#failure);
     }
+  }
+
+  /** The failure with the time until the next try. */
+  #paused({ error, retryAt }: { error: SidecarError; retryAt: number }): SidecarError {
+    if (error.code !== 'AUTH_IDENTITY_UNAVAILABLE') return error;
+    const retryAfterSeconds = (retryAt - this.#deps.monotonicNow()) / 1000;
+    return new SidecarError(error.code, error.message, { cause: error.cause, retryAfterSeconds });
   }
 
   async #whoami(): Promise<ReturnType<typeof parseWhoami>> {
@@ -105,7 +116,8 @@ export class PersonalAccessToken implements BearerProvider {
     if (response.status === 401 || response.status === 403) {
       throw invalidCredential(this.#deps.from, `AuthAPI refused the token (${response.status})`);
     }
-    if (response.status !== 200) throw unavailable(`AuthAPI answered ${response.status}`);
+    if (response.status !== 200)
+      throw unavailable(`AuthAPI answered ${response.status}`, response.retryAfterMs);
     return parseWhoami(response);
   }
 }
@@ -126,10 +138,17 @@ function parseWhoami(response: TextResponse) {
   };
 }
 
-function unavailable(problem: string, cause?: unknown): SidecarError {
+function unavailable(
+  problem: string,
+  retryAfterMs: number | null = null,
+  cause?: unknown,
+): SidecarError {
   return new SidecarError(
     'AUTH_IDENTITY_UNAVAILABLE',
     `the account of the personal access token is not known: ${problem}`,
-    { retryAfterSeconds: RETRY_PAUSE_MS / 1000, ...(cause === undefined ? {} : { cause }) },
+    {
+      ...(retryAfterMs === null ? {} : { retryAfterSeconds: retryAfterMs / 1000 }),
+      ...(cause === undefined ? {} : { cause }),
+    },
   );
 }

@@ -1,5 +1,6 @@
 import { AnnouncementRefused, type AttemptEnd, StoreUnavailable } from '../auth-store/store.ts';
 import { SidecarError } from '../base/errors.ts';
+import { pauseAfter } from '../base/pause.ts';
 import { RefreshError, type RefreshErrorKind } from '../oauth/token-endpoint.ts';
 
 /** How the last refresh failed, and when the next one may start. */
@@ -7,6 +8,8 @@ export interface RefreshFailure {
   error: SidecarError;
   /** On the monotonic clock; null: never for this login. */
   retryAt: number | null;
+  /** How many requests failed in a row; what the store or the file causes does not count. */
+  count: number;
   /** The refresh token may be spent. */
   unknown: boolean;
 }
@@ -26,39 +29,38 @@ export const ATTEMPT_END: Record<RefreshErrorKind, AttemptEnd> = {
   unknown: 'uncertain',
 };
 
-export function describeFailure(cause: unknown, monotonicNow: number): RefreshFailure {
-  if (cause instanceof AnnouncementRefused) return describeRefusal(cause, monotonicNow);
-  if (cause instanceof StoreUnavailable)
-    return unavailable(cause.message, cause, STORE_PAUSE_MS, monotonicNow);
-  // A problem in the file: reading it again costs no request, and someone may have repaired it.
-  if (cause instanceof SidecarError)
-    return { error: cause, retryAt: monotonicNow + PAUSE_MS, unknown: false };
-  const kind = cause instanceof RefreshError ? cause.kind : null;
-  const problem = cause instanceof Error ? cause.message : 'unknown failure';
-  if (kind === 'permanent') return { error: signInAgain(problem), retryAt: null, unknown: false };
-  const unknown = kind === 'unknown';
-  const pauseMs = unknown ? UNKNOWN_PAUSE_MS : PAUSE_MS;
-  return { ...unavailable(problem, cause, pauseMs, monotonicNow), unknown };
-}
-
-/** The attempt of another process forbids a request; to ask the store again costs none. */
-function describeRefusal(refusal: AnnouncementRefused, monotonicNow: number): RefreshFailure {
-  const { how, message, retryAfterMs } = refusal;
-  if (how === 'over') return { error: signInAgain(message), retryAt: null, unknown: false };
-  return unavailable(message, refusal, Math.min(retryAfterMs, PAUSE_MS), monotonicNow);
-}
-
-function unavailable(
-  problem: string,
+/** @param before the failure before this one, with no success in between */
+export function describeFailure(
   cause: unknown,
-  pauseMs: number,
   monotonicNow: number,
+  before: RefreshFailure | null,
 ): RefreshFailure {
-  const error = new SidecarError('AUTH_REFRESH_UNAVAILABLE', `no new tokens: ${problem}`, {
-    cause,
-    retryAfterSeconds: pauseMs / 1000,
-  });
-  return { error, retryAt: monotonicNow + pauseMs, unknown: false };
+  const paused = (error: SidecarError, pauseMs: number): RefreshFailure => {
+    const retryAt = monotonicNow + pauseMs;
+    return { error, retryAt, count: before?.count ?? 0, unknown: false };
+  };
+  const over = (problem: string): RefreshFailure => {
+    return { ...paused(signInAgain(problem), 0), retryAt: null };
+  };
+  if (cause instanceof AnnouncementRefused) {
+    // The attempt of another process forbids a request; to ask the store again costs none.
+    if (cause.how === 'over') return over(cause.message);
+    const pauseMs = Math.min(cause.retryAfterMs, PAUSE_MS);
+    return paused(unavailable(cause.message, cause, pauseMs), pauseMs);
+  }
+  if (cause instanceof StoreUnavailable) {
+    return paused(unavailable(cause.message, cause, STORE_PAUSE_MS), STORE_PAUSE_MS);
+  }
+  // A problem in the file: reading it again costs no request, and someone may have repaired it.
+  if (cause instanceof SidecarError) return paused(cause, PAUSE_MS);
+  const refresh = cause instanceof RefreshError ? cause : null;
+  const problem = cause instanceof Error ? cause.message : 'unknown failure';
+  if (refresh?.kind === 'permanent') return over(problem);
+  const unknown = refresh?.kind === 'unknown';
+  const count = (before?.count ?? 0) + 1;
+  const firstMs = unknown ? UNKNOWN_PAUSE_MS : PAUSE_MS;
+  const pauseMs = pauseAfter(count, firstMs, refresh?.retryAfterMs ?? null);
+  return { ...paused(unavailable(problem, cause, pauseMs), pauseMs), count, unknown };
 }
 
 /**
@@ -73,8 +75,22 @@ export function checkPause(
   tokenIsOver: boolean,
 ): void {
   if (!failure) return;
-  const pausing = failure.retryAt === null || failure.retryAt > monotonicNow;
-  if (pausing || (failure.unknown && !tokenIsOver)) throw failure.error;
+  const { error, retryAt, unknown } = failure;
+  if (retryAt === null) throw error;
+  const waitMs = retryAt - monotonicNow;
+  if (waitMs <= 0) {
+    if (unknown && !tokenIsOver) throw error;
+    return;
+  }
+  if (error.retryAfterSeconds === null) throw error;
+  const { code, message, cause } = error;
+  throw new SidecarError(code, message, { cause, retryAfterSeconds: waitMs / 1000 });
+}
+
+function unavailable(problem: string, cause: unknown, pauseMs: number): SidecarError {
+  const message = `no new tokens: ${problem}`;
+  const retryAfterSeconds = pauseMs / 1000;
+  return new SidecarError('AUTH_REFRESH_UNAVAILABLE', message, { cause, retryAfterSeconds });
 }
 
 export function signInAgain(problem: string): SidecarError {

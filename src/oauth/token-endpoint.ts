@@ -34,6 +34,7 @@ interface RefreshErrorDetails {
   cause?: unknown;
   /** The error code of the token endpoint. */
   code?: string | null;
+  retryAfterMs?: number | null;
   late?: Promise<RefreshedTokens>;
 }
 
@@ -42,6 +43,8 @@ export class RefreshError extends Error {
   override readonly name = 'RefreshError';
   readonly kind: RefreshErrorKind;
   readonly code: string | null;
+  /** How long the token endpoint asks to be left alone; null: it names no time. */
+  readonly retryAfterMs: number | null;
   /** The exchange, where it goes on although nobody waits for it any more. Its tokens count. */
   readonly late: Promise<RefreshedTokens> | null;
 
@@ -49,6 +52,7 @@ export class RefreshError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = kind;
     this.code = details.code ?? null;
+    this.retryAfterMs = details.retryAfterMs ?? null;
     this.late = details.late ?? null;
   }
 }
@@ -140,14 +144,20 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
 }
 
 function refusal(response: TextResponse): RefreshError {
+  const { retryAfterMs } = response;
   const code = errorCode(response.text);
   const permanent = response.status === 401 || (code !== null && PERMANENT_CODES.has(code));
   const reason = code ?? `status ${response.status}`;
   if (code === null && isGatewayFailure(response.status)) {
-    return new RefreshError(`the token endpoint answered ${response.status}`, 'unknown');
+    return new RefreshError(`the token endpoint answered ${response.status}`, 'unknown', {
+      retryAfterMs,
+    });
   }
   const kind = permanent ? 'permanent' : 'refused';
-  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind, { code });
+  return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind, {
+    code,
+    retryAfterMs,
+  });
 }
 
 /** Comes from a gateway or after a crash: the refresh may have been carried out. */

@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { systemClock } from '../base/clock.ts';
 import { afterDeadline } from '../base/deadline.ts';
+import { parseRetryAfter } from '../base/pause.ts';
 import { encodingOf } from '../base/text-encoding.ts';
 import { DecodedTooLargeError, decodeBody } from './content-coding.ts';
 import { transportCode } from './failure-text.ts';
@@ -18,6 +20,8 @@ interface JsonRequest {
 
 export interface TextResponse {
   status: number;
+  /** What its `retry-after` asks for in milliseconds, an hour at most; null: nothing. */
+  retryAfterMs: number | null;
   headers: Record<string, string | string[] | undefined>;
   text: string;
 }
@@ -93,9 +97,10 @@ export function createHttpClient(
       const { date, age } = headers;
       // A cached response carries the date at which it was stored.
       observeDate(typeof date === 'string' && age === undefined ? date : null);
-      progress.head = { status, headers };
+      const retryAfterMs = parseRetryAfter(headers, systemClock());
+      progress.head = { status, headers, retryAfterMs };
       await readBody(body, progress.chunks, request.maxBytes);
-      return { status, headers, text: await textOf(progress, request.maxBytes) };
+      return { ...progress.head, text: await textOf(progress, request.maxBytes) };
     } catch (cause) {
       throw await callError(cause, progress, request.maxBytes);
     } finally {

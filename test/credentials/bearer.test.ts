@@ -95,7 +95,12 @@ t.test('an account id that no header can carry is refused where it comes in', as
   const fields = { chatgpt_account_id: 'account\n1', chatgpt_plan_type: 'pro' };
   const token = new PersonalAccessToken(new Secret('at-1'), {
     authApiBaseUrl: 'https://auth.example',
-    http: async () => ({ status: 200, text: JSON.stringify(fields), headers: {} }),
+    http: async () => ({
+      status: 200,
+      text: JSON.stringify(fields),
+      headers: {},
+      retryAfterMs: null,
+    }),
     monotonicNow: () => 0,
     from: 'auth.json',
   });

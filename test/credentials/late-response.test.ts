@@ -37,6 +37,7 @@ async function start(t: Test) {
     responses.shift()?.({
       status: 200,
       headers: {},
+      retryAfterMs: null,
       text: JSON.stringify({
         access_token: fresh.accessToken,
         refresh_token: fresh.refreshToken,

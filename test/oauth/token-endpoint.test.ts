@@ -248,7 +248,7 @@ t.test('a response that takes longer than anybody waits is still received', asyn
   let respond: (response: { status: number; headers: object; text: string }) => void = () => {};
   const http: OAuthEndpoints['http'] = () =>
     new Promise((resolve) => {
-      respond = (response) => resolve({ ...response, headers: {} });
+      respond = (response) => resolve({ ...response, headers: {}, retryAfterMs: null });
     });
   const endpoints = { ...endpointsAt(t, 'http://127.0.0.1:1'), http, waitMs: 1 };
   const error = await failureOf(refreshTokens(endpoints, TOKEN));

@@ -139,7 +139,7 @@ t.test(
     scene.emulator.addFault({ path: '/api/accounts/*', status: 503 });
     const later = await getModels(scene);
     t.equal(later.code, 'AUTH_IDENTITY_UNAVAILABLE');
-    t.equal(later.headers.get('retry-after'), '10');
+    t.equal(later.headers.get('retry-after'), '20', 'the second failure in a row');
     t.equal((await scene.status()).status, 'failed');
   },
 );
