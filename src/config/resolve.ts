@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { ValidateFunction } from 'ajv';
 import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost, parseHost } from '../base/host.ts';
@@ -25,6 +26,7 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   for (const [key, value] of Object.entries(config.upstream)) {
     if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }
+  config.listen.host = listenHost(config.listen.host);
   config.clients.allowedHosts.forEach(checkHost);
   config.clients.allowedOrigins.forEach(checkOrigin);
   const { proxy } = config.upstream;
@@ -118,6 +120,15 @@ function checkProxy(value: string): void {
       'upstream.proxy must not hold a user or a password; leave it at "env" and set HTTPS_PROXY',
     );
   }
+}
+
+/** An address in brackets, as in a URL, is the address. */
+function listenHost(host: string): string {
+  const bare = /^\[(.+)\]$/.exec(host)?.[1] ?? host;
+  if (isIP(bare) !== 0 || parseHost(host)?.port === null) return bare;
+  throw new ConfigError(
+    'listen.host must be a host name or an address, without scheme, port or path; listen.port is for the port, and 0.0.0.0 is every address',
+  );
 }
 
 function checkHost(entry: string, index: number): void {

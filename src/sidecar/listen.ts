@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config/resolve.ts';
 import { LockError, withLockIfPossible } from '../files/lock.ts';
+import { listenTcp } from './listen-addresses.ts';
 
 /** Where a sidecar can be reached. */
 export interface ListenAddress {
@@ -20,7 +21,8 @@ class ListenError extends Error {
 
 /**
  * Listens as configured. The socket file of a dead process is replaced, that of a live one is not.
- * @param warn gets a line when two sidecars that start at the same time could miss each other
+ * @param warn gets a line when two sidecars that start at the same time could miss each other, and
+ *   for an address that is left out
  */
 export async function listen(
   app: FastifyInstance,
@@ -29,7 +31,7 @@ export async function listen(
 ): Promise<ListenAddress> {
   try {
     return config.socket === null
-      ? await listenTcp(app, config.host, config.port)
+      ? addressOf(await listenTcp(app, config.host, config.port, warn))
       : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8), warn);
   } catch (error) {
     if (error instanceof ListenError || error instanceof LockError) throw error;
@@ -37,11 +39,10 @@ export async function listen(
   }
 }
 
-async function listenTcp(app: FastifyInstance, host: string, port: number): Promise<ListenAddress> {
-  await app.listen({ host, port });
-  const address = app.server.address() as AddressInfo;
-  const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return { port: address.port, socket: null, url: `http://${name}:${address.port}` };
+/** The URL of an address that is listened on. */
+function addressOf({ address, family, port }: AddressInfo): ListenAddress {
+  const name = family === 'IPv6' ? `[${address}]` : address;
+  return { port, socket: null, url: `http://${name}:${port}` };
 }
 
 /**
