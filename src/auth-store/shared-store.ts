@@ -45,6 +45,8 @@ export class SharedAuthStore implements AuthStore {
   readonly #keeper: RowKeeper;
   /** Counters of the document that the last `load` handed out; null before the first. */
   #handedOut: string | null = null;
+  /** The last poll found no engine; tokens may be waiting to be written. */
+  #wasAway = false;
   #closed = false;
 
   constructor(deps: SharedStoreDeps) {
@@ -165,14 +167,20 @@ export class SharedAuthStore implements AuthStore {
     };
   }
 
-  /** Whether there is another document than the last `load` handed out. Never rejects. */
+  /**
+   * Whether there is another document than the last `load` handed out, or an engine again to write
+   * to. Never rejects.
+   */
   async #hasNews(): Promise<boolean> {
     if (this.#closed) return false;
     try {
       const { document } = await this.#keeper.load();
-      return this.#handedOut !== countersOf(document);
+      const isBack = this.#wasAway;
+      this.#wasAway = false;
+      return isBack || this.#handedOut !== countersOf(document);
     } catch {
       // The status shows it, and the next poll tries again.
+      this.#wasAway = true;
       return false;
     }
   }

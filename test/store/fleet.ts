@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KeyRing } from '../../src/auth-store/sealing.ts';
 import type { SharedAuthStore } from '../../src/auth-store/shared-store.ts';
+import { isObject } from '../../src/base/json.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import type { EmulatorRecord } from '../../src/emulator/records.ts';
 import { makeFolder, type TestScope } from '../helpers/program.ts';
 import { openStore } from './open-store.ts';
 import { Postgres } from './postgres.ts';
@@ -16,12 +18,14 @@ const ACCOUNT = { accountId: 'account-1', userId: 'user-1' };
 
 /** A process of a fleet, with what it has reported. */
 export class Replica {
+  readonly name: string;
   readonly child: ChildProcess;
   readonly counts = { ready: 0, refreshed: 0, takenOver: 0, failed: 0, over: 0, stopped: 0 };
   readonly messages = new Set<string>();
   readonly exited: Promise<unknown>;
 
   constructor(options: ReplicaOptions, onReport: () => void) {
+    this.name = options.replica ?? '';
     this.child = fork(PROGRAM, [JSON.stringify(options)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // tap's hooks would double the time of a start.
@@ -86,12 +90,13 @@ export class Fleet {
   }
 
   add(options: Partial<ReplicaOptions> = {}): Replica {
+    const name = `replica-${this.replicas.length + this.past.length}`;
     const replica = new Replica(
       {
         urls: this.postgres.url(),
         keyFile: this.keyFile,
-        replica: `replica-${this.replicas.length + this.past.length}`,
-        tokenUrl: this.emulator.upstream.oauthTokenUrl,
+        replica: name,
+        tokenUrl: `${this.emulator.upstream.oauthTokenUrl}?by=${name}`,
         ...options,
       },
       () => this.#wake(),
@@ -120,6 +125,30 @@ export class Fleet {
   /** Resolves with the next report after which it holds. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Who sent a refresh token, in order. */
+  sendersOf(refreshToken: string): string[] {
+    return this.emulator.records
+      .filter(({ body }) => isObject(body) && body.refresh_token === refreshToken)
+      .map(({ path }) => path.split('?by=')[1] ?? '');
+  }
+
+  /** The replica whose refresh arrives next. */
+  async nextHolder(): Promise<Replica> {
+    const { seq = 0 } = this.emulator.records.at(-1) ?? {};
+    const isNext = (record: EmulatorRecord) =>
+      record.seq > seq && record.path.startsWith('/oauth/token');
+    const { path } = await this.emulator.waitFor(isNext);
+    const holder = this.replicas.find(({ name }) => path.endsWith(`?by=${name}`));
+    if (!holder) throw new Error(`nobody is called as in ${path}`);
+    return holder;
+  }
+
+  /** How often the row says that the tokens were replaced since the last sign-in. */
+  async rotation(): Promise<number> {
+    const [row] = await this.postgres.sql('SELECT rotation FROM codex_auth_sidecar.login');
+    return Number(row?.rotation);
   }
 
   async stop(): Promise<void> {

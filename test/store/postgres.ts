@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { appendFile, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +93,14 @@ export class Postgres {
 
   async configure(lines: string): Promise<void> {
     await appendFile(join(this.data, 'postgresql.conf'), lines);
+  }
+
+  /** Writes a file into the folder of the data, for its owner alone. */
+  async put(name: string, text: string): Promise<void> {
+    const path = join(this.data, name);
+    const { uid, gid } = await stat(this.data);
+    await writeFile(path, text, { mode: 0o600 });
+    await chown(path, uid, gid);
   }
 
   async launch(): Promise<void> {

@@ -62,17 +62,17 @@ async function openSession(from: AuthStore): Promise<ChatGptSession | null> {
 }
 
 let session = await openSession(store);
-const stopWatching = store.watch(() => {
-  // As a reload does: other tokens in the store make another session.
-  void store.load().then(
-    async (stored) => {
-      if (!stored?.tokens || session?.holds(stored.tokens)) return;
-      session?.release();
-      session = await openSession(store);
-    },
-    () => undefined,
-  );
-});
+const stopWatching = store.watch(() => void follow().catch(() => undefined));
+
+/** As a reload does: other tokens in the store make another session. */
+async function follow(): Promise<void> {
+  const stored = await store.load();
+  if (!stored?.tokens) return;
+  if (session?.holds(stored.tokens)) return session.persist();
+  session?.release();
+  session = await openSession(store);
+}
+
 send({ did: 'ready' });
 while (!told.stop) {
   session ??= await openSession(store);
