@@ -3,6 +3,7 @@ import type { AuthStore, Transaction } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
+import { RateLimit } from '../base/rate-limit.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Secret } from '../base/secret.ts';
 import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
@@ -21,6 +22,7 @@ import {
 import {
   ATTEMPT_END,
   checkPause,
+  checkRate,
   describeFailure,
   type RefreshFailure,
 } from './refresh-failure.ts';
@@ -41,6 +43,8 @@ interface ChatGptSessionDeps {
   observe?: CredentialObserver | undefined;
 }
 
+const MAX_REFRESHES = 10;
+const REFRESHES_MS = 10 * 60_000;
 /** A response that took more than its time already is waited for this long at exit. */
 const LATE_AT_EXIT_MS = 5_000;
 
@@ -59,6 +63,8 @@ export class ChatGptSession {
   /** A refresh whose response nobody waits for any more, but which still counts when it comes. */
   #late: Promise<void> | null = null;
   #failure: RefreshFailure | null = null;
+  /** Whatever finds the tokens old, a refresh token is not spent for each request. */
+  readonly #requests = new RateLimit(MAX_REFRESHES, REFRESHES_MS);
   /** Settles with the last transaction of this session; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -120,7 +126,11 @@ export class ChatGptSession {
     // Its refresh token is on the way: nobody sends it a second time.
     if (this.#late && this.#failure) throw this.#failure.error;
     const tokenIsOver = refused || this.isExpired();
-    if (!this.#pending) checkPause(this.#failure, this.#deps.monotonicNow(), tokenIsOver);
+    if (!this.#pending) {
+      const monotonicNow = this.#deps.monotonicNow();
+      checkPause(this.#failure, monotonicNow, tokenIsOver);
+      checkRate(this.#requests.waitMs(monotonicNow));
+    }
     this.#pending ??= this.#renewOnce(tokenIsOver).finally(() => {
       this.#pending = null;
     });
@@ -207,6 +217,7 @@ export class ChatGptSession {
     refreshToken: Secret,
     tokenIsOver: boolean,
   ): Promise<void> {
+    this.#requests.note(this.#deps.monotonicNow());
     const announcement = await transaction.announce({ kind: 'refresh', tokenIsOver });
     try {
       const fresh = await refreshTokens(this.#deps.oauth, refreshToken);

@@ -87,6 +87,11 @@ export function checkPause(
   throw new SidecarError(code, message, { cause, retryAfterSeconds: waitMs / 1000 });
 }
 
+/** @throws SidecarError when there were too many refreshes lately, however they ended */
+export function checkRate(waitMs: number): void {
+  if (waitMs > 0) throw unavailable('too many refreshes in ten minutes', undefined, waitMs);
+}
+
 function unavailable(problem: string, cause: unknown, pauseMs: number): SidecarError {
   const message = `no new tokens: ${problem}`;
   const retryAfterSeconds = pauseMs / 1000;

@@ -12,14 +12,24 @@ const BELIEVABLE_MS = 24 * 3600 * 1000;
 const HALF_SECOND_MS = 500;
 
 /**
+ * Whose response told a time: one of our own calls (token endpoint, AuthAPI, JWKS), or a proxied one,
+ * which any server on the way may have dated.
+ */
+type Teller = 'own' | 'proxied';
+
+/**
  * Time as the backend sees it, learnt from the `Date` header of its responses. Assertions and
- * registrations carry a timestamp that the backend compares with its own clock.
+ * registrations carry a timestamp that the backend compares with its own clock, and the expiry of
+ * tokens is compared with it too. One wrong clock must not make every token look expired: a difference
+ * is corrected only if our own calls found it, and no proxied response confirms our clock since.
  */
 export class BackendClock {
   readonly #local: Clock;
   readonly #log: Pick<Logger, 'warn' | 'info'>;
-  #skewMs: number | null = null;
-  #lastDate: string | null = null;
+  readonly #skews: Record<Teller, number | null> = { own: null, proxied: null };
+  /** As the last response told it, believed or not. */
+  #latestMs: number | null = null;
+  readonly #lastDate: Record<Teller, string | null> = { own: null, proxied: null };
   #saidUnbelievable = false;
 
   constructor(local: Clock, log: Pick<Logger, 'warn' | 'info'>) {
@@ -29,28 +39,27 @@ export class BackendClock {
 
   /** Milliseconds since the epoch: our own clock, or the backend's where they differ too much. */
   readonly now: Clock = () => {
-    const skew = this.#skewMs;
-    return skew !== null && isTooLarge(skew) ? this.#local() - skew : this.#local();
+    return this.#local() - (this.#believed() ?? 0);
   };
 
   /** Our clock minus the backend's, in whole seconds; null before the first response. */
   get skewSeconds(): number | null {
-    if (this.#skewMs === null) return null;
+    if (this.#latestMs === null) return null;
     // Avoids -0.
-    return Math.round(this.#skewMs / 1000) || 0;
+    return Math.round(this.#latestMs / 1000) || 0;
   }
 
   /** @param header the headers of a response, by lower-case name */
   observeResponse(header: (name: string) => string | null): void {
     // A response out of a cache was dated when it went in.
-    if (header('age') === null) this.observe(header('date'));
+    if (header('age') === null) this.observe(header('date'), 'proxied');
   }
 
   /** @param date value of a `Date` header; anything else is ignored */
-  observe(date: string | null): void {
+  observe(date: string | null, teller: Teller = 'own'): void {
     // All responses of one second carry the same date; the first of them is the closest to it.
-    if (date === null || date === this.#lastDate) return;
-    this.#lastDate = date;
+    if (date === null || this.#lastDate[teller] === date) return;
+    this.#lastDate[teller] = date;
     const backend = Date.parse(date);
     if (Number.isNaN(backend)) return;
     const skew = this.#local() - (backend + HALF_SECOND_MS);
@@ -58,9 +67,20 @@ export class BackendClock {
       this.#reportUnbelievable();
       return;
     }
-    const was = this.#skewMs !== null && isTooLarge(this.#skewMs);
-    this.#skewMs = skew;
-    if (isTooLarge(skew) !== was) this.#report();
+    const was = this.#believed() !== null;
+    this.#skews[teller] = skew;
+    this.#latestMs = skew;
+    if ((this.#believed() !== null) !== was) this.#report(!was);
+  }
+
+  /** The difference to correct in milliseconds; null: none. */
+  #believed(): number | null {
+    const { own, proxied } = this.#skews;
+    if (own === null || !isTooLarge(own)) return null;
+    if (proxied === null) return own;
+    if (!isTooLarge(proxied)) return null;
+    // Both find a difference. Where they agree, the proxied one is the newer.
+    return isTooLarge(own - proxied) ? own : proxied;
   }
 
   /** Once, or each response would write a line. */
@@ -72,9 +92,9 @@ export class BackendClock {
     );
   }
 
-  #report(): void {
+  #report(isCorrected: boolean): void {
     const skewSeconds = this.skewSeconds;
-    if (isTooLarge(this.#skewMs ?? 0)) {
+    if (isCorrected) {
       this.#log.warn(
         { skewSeconds },
         'the clock differs from the backend; signatures are corrected',

@@ -70,3 +70,34 @@ t.test('an access token that only our own clock finds expired is used', async (t
   for (const _ of [1, 2, 3]) t.equal((await getModels(scene)).status, 200);
   t.equal(scene.count('/oauth/token'), 1, 'only before the first answer told the time');
 });
+
+for (const aheadSeconds of [3 * 3600, 23 * 3600, 48 * 3600]) {
+  t.test(`one bad clock causes no refresh: upstream ${aheadSeconds} s ahead`, async (t) => {
+    const scene = await startSidecarWithClock(t, {
+      emulator: { accessTokenLifetimeSeconds: 3600 },
+    });
+    const date = new Date(scene.time.now() + aheadSeconds * 1000).toUTCString();
+    scene.emulator.addFault({ path: MODELS, times: 0, headers: { date } });
+    for (let i = 0; i < 5; i++) t.equal((await getModels(scene)).status, 200);
+    t.equal(scene.count('/oauth/token'), 0);
+    scene.time.advance(56 * 60_000);
+    await scene.emulator.waitFor(({ path, complete }) => path === '/oauth/token' && complete);
+    for (let i = 0; i < 5; i++) t.equal((await getModels(scene)).status, 200);
+    t.equal(scene.count('/oauth/token'), 1, 'the one that was due');
+  });
+}
+
+t.test('refreshes have a rate of their own, whatever asks for them', async (t) => {
+  const scene = await startSidecarWithClock(t, { emulator: { accessTokenLifetimeSeconds: 60 } });
+  let last = await getModels(scene);
+  // A token that lives for a second expires for each request.
+  for (let i = 0; i < 20; i++) {
+    scene.time.advance(20_000);
+    scene.emulator.expireAccessTokens();
+    last = await getModels(scene);
+  }
+  t.ok(scene.count('/oauth/token') <= 10, String(scene.count('/oauth/token')));
+  t.ok(last.status === 401 || last.status === 503, String(last.status));
+  scene.time.advance(10 * 60_000);
+  t.equal((await getModels(scene)).status, 200, 'and goes on');
+});

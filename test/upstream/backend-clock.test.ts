@@ -102,3 +102,58 @@ t.test('no value of the header can put us out of use', async (t) => {
   backend.observe(at(-60_000));
   t.equal(backend.skewSeconds, 60, 'a later header that can be believed counts');
 });
+
+const HOUR = 3_600_000;
+/** What each side says in order, and what is corrected then. */
+const TELLERS: [name: string, said: [number, 'own' | 'proxied'][], correctedMs: number][] = [
+  ['proxied responses alone', [[HOUR, 'proxied']], 0],
+  ['our own calls alone', [[HOUR, 'own']], HOUR],
+  [
+    'both, in agreement',
+    [
+      [HOUR, 'proxied'],
+      [HOUR + 1000, 'own'],
+    ],
+    HOUR,
+  ],
+  [
+    'our own calls, and proxied ones that find no difference',
+    [
+      [HOUR, 'own'],
+      [0, 'proxied'],
+    ],
+    0,
+  ],
+  [
+    'proxied responses that our own calls contradict',
+    [
+      [HOUR, 'proxied'],
+      [0, 'own'],
+    ],
+    0,
+  ],
+  [
+    'both, in disagreement',
+    [
+      [2 * HOUR, 'proxied'],
+      [HOUR, 'own'],
+    ],
+    HOUR,
+  ],
+  [
+    'proxied responses that go back and forth',
+    [
+      [0, 'own'],
+      [HOUR, 'proxied'],
+      [-HOUR, 'proxied'],
+    ],
+    0,
+  ],
+];
+for (const [name, said, correctedMs] of TELLERS) {
+  t.test(`one bad clock is not believed: ${name}`, async (t) => {
+    const { backend } = clock();
+    for (const [ms, teller] of said) backend.observe(at(ms), teller);
+    t.equal(Math.round((backend.now() - START) / HOUR) * HOUR, correctedMs);
+  });
+}
