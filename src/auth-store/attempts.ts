@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../base/json.ts';
-import type { RowContent } from './register.ts';
+import type { Row, RowContent } from './register.ts';
 import { AnnouncementRefused, type AttemptEnd, type Intent } from './store.ts';
 
 type Kind = Intent['kind'];
@@ -64,6 +64,29 @@ export function currentAttempts(row: RowContent): JsonObject {
   const kinds: Kind[] = ['refresh', 'identity'];
   const counting = kinds.map((kind) => [kind, readAttempt(row, kind)] as const);
   return Object.fromEntries(counting.filter(([, attempt]) => attempt !== null));
+}
+
+/**
+ * Attempts that the engine has lost: it went back to an older row than this process has seen. The
+ * request of such an attempt may still be under way, so nobody may think that there is none.
+ * @returns null when nothing was lost
+ */
+export function lostAttempts(seen: Row | null, row: Row): JsonObject | null {
+  if (!seen || seen.login !== row.login) return null;
+  if (seen.version < row.version || seen.writeId === row.writeId) return null;
+  const then = { ...row, login: seen.login, rotation: seen.rotation };
+  const kinds: Kind[] = ['refresh', 'identity'];
+  const lost = kinds.flatMap((kind) => {
+    const before = readAttempt(seen, kind);
+    return before && isBehind(readAttempt(then, kind), before) ? [[kind, before] as const] : [];
+  });
+  return lost.length === 0 ? null : Object.fromEntries(lost);
+}
+
+function isBehind(attempt: Attempt | null, seen: Attempt): boolean {
+  if (!attempt) return true;
+  if (attempt.id !== seen.id) return false;
+  return attempt.beat < seen.beat || (attempt.ended === null && seen.ended !== null);
 }
 
 /** Everything of an attempt that its process changes while it lives. */

@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import {
   type Attempt,
   currentAttempts,
+  lostAttempts,
   readAttempt,
   type Sighting,
   stateOfAttempt,
@@ -132,12 +133,14 @@ export class RowKeeper {
       const { row, document } = await this.#read();
       if (!row || !document) return this.#keep(NOTHING);
       const restored = newest(this.#memory, document);
-      const attempts = this.#corrected(row);
-      if (!restored && !attempts) return this.#keep({ row, document });
-      if (restored) this.#deps.log.error('the store has lost writes; writing them back');
-      const content = { document: restored ?? document, attempts: attempts ?? row.attempts };
+      const lost = lostAttempts(this.#view.row, row);
+      const known = lost ? { ...row, attempts: { ...row.attempts, ...lost } } : row;
+      const attempts = this.#corrected({ ...known, rotation: (restored ?? document).rotation });
+      if (!restored && !lost && !attempts) return this.#keep({ row, document });
+      if (restored || lost) this.#deps.log.error('the store has lost writes; writing them back');
+      const content = { document: restored ?? document, attempts: attempts ?? known.attempts };
       if (!(await this.#replace(row, content, false))) continue;
-      if (restored) this.#writtenBack++;
+      if (restored || lost) this.#writtenBack++;
       return this.#view;
     }
   }

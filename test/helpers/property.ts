@@ -26,5 +26,6 @@ export async function holdsAsync<Ts>(
 
 function describe<Ts>(result: fc.RunDetails<Ts>): string {
   if (!result.failed) return `${result.numRuns} cases hold`;
-  return fc.defaultReportMessage(result) ?? `seed ${result.seed}`;
+  const cause = result.errorInstance instanceof Error ? `: ${result.errorInstance.message}` : '';
+  return (fc.defaultReportMessage(result) ?? `seed ${result.seed}`) + cause;
 }
