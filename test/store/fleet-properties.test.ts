@@ -7,6 +7,9 @@ import { type Replica, VirtualFleet } from './virtual-fleet.ts';
 const MINUTE = 60_000;
 t.setTimeout(120_000);
 
+/** Each case plays minutes of a fleet; `PROPERTY_RUNS` looks further. */
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 4);
+
 interface Incident {
   replica: number;
   afterMs: number;
@@ -101,7 +104,7 @@ t.test('replicas that die, stop or are cut off, an engine that loses confirmatio
     const fleet = await live(count, list);
     check(fleet);
   });
-  await holdsAsync(t, property, { numRuns: 12 });
+  await holdsAsync(t, property, { numRuns: RUNS });
 });
 
 t.test(
@@ -113,7 +116,7 @@ t.test(
       noneSentTwice(fleet);
       countersNeverLower(fleet);
     });
-    await holdsAsync(t, property, { numRuns: 12 });
+    await holdsAsync(t, property, { numRuns: RUNS });
   },
 );
 
@@ -125,7 +128,7 @@ t.test('an engine that goes back is put right, and nothing spent is sent meanwhi
     check(fleet);
     if (fleet.backend.living === '') throw new Error('the login is lost');
   });
-  await holdsAsync(t, property, { numRuns: 12 });
+  await holdsAsync(t, property, { numRuns: RUNS });
 });
 
 t.test('an engine that loses an announcement gets it back while its request goes on', async (t) => {
@@ -169,5 +172,5 @@ t.test('one agent and one run task, whoever starts first', async (t) => {
     const known = new Set(fleet.replicas.map(({ identity }) => identity?.known()?.agentRuntimeId));
     if (known.size !== 1) throw new Error(`${known.size} agents are in use`);
   });
-  await holdsAsync(t, property, { numRuns: 12 });
+  await holdsAsync(t, property, { numRuns: RUNS });
 });
