@@ -236,5 +236,5 @@ export class VirtualFleet {
 }
 
 function json(status: number, body: object): TextResponse {
-  return { status, headers: {}, text: JSON.stringify(body) };
+  return { status, headers: {}, retryAfterMs: null, text: JSON.stringify(body) };
 }
