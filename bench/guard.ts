@@ -1,16 +1,17 @@
 import { Cast } from './cast.ts';
 import { Measures, medianRatio } from './measures.ts';
-import { httpProxyPeer } from './peers/http-proxy.ts';
+import { bareNodePeer } from './peers/bare-node.ts';
 import { sidecarPeer, startEmulator } from './peers/sidecar.ts';
 import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { requests } from './workloads.ts';
 
-// A short look for CI: `npm run bench:guard`. It compares what a request costs here and in a plain
-// http-proxy, in processor time of the same rounds, which a busy machine changes little.
+// A short look for CI: `npm run bench:guard`. It compares what a request costs here and in a proxy on
+// Node that does nothing else, with TLS to the upstream, in processor time of the same rounds, which
+// a busy machine changes little.
 
-/** Measured: 0.6 to 0.9. What passes this is no noise. */
-const AT_MOST = 1.2;
+/** Measured: 1.3 to 1.5. A request that costs 15 % more passes it. */
+const AT_MOST = 1.7;
 const LIMIT_MS = 120_000;
 /** Not until everything is compiled: the margin is wide. */
 const WARM_UP_SECONDS = 4;
@@ -22,20 +23,20 @@ const limit = setTimeout(() => {
 const measures = new Measures();
 const stage = await Stage.open();
 try {
-  const peers = [httpProxyPeer(), sidecarPeer(await startEmulator(stage))];
-  const cast = await Cast.start(stage, peers);
+  const peers = [bareNodePeer(), sidecarPeer(await startEmulator(stage))];
+  const cast = await Cast.start(stage, peers, stage.tlsPlace);
   await cast.warmUp(WARM_UP_SECONDS);
-  await runWorkload(cast, requests('guard', 16, 16), measures);
+  await runWorkload(cast, requests('guard', 16, 24), measures);
 } finally {
   await stage.close();
   clearTimeout(limit);
 }
-const [own, plain] = (['sidecar', 'http-proxy'] as const).map((peer) =>
+const [own, bare] = (['sidecar', 'bare-node'] as const).map((peer) =>
   measures.find('guard', 'cpu', peer),
 );
-if (!own || !plain) throw new Error('nothing was measured');
-const ratio = medianRatio(own, plain);
+if (!own || !bare) throw new Error('nothing was measured');
+const ratio = medianRatio(own, bare);
 process.stdout.write(
-  `processor time a request, sidecar to plain http-proxy: ${ratio.toFixed(2)} (at most ${AT_MOST})\n`,
+  `processor time a request over TLS, sidecar to bare-node: ${ratio.toFixed(2)} (at most ${AT_MOST})\n`,
 );
 process.exitCode = ratio <= AT_MOST ? 0 : 1;
