@@ -9,6 +9,14 @@ const STATUS_AT = 'HTTP/1.1 '.length;
 const STATUS_END = STATUS_AT + 4;
 
 /**
+ * Undici writes three kinds of text: the head of a request, the size of a chunk with its line ends, and
+ * the last chunk. By its length a head is told from the others; a look into it would make one string
+ * out of its many parts, which V8 then keeps until a full collection (measured: a third more processor
+ * time for each request over TLS).
+ */
+const LONGEST_FRAMING = 16;
+
+/**
  * Takes each 100 (Continue) out of what an upstream sends. Undici ends the exchange at one, although
  * a client must accept those that it did not ask for (RFC 9110, section 15.2), and gateways send
  * them. Other interim responses go on.
@@ -28,7 +36,7 @@ export function dropContinues<S extends Socket>(socket: S): S {
     }
   };
   socket.write = (chunk: unknown, ...rest: unknown[]): boolean => {
-    if (typeof chunk === 'string' && chunk.includes(' HTTP/1.1\r\n')) filter.open();
+    if (typeof chunk === 'string' && chunk.length > LONGEST_FRAMING) filter.open();
     return Reflect.apply(write, socket, [chunk, ...rest]);
   };
   return socket;
