@@ -24,9 +24,11 @@ interface MetricSources {
 
 /** What `GET /metrics` responds with: what was counted, and what is read at this moment. */
 export function scrape({ metrics, status, listeners, auditLost }: MetricSources): string {
+  const current = status();
   return prometheusText([
     ...metrics.families,
-    ...stateMetrics(status()),
+    ...stateMetrics(current),
+    ...storeMetrics(current),
     gauge('event_listeners', 'Clients that follow /auth/events', [{ value: listeners() }]),
     ...(auditLost ? [auditMetric(auditLost())] : []),
     ...processMetrics(),
@@ -58,6 +60,43 @@ function stateMetrics(status: StatusDocument): MetricFamily[] {
     gauge('build_info', 'Versions', [
       { labels: { version, node_version: process.version }, value: 1 },
     ]),
+  ];
+}
+
+const ATTEMPT_STATES = ['idle', 'underWay', 'uncertain', 'over'] as const;
+
+/** A store in a file has no state of its own but whether it holds the tokens in use. */
+function storeMetrics({ store }: StatusDocument): MetricFamily[] {
+  const shared = store.kind === 'file' ? null : store;
+  const { lastContactAt = null, rotation = null } = shared ?? {};
+  const contact = lastContactAt === null ? null : Date.parse(lastContactAt) / 1000;
+  const states = ATTEMPT_STATES.map((state) => ({
+    labels: { state },
+    value: state === shared?.refresh.state ? 1 : 0,
+  }));
+  return [
+    gauge('store_up', 'Whether the shared store responds', known(shared && +shared.reachable)),
+    gauge('store_last_contact_timestamp_seconds', 'Last response of the store', known(contact)),
+    gauge('store_unwritten', 'Whether new tokens are in memory only', [
+      { value: +store.unwritten },
+    ]),
+    gauge('store_rotation', 'Token sets since the last sign-in', known(rotation)),
+    gauge(
+      'refresh_state',
+      'The last refresh that any sidecar began: 1 at its state',
+      shared ? states : [],
+    ),
+    gauge(
+      'refresh_attempt_age_seconds',
+      'How long it has been in that state',
+      known(shared?.refresh.ageSeconds ?? null),
+    ),
+    {
+      name: `${METRIC_PREFIX}store_written_back_total`,
+      help: 'Writes that the store had lost and this sidecar restored',
+      type: 'counter',
+      samples: known(shared?.writtenBack ?? null),
+    },
   ];
 }
 

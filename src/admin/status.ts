@@ -1,3 +1,4 @@
+import type { StoreStatus } from '../auth-store/store.ts';
 import type { RouteRule } from '../config/resolve.ts';
 import type { Account, BearerStatus, IdentityStatus } from '../credentials/provider.ts';
 import type { CredentialSnapshot } from '../credentials/snapshot.ts';
@@ -30,6 +31,11 @@ export interface StatusDocument {
     lastResponseAt: string | null;
     clockSkewSeconds: number | null;
   };
+  /** Where the credential is kept. */
+  store: StoreStatus & {
+    /** New tokens are in memory only. */
+    unwritten: boolean;
+  };
   routes: readonly RouteRule[];
   connections: TrafficSnapshot['connections'];
   requests: TrafficSnapshot['requests'];
@@ -43,6 +49,7 @@ export interface StatusInput {
   upstreamOrigins: { chatgpt: string; openai: string };
   routes: readonly RouteRule[];
   credential: CredentialSnapshot;
+  store: StoreStatus;
   traffic: TrafficSnapshot;
   /** Our clock minus the upstream's, in whole seconds; null before the first response. */
   clockSkewSeconds: number | null;
@@ -54,7 +61,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
   const { connections, requests, lastStatus, lastResponseAt } = traffic;
   const withKey = credential.mode === 'apikey';
   return {
-    status: overallStatus(credential, input.draining),
+    status: overallStatus(credential, input.store, input.draining),
     version: input.version,
     uptimeSeconds: Math.floor(input.uptimeMs / 1000),
     authMode: credential.mode,
@@ -75,15 +82,28 @@ export function buildStatus(input: StatusInput): StatusDocument {
       lastResponseAt,
       clockSkewSeconds: input.clockSkewSeconds,
     },
+    store: { ...input.store, unwritten: credential.unwritten },
     routes: input.routes,
     connections,
     requests,
   };
 }
 
-export function overallStatus(credential: CredentialSnapshot, draining: boolean): OverallStatus {
+export function overallStatus(
+  credential: CredentialSnapshot,
+  store: StoreStatus,
+  draining: boolean,
+): OverallStatus {
   if (draining) return 'draining';
+  if (credential.state === 'ready' && isTroubled(store)) return 'degraded';
   return credential.state === 'waiting' ? 'starting' : credential.state;
+}
+
+/** Whether the tokens in use may be the last ones. */
+function isTroubled(store: StoreStatus): boolean {
+  if (store.kind === 'file') return false;
+  const { state } = store.refresh;
+  return !store.reachable || state === 'uncertain' || state === 'over';
 }
 
 /** Whether a request could be authenticated now. */

@@ -87,6 +87,11 @@ export class ChatGptSession {
     return this.#pending !== null;
   }
 
+  /** Whether the tokens in use are in memory only. */
+  get isUnwritten(): boolean {
+    return this.#writer.problem !== null;
+  }
+
   get lastError(): string | null {
     return this.#failure?.error.message ?? this.#writer.problem;
   }

@@ -168,7 +168,9 @@ export class CredentialManager {
   }
 
   snapshot(): CredentialSnapshot {
-    return describeCredential(this.#loaded.current, this.#loaded.failure, this.#mayDegrade());
+    const { current, failure, session } = this.#loaded;
+    const unwritten = session?.isUnwritten ?? false;
+    return describeCredential(current, failure, this.#mayDegrade(), unwritten);
   }
 
   async #loadAndAuthorize(auth: RouteAuth, modelRoute: boolean): Promise<Authorization> {

@@ -13,6 +13,8 @@ export interface CredentialSnapshot {
   account: Account | null;
   identity: IdentityStatus;
   bearer: BearerStatus;
+  /** New tokens could not be written to the store yet. */
+  unwritten: boolean;
   /** Why there is no usable credential. */
   error: SidecarError | null;
 }
@@ -37,12 +39,14 @@ const NO_IDENTITY: IdentityStatus = {
 /**
  * Pure.
  * @param failure why the stored credential is not in use
+ * @param unwritten whether new tokens are in memory only
  * @param mayDegrade whether the bearer replaces an identity that is not available
  */
 export function describeCredential(
   credential: Credential | null,
   failure: SidecarError | null,
   mayDegrade: boolean,
+  unwritten: boolean,
 ): CredentialSnapshot {
   return {
     from: credential?.from ?? null,
@@ -51,12 +55,15 @@ export function describeCredential(
     account: credential?.account ?? null,
     identity: credential?.assertion?.status() ?? NO_IDENTITY,
     bearer: credential?.bearer?.status() ?? NO_BEARER,
+    unwritten,
     error: failure,
   };
 }
 
 function stateWithout(failure: SidecarError | null): CredentialSnapshot['state'] {
   if (!failure) return 'starting';
+  // It is tried again until the store can be reached.
+  if (failure.code === 'AUTH_STORE_UNAVAILABLE') return 'starting';
   return failure.code === 'AUTH_NOT_CONFIGURED' ? 'unauthenticated' : 'failed';
 }
 

@@ -97,7 +97,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
-  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps.monotonicNow);
+  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps);
   const events = new EventHub({
     status,
     retryNow: () => manager.prepare(),
@@ -127,7 +127,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Sid
 type Telemetry = ReturnType<typeof createTelemetry>;
 
 /** Everything that counts or writes down what happens. */
-function createTelemetry(config: Config, { now, monotonicNow, log, audit = null }: ServerDeps) {
+function createTelemetry(
+  config: Config,
+  { now, store, monotonicNow, log, audit = null }: ServerDeps,
+) {
   const telemetry = {
     backendClock: new BackendClock(now, log),
     traffic: new Traffic(now),
@@ -139,6 +142,7 @@ function createTelemetry(config: Config, { now, monotonicNow, log, audit = null 
   exchangeLog.add(traffic.finished);
   exchangeLog.add(activity.finished);
   if (metrics) exchangeLog.add(metrics.finished);
+  if (metrics) store.observe(metrics.storeOperation);
   if (audit) exchangeLog.add(audit.finished);
   // Whether anyone reads it does not change while we run.
   if (log.isLevelEnabled('debug')) exchangeLog.add((record) => logExchange(log, record));
@@ -183,7 +187,7 @@ function createStatus(
     upstreams,
     shutdown,
   }: Pick<Parts, 'live' | 'telemetry' | 'manager' | 'upstreams' | 'shutdown'>,
-  monotonicNow: MonotonicClock,
+  { monotonicNow, store }: Pick<ServerDeps, 'monotonicNow' | 'store'>,
 ): () => StatusDocument {
   const startedAt = monotonicNow();
   return () =>
@@ -195,6 +199,7 @@ function createStatus(
       upstreamOrigins: { chatgpt: upstreams.chatgpt.origin, openai: upstreams.openai.origin },
       routes: live.routes,
       credential: manager.snapshot(),
+      store: store.status(),
       traffic: telemetry.traffic.snapshot(),
       clockSkewSeconds: telemetry.backendClock.skewSeconds,
     });

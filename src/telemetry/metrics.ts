@@ -15,6 +15,15 @@ const FIRST_BYTE_BOUNDS = [
   0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800,
 ];
 
+/** Bounds of an operation on a database, which is given up after 5 seconds; seconds. */
+const STORE_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+interface StoreReport {
+  operation: string;
+  outcome: string;
+  seconds: number;
+}
+
 /** The methods that get a label of their own; a client can make up any number of others. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
@@ -83,7 +92,18 @@ export class Metrics {
     'refreshes_total',
     'Refreshes of the ChatGPT login',
     ['outcome'],
-    [['refreshed'], ['takenOver'], ['refused'], ['failed']],
+    [['refreshed'], ['takenOver'], ['refused'], ['failed'], ['uncertain']],
+  );
+  readonly #storeOperations = this.#counter(
+    'store_operations_total',
+    'Operations on the database of a shared store',
+    ['operation', 'outcome'],
+  );
+  readonly #storeSeconds = this.#histogram(
+    'store_operation_seconds',
+    'Time of an operation on the database of a shared store',
+    STORE_BOUNDS,
+    'operation',
   );
   readonly #rejections = this.#counter(
     'rejections_total',
@@ -117,6 +137,13 @@ export class Metrics {
     else if (event.type === 'rejection') this.#rejections.add(1, event.kind);
   };
 
+  /** What a shared store reports of each operation; all its words are our own. */
+  readonly storeOperation = (reported: StoreReport): void => {
+    const { operation, outcome, seconds } = reported;
+    this.#storeOperations.add(1, operation, outcome);
+    this.#storeSeconds.observe(seconds, operation);
+  };
+
   #observeTimes({ kind, firstByteMs, upstreamMs }: ExchangeRecord): void {
     if (firstByteMs === null) return;
     this.#firstByte.observe(firstByteMs / 1000, kind);
@@ -131,8 +158,8 @@ export class Metrics {
     return counter;
   }
 
-  #histogram(name: string, help: string, bounds: readonly number[]): Histogram {
-    const histogram = new Histogram(METRIC_PREFIX + name, help, ['kind'], bounds);
+  #histogram(name: string, help: string, bounds: readonly number[], labelName = 'kind'): Histogram {
+    const histogram = new Histogram(METRIC_PREFIX + name, help, [labelName], bounds);
     this.#instruments.push(histogram);
     return histogram;
   }

@@ -6,6 +6,7 @@ import {
   overallStatus,
   type StatusInput,
 } from '../../src/admin/status.ts';
+import type { SharedStoreStatus } from '../../src/auth-store/store.ts';
 import { SidecarError } from '../../src/base/errors.ts';
 import type { CredentialSnapshot } from '../../src/credentials/snapshot.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
@@ -31,8 +32,11 @@ const CREDENTIAL: CredentialSnapshot = {
     lastError: null,
   },
   bearer: { state: 'valid', expiresAt: null, lastRefreshAt: null, lastError: null },
+  unwritten: false,
   error: null,
 };
+
+const FILE = { kind: 'file', location: '/home/.codex/auth.json' } as const;
 
 const INPUT: StatusInput = {
   version: '1.2.3',
@@ -42,6 +46,7 @@ const INPUT: StatusInput = {
   upstreamOrigins: { chatgpt: 'https://chatgpt.example', openai: 'https://openai.example' },
   routes: DEFAULT_ROUTES,
   credential: CREDENTIAL,
+  store: FILE,
   traffic: {
     connections: { http: 3, websocket: 1 },
     requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
@@ -82,7 +87,36 @@ t.test('the whole document, and nothing whole that is private', async (t) => {
     routes: DEFAULT_ROUTES,
     connections: { http: 3, websocket: 1 },
     requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
+    store: { ...FILE, unwritten: false },
   });
+});
+
+const SHARED: SharedStoreStatus = {
+  kind: 'postgres',
+  location: 'db:5432/auth#default',
+  reachable: true,
+  lastContactAt: '2026-11-20T21:30:36.250Z',
+  lastError: null,
+  version: 41,
+  login: 1_795_000_000,
+  rotation: 17,
+  keyId: 'abcdefgh',
+  synchronous: true,
+  refresh: { state: 'idle', by: null, since: null, code: null, ageSeconds: 0 },
+  writtenBack: 0,
+};
+
+t.test('a shared store that may not hold the next tokens degrades the status', async (t) => {
+  const statusOf = (change: Partial<SharedStoreStatus>) =>
+    overallStatus(CREDENTIAL, { ...SHARED, ...change }, false);
+  const refresh = (state: SharedStoreStatus['refresh']['state']) =>
+    statusOf({ refresh: { ...SHARED.refresh, state } });
+  t.equal(statusOf({}), 'ready');
+  t.equal(statusOf({ reachable: false }), 'degraded');
+  t.equal(refresh('underWay'), 'ready');
+  t.equal(refresh('uncertain'), 'degraded');
+  t.equal(refresh('over'), 'degraded');
+  t.strictSame(buildStatus({ ...INPUT, store: SHARED }).store, { ...SHARED, unwritten: false });
 });
 
 t.test('an API key belongs to the OpenAI API', async (t) => {
@@ -118,8 +152,8 @@ t.test('the state of the credential is the status, unless a drain runs', async (
   } as const;
   for (const [state, expected] of Object.entries(states)) {
     const credential = { ...CREDENTIAL, state: state as keyof typeof states };
-    t.equal(overallStatus(credential, false), expected);
-    t.equal(overallStatus(credential, true), 'draining');
+    t.equal(overallStatus(credential, FILE, false), expected);
+    t.equal(overallStatus(credential, FILE, true), 'draining');
   }
 });
 

@@ -26,8 +26,10 @@ export function statusInput(change: Partial<StatusInput> = {}): StatusInput {
         lastError: null,
       },
       bearer: { state: 'valid', expiresAt: null, lastRefreshAt: null, lastError: null },
+      unwritten: false,
       error: null,
     },
+    store: { kind: 'file', location: '/home/.codex/auth.json' },
     traffic: {
       connections: { http: 0, websocket: 0 },
       requests: { assertion: 0, bearer: 0, degraded: 0, denied: 0 },

@@ -55,6 +55,7 @@ export const BODY = `
   <dl>
     <dt>Credential</dt><dd id="credential">–</dd>
     <dt>From</dt><dd id="source">–</dd>
+    <dt>Store</dt><dd id="store">–</dd>
     <dt>Account</dt><dd><span id="account">–</span> <span id="fedramp" class="tag" hidden>FedRAMP</span></dd>
     <dt>Last refresh</dt><dd id="bearer-refresh">–</dd>
     <dt>Agent runtime</dt><dd><code id="identity-runtime">–</code></dd>

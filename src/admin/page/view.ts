@@ -44,6 +44,7 @@ export function showStatus(status: StatusDocument): void {
   setText('version', `v${status.version}`);
   setText('credential', [status.authMode, status.planType].filter(Boolean).join(' · ') || 'none');
   setText('source', status.credentialSource);
+  setText('store', storeText(status.store));
   setText('account', [account?.email, account?.id].filter(Boolean).join(' · '));
   element('fedramp').hidden = !account?.fedramp;
   setText('identity-state', identity.state);
@@ -58,6 +59,7 @@ export function showStatus(status: StatusDocument): void {
   showProblems([
     ['Identity', identity.lastError],
     ['Bearer', bearer.lastError],
+    ['Store', status.store.kind === 'file' ? null : status.store.lastError],
   ]);
   element('routes').replaceChildren(
     ...status.routes.map((route) =>
@@ -90,6 +92,17 @@ export function showClock(expiresAt: string | null, uptimeSeconds: number, now: 
   setText('uptime', `up ${formatSeconds(uptimeSeconds)}`);
   const left = expiresAt === null ? null : (Date.parse(expiresAt) - now) / 1_000;
   setText('countdown', left === null ? '–' : left <= 0 ? 'over' : formatSeconds(left));
+}
+
+function storeText(store: StatusDocument['store']): string | null {
+  if (store.kind === 'file') return store.unwritten ? `${store.location}, not up to date` : null;
+  const { location, reachable, refresh, unwritten } = store;
+  const troubles = [
+    reachable ? null : 'unreachable',
+    unwritten ? 'new tokens unwritten' : null,
+    refresh.state === 'idle' ? null : `refresh ${refresh.state} (${refresh.by})`,
+  ].filter((trouble) => trouble !== null);
+  return [location, ...troubles].join(' · ');
 }
 
 function showProblems(problems: readonly (readonly [string, string | null])[]): void {
