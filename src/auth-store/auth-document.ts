@@ -9,6 +9,7 @@ import {
 } from '../base/header-text.ts';
 import { isObject, type JsonObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
+import { readForeignLayout } from './foreign-layout.ts';
 
 const MODES = [
   'apikey',
@@ -73,7 +74,7 @@ export class AuthDocument {
     this.apiKey = storedSecret(raw, 'OPENAI_API_KEY');
     this.personalAccessToken = storedSecret(raw, 'personal_access_token');
     this.tokens = readTokens(raw.tokens);
-    this.lastRefresh = storedText(raw, 'last_refresh');
+    this.lastRefresh = storedTime(raw.last_refresh);
     const identity = raw.agent_identity;
     this.identityToken = typeof identity === 'string' ? storedSecret(raw, 'agent_identity') : null;
     const record = isObject(identity) ? tryRecord(identity) : null;
@@ -122,6 +123,11 @@ export class AuthDocument {
     const { apiKey, tokens, identityToken, identityRecord, personalAccessToken } = this;
     const anything = apiKey ?? tokens ?? identityToken ?? identityRecord ?? personalAccessToken;
     return anything === null && isAbsent(this.#raw.auth_mode);
+  }
+
+  /** The tool in whose layout this is, if it holds nothing in Codex's own; null: none is known. */
+  get foreignTool(): string | null {
+    return this.isEmpty ? (readForeignLayout(this.#raw)?.tool ?? null) : null;
   }
 
   toJSON(): string {
@@ -254,6 +260,14 @@ function storedSegmentId(object: JsonObject, name: string, prefix = ''): string 
 function storedTaskId(record: JsonObject): string | null {
   const value = storedText(record, 'task_id', 'agent_identity.');
   return value !== null && isTaskId(value) ? value : null;
+}
+
+/** Seconds or milliseconds since the epoch, as other tools write it, count; anything else is none. */
+function storedTime(value: unknown): string | null {
+  if (typeof value === 'string') return value.trim() === '' ? null : value;
+  if (typeof value !== 'number') return null;
+  const date = new Date(value < 1e11 ? value * 1000 : value);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 function storedFlag(object: JsonObject, name: string, prefix: string): boolean {

@@ -53,9 +53,15 @@ export async function selectCredential(
   }
   const document = await loadDocument();
   if (document && !document.isEmpty) return fromDocument(document);
+  if (document?.foreignTool) {
+    throw invalidCredential(
+      'auth.json',
+      `has the layout of ${document.foreignTool}; move it elsewhere, and take it over with "codex-auth-sidecar login --import FILE"`,
+    );
+  }
   throw new SidecarError(
     'AUTH_NOT_CONFIGURED',
-    'no credential: run "codex login" for the CODEX_HOME of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it',
+    'no credential: run "codex login" for the CODEX_HOME of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it; a login that Codex keeps in the keyring is not seen, so set cli_auth_credentials_store = "file" in its config.toml first',
   );
 }
 
@@ -94,7 +100,11 @@ function fromDocument(document: AuthDocument): Selection {
 }
 
 function requireHeaderText(secret: Secret, from: string): void {
-  if (!isHeaderText(secret.reveal())) throw invalidCredential(from, NOT_HEADER_TEXT);
+  const value = secret.reveal();
+  if (/^(["']).*\1$/.test(value)) {
+    throw invalidCredential(from, 'stands in quotes, which env files keep; write it without them');
+  }
+  if (!isHeaderText(value)) throw invalidCredential(from, NOT_HEADER_TEXT);
 }
 
 function missing(field: string, mode: string): SidecarError {

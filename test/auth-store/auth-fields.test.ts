@@ -74,7 +74,6 @@ const TEXT = 'must be a string';
 const WRONG: [document: object, message: string][] = [
   [{ OPENAI_API_KEY: ['hush'] }, `OPENAI_API_KEY: ${TEXT}`],
   [{ personal_access_token: { hush: 1 } }, `personal_access_token: ${TEXT}`],
-  [{ last_refresh: 1_700_000_000 }, `last_refresh: ${TEXT}`],
   [{ tokens: 'hush' }, 'tokens: must be an object'],
   [{ tokens: ['hush'] }, 'tokens: must be an object'],
   [{ tokens: { refresh_token: 'hush' } }, 'tokens.access_token: is missing'],

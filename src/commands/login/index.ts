@@ -7,6 +7,7 @@ import {
   parseAuthJson,
 } from '../../auth-store/auth-document.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { readForeignLayout } from '../../auth-store/foreign-layout.ts';
 import type { AuthStore } from '../../auth-store/store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError, invalidCredential, SidecarError } from '../../base/errors.ts';
@@ -94,5 +95,12 @@ async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
 }
 
 async function importedChange(path: string): Promise<Record<string, unknown>> {
-  return { ...NO_CREDENTIAL, ...parseAuthJson(await readNamedFile('--import', path)) };
+  const raw = parseAuthJson(await readNamedFile('--import', path));
+  const foreign = readForeignLayout(raw);
+  if (!foreign) return { ...NO_CREDENTIAL, ...raw };
+  if (foreign.document) return { ...NO_CREDENTIAL, ...foreign.document };
+  throw invalidCredential(
+    'auth.json',
+    `has the layout of ${foreign.tool}, but not both an access and a refresh token; sign in again`,
+  );
 }
