@@ -1,7 +1,10 @@
+import { rmSync } from 'node:fs';
 import t from 'tap';
 import { parseAuthDocument } from '../../src/auth-store/auth-document.ts';
+import { FileAuthStore } from '../../src/auth-store/file-store.ts';
 import { readForeignLayout } from '../../src/auth-store/foreign-layout.ts';
 import { Secret } from '../../src/base/secret.ts';
+import { takeLogin } from '../../src/commands/login/index.ts';
 import { selectCredential } from '../../src/credentials/selection.ts';
 
 const NOTHING = { apiKey: null, accessToken: null, agentIdentity: null };
@@ -86,4 +89,16 @@ t.test('without a login, the message knows that Codex may keep it in the keyring
       message: /cli_auth_credentials_store = "file"/,
     },
   );
+});
+
+t.test("a login is not moved out of another tool's file, which would still hold it", async (t) => {
+  const [from, to] = [
+    t.testdir({ 'auth.json': JSON.stringify(LAYOUTS[0]?.[1]) }),
+    `${t.testdirName}-to`,
+  ];
+  t.teardown(() => rmSync(to, { recursive: true, force: true }));
+  const input = { kind: 'import', path: `${from}/auth.json`, take: true } as const;
+  await t.rejects(takeLogin(new FileAuthStore(to), input), {
+    message: /has the layout of opencode/,
+  });
 });

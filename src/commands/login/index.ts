@@ -49,7 +49,13 @@ export async function takeLogin(store: AuthStore, input: LoginInput): Promise<st
       `--take: ${input.path} is the store itself; set store.kind to "postgres"`,
     );
   }
-  return file.transact(async ({ write }) => {
+  return file.transact(async ({ current, write }) => {
+    // Its fields are not ours to take out, and it would still hold the login.
+    if (current?.foreignTool) {
+      throw new ConfigError(
+        `--take: ${input.path} has the layout of ${current.foreignTool}; import it without --take, and sign out there`,
+      );
+    }
     const stored = await login(store, input);
     await write(NO_CREDENTIAL);
     return `${stored}; ${file.location} no longer holds it`;
