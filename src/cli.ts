@@ -31,6 +31,8 @@ const io: CommandIo = {
   print,
   warn,
   readInput: readStandardInput,
+  terminal: process.stderr.isTTY ? { write: (text) => process.stderr.write(text) } : null,
+  ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : null,
   fail: () => {
     process.exitCode = FAILURE;
   },
@@ -63,6 +65,22 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+}
+
+async function askOnTerminal(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // Ctrl-C and Ctrl-D end the program, as they do without a question.
+  lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new Promise<never>((_, reject) =>
+    lines.once('close', () => reject(new Error('nothing was answered'))),
+  );
+  try {
+    return await Promise.race([lines.question(question), closed]);
+  } finally {
+    closed.catch(() => undefined);
+    lines.close();
+  }
 }
 
 async function readStandardInput(): Promise<string> {

@@ -79,6 +79,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'auth-store/postgres-inspect.ts',
       'commands/doctor/credential.ts',
       'commands/token',
+      'oauth/device-login.ts',
       'credentials/identity-failure.ts',
       'files/replace-file.ts',
       'telemetry/activity.ts',

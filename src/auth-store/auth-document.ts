@@ -27,6 +27,14 @@ export interface StoredTokens {
   accessToken: Secret;
   refreshToken: Secret | null;
   accountId: string | null;
+  /** Who issued the tokens, and to which client; null where nobody wrote it down. */
+  provenance: TokenProvenance | null;
+}
+
+/** `tokens.oauth_provenance`, as a sign-in of Codex 0.169.0 or later writes it. */
+export interface TokenProvenance {
+  issuer: string;
+  clientId: string;
 }
 
 /** A registered identity as it is stored beside the ChatGPT tokens (observed from 0.169.0). */
@@ -204,7 +212,19 @@ function readTokens(value: unknown): StoredTokens | null {
     // It travels in a body, where any text may stand.
     refreshToken: secretOf(storedText(value, 'refresh_token', 'tokens.')?.trim() ?? null),
     accountId: storedHeaderText(value, 'account_id', 'tokens.'),
+    provenance: readProvenance(value.oauth_provenance),
   };
+}
+
+function readProvenance(value: unknown): TokenProvenance | null {
+  if (isAbsent(value)) return null;
+  if (!isObject(value)) throw invalid('tokens.oauth_provenance', 'must be an object');
+  const prefix = 'tokens.oauth_provenance.';
+  const issuer = storedHeaderText(value, 'issuer', prefix);
+  const clientId = storedHeaderText(value, 'client_id', prefix);
+  if (issuer === null) throw invalid(`${prefix}issuer`, 'is missing');
+  if (clientId === null) throw invalid(`${prefix}client_id`, 'is missing');
+  return { issuer, clientId };
 }
 
 function tryRecord(value: JsonObject): IdentityRecord | SidecarError {

@@ -11,6 +11,10 @@ export interface CommandIo {
   warn: (line: string) => void;
   /** Reads all of standard input. */
   readInput: () => Promise<string>;
+  /** Standard error where it is a terminal, for a line that is drawn anew; null elsewhere. */
+  terminal: { write: (text: string) => void } | null;
+  /** Asks the person at the terminal; null where there is nobody. */
+  ask: ((question: string) => Promise<string>) | null;
   /** Makes the process exit with the code of a failure. */
   fail: () => void;
 }

@@ -59,8 +59,11 @@ export interface Config {
     authApiBaseUrl: string;
     /** Base of the JWKS; null means chatgptBaseUrl */
     jwksBaseUrl: string | null;
-    oauthTokenUrl: string;
-    oauthRevokeUrl: string;
+    oauthIssuer: string;
+    /** Token endpoint; null means /oauth/token of the issuer */
+    oauthTokenUrl: string | null;
+    /** Revocation endpoint; null means /oauth/revoke of the issuer */
+    oauthRevokeUrl: string | null;
     /** PEM file with additional certificate authorities */
     caFile: string | null;
     /** For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL */

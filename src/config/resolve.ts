@@ -24,7 +24,7 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   if (!validate(merged)) throw new ConfigError(describeProblems(validate.errors ?? []));
   const config: Config = merged;
   for (const [key, value] of Object.entries(config.upstream)) {
-    if (key.endsWith('Url') && typeof value === 'string') checkUrl(`upstream.${key}`, value);
+    if (/(Url|Issuer)$/.test(key) && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }
   config.listen.host = listenHost(config.listen.host);
   config.clients.allowedHosts.forEach(checkHost);
@@ -35,10 +35,10 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   return deepFreeze(config);
 }
 
-/** So that a path can be appended to each of them. */
+/** So that a path can be appended to each of them, and an issuer compared. */
 function trimBaseUrls(upstream: { [key: string]: unknown }): void {
   for (const [key, value] of Object.entries(upstream)) {
-    if (key.endsWith('BaseUrl') && typeof value === 'string') {
+    if (/(BaseUrl|Issuer)$/.test(key) && typeof value === 'string') {
       upstream[key] = value.replace(/\/+$/, '');
     }
   }

@@ -102,8 +102,9 @@ export const ConfigSchema = Type.Object(
       openaiBaseUrl: url('https://api.openai.com/v1'),
       authApiBaseUrl: url('https://auth.openai.com/api/accounts'),
       jwksBaseUrl: text('Base of the JWKS; null means chatgptBaseUrl'),
-      oauthTokenUrl: url('https://auth.openai.com/oauth/token'),
-      oauthRevokeUrl: url('https://auth.openai.com/oauth/revoke'),
+      oauthIssuer: url('https://auth.openai.com'),
+      oauthTokenUrl: text('Token endpoint; null means /oauth/token of the issuer'),
+      oauthRevokeUrl: text('Revocation endpoint; null means /oauth/revoke of the issuer'),
       caFile: text('PEM file with additional certificate authorities'),
       proxy: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
         default: 'env',

@@ -5,16 +5,16 @@ import type { Logger } from '../base/logger.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Config } from '../config/resolve.ts';
-import { CODEX_CLIENT_ID } from '../oauth/token-endpoint.ts';
 import type { CredentialObserver } from '../telemetry/credential-events.ts';
 import type { HttpClient } from '../upstream/http-client.ts';
 import { AssertionProvider } from './assertion-provider.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
-import { type RefreshAhead, readChatGptLogin } from './chatgpt-login.ts';
+import { type ChatGptLogin, type RefreshAhead, readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
 import type { Credential } from './credential.ts';
 import type { IdentitySource } from './identity-source.ts';
 import { JwtIdentity } from './jwt-identity.ts';
+import { oauthEndpoints } from './oauth-endpoints.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';
 import { RegisteredIdentity } from './registered-identity.ts';
 import type { Selection } from './selection.ts';
@@ -171,9 +171,12 @@ function fromChatGptLogin(
 function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): ChatGptSession {
   const { store, now, monotonicNow, backendNow, schedule, log, http, config } = deps;
   const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
-  const { oauthTokenUrl: tokenUrl, oauthRevokeUrl: revokeUrl } = config.upstream;
-  const clientId = deps.oauthClientId ?? CODEX_CLIENT_ID;
-  const oauth = { tokenUrl, revokeUrl, clientId, http };
+  const oauth = (provenance: ChatGptLogin['provenance']) => ({
+    ...oauthEndpoints(config.upstream, provenance, deps.oauthClientId),
+    http,
+  });
+  // Where the tokens cannot be refreshed is said now, and not when they have expired.
+  oauth(login.provenance);
   return new ChatGptSession(login, {
     store,
     now,

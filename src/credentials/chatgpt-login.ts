@@ -1,4 +1,4 @@
-import type { AuthDocument, StoredTokens } from '../auth-store/auth-document.ts';
+import type { AuthDocument, StoredTokens, TokenProvenance } from '../auth-store/auth-document.ts';
 import { invalidCredential } from '../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import type { Secret } from '../base/secret.ts';
@@ -27,6 +27,7 @@ export interface ChatGptLogin {
   /** Milliseconds since the epoch; null when the access token does not say. */
   expiresAt: number | null;
   lastRefresh: string | null;
+  provenance: TokenProvenance | null;
 }
 
 /**
@@ -58,6 +59,7 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
     userId: id?.userId ?? access.userId,
     expiresAt: access.expiresAt,
     lastRefresh,
+    provenance: tokens.provenance,
   };
 }
 

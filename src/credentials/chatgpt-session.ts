@@ -6,7 +6,12 @@ import type { Logger } from '../base/logger.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Secret } from '../base/secret.ts';
-import { type OAuthEndpoints, RefreshError, refreshTokens } from '../oauth/token-endpoint.ts';
+import {
+  type OAuthEndpoints,
+  RefreshError,
+  type RefreshReason,
+  refreshTokens,
+} from '../oauth/token-endpoint.ts';
 import type { RefreshedTokens } from '../oauth/token-response.ts';
 import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential-events.ts';
 import {
@@ -30,7 +35,8 @@ import { TokenWriter } from './token-writer.ts';
 
 interface ChatGptSessionDeps {
   store: AuthStore;
-  oauth: OAuthEndpoints;
+  /** Where tokens of this provenance are refreshed. @throws SidecarError AUTH_CREDENTIAL_INVALID */
+  oauth: (provenance: ChatGptLogin['provenance']) => OAuthEndpoints;
   now: Clock;
   monotonicNow: MonotonicClock;
   /** Time as the backend sees it; expiry times are compared with it. */
@@ -136,7 +142,7 @@ export class ChatGptSession {
       checkPause(this.#failure, monotonicNow, tokenIsOver);
       checkRate(this.#requests.waitMs(monotonicNow));
     }
-    this.#pending ??= this.#renewOnce(tokenIsOver).finally(() => {
+    this.#pending ??= this.#renewOnce(tokenIsOver, this.#reason(refused)).finally(() => {
       this.#pending = null;
     });
     return this.#pending;
@@ -169,17 +175,22 @@ export class ChatGptSession {
     this.#writer.cancelRetry();
   }
 
+  #reason(refused: boolean): RefreshReason {
+    if (refused) return 'unauthorized_recovery';
+    return this.#login.expiresAt === null ? 'scheduled' : 'proactive_expiry';
+  }
+
   #transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const running = this.#turn.then(() => this.#deps.store.transact(work));
     this.#turn = running.catch(() => undefined);
     return running;
   }
 
-  async #renewOnce(tokenIsOver: boolean): Promise<void> {
+  async #renewOnce(tokenIsOver: boolean, reason: RefreshReason): Promise<void> {
     const before = this.#failure?.error.message;
     try {
       const outcome = await this.#transact((transaction) =>
-        this.#refresh(transaction, tokenIsOver),
+        this.#refresh(transaction, tokenIsOver, reason),
       );
       this.#failure = null;
       this.#deps.observe?.({ type: 'refresh', outcome });
@@ -194,7 +205,11 @@ export class ChatGptSession {
     }
   }
 
-  async #refresh(transaction: Transaction, tokenIsOver: boolean): Promise<RefreshOutcome> {
+  async #refresh(
+    transaction: Transaction,
+    tokenIsOver: boolean,
+    reason: RefreshReason,
+  ): Promise<RefreshOutcome> {
     const { current } = transaction;
     const before = this.#login.accessToken;
     this.#takeOver(readSameLogin(current, this.#login));
@@ -204,7 +219,7 @@ export class ChatGptSession {
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
       throw new RefreshError('this login cannot be refreshed', 'permanent');
     }
-    await this.#trade(transaction, refreshToken, tokenIsOver);
+    await this.#trade(transaction, refreshToken, tokenIsOver, reason);
     return 'refreshed';
   }
 
@@ -221,11 +236,13 @@ export class ChatGptSession {
     transaction: Transaction,
     refreshToken: Secret,
     tokenIsOver: boolean,
+    reason: RefreshReason,
   ): Promise<void> {
+    const endpoints = this.#deps.oauth(this.#login.provenance);
     this.#requests.note(this.#deps.monotonicNow());
     const announcement = await transaction.announce({ kind: 'refresh', tokenIsOver });
     try {
-      const fresh = await refreshTokens(this.#deps.oauth, refreshToken);
+      const fresh = await refreshTokens(endpoints, refreshToken, reason);
       // New tokens in the store end the announced attempt by themselves.
       await this.#accept(refreshToken, fresh, (login) => this.#use(transaction, login));
     } catch (error) {
@@ -269,6 +286,7 @@ export class ChatGptSession {
       idToken: fresh.idToken ?? this.#login.idToken,
       refreshToken: fresh.refreshToken ?? refreshToken,
       accountId: this.#login.account.id,
+      provenance: this.#login.provenance,
     };
     let login: ChatGptLogin;
     try {

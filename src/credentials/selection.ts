@@ -61,7 +61,7 @@ export async function selectCredential(
   }
   throw new SidecarError(
     'AUTH_NOT_CONFIGURED',
-    'no credential: run "codex login" for the CODEX_HOME of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it; a login that Codex keeps in the keyring is not seen, so set cli_auth_credentials_store = "file" in its config.toml first',
+    'no credential: run "codex-auth-sidecar login" with the settings of the sidecar, or set CODEX_ACCESS_TOKEN or CODEX_API_KEY for it; a login that Codex keeps in the keyring is not seen, so set cli_auth_credentials_store = "file" in its config.toml first',
   );
 }
 

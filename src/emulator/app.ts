@@ -33,7 +33,14 @@ export function createEmulatorApp(
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 2048 },
     // Strict, as the backend is: nothing is dropped, filled in or converted.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
+    ajv: {
+      customOptions: {
+        removeAdditional: false,
+        coerceTypes: false,
+        useDefaults: false,
+        discriminator: true,
+      },
+    },
     schemaErrorFormatter: (errors) => new Error(errors[0] ? describe(errors[0]) : 'invalid body'),
   });
   app.addHook('onRoute', ({ config, method, url }) => {
@@ -86,16 +93,20 @@ function parseBodies(app: FastifyInstance, state: EmulatorState): void {
     const bytes = Buffer.from(content);
     const { record } = exchangeOf(state, request.raw);
     record.bodyBytes = bytes.length;
-    record.body = parseJson(request.headers, bytes);
+    record.body = parseBody(request.headers, bytes);
     state.recorder.changed(record);
     done(null, record.body);
   });
 }
 
 // Node 20 cannot decode zstd, which Codex sends: such a body stays unread.
-function parseJson(headers: IncomingHttpHeaders, bytes: Buffer): unknown {
-  const isJson = headers['content-type']?.startsWith('application/json') ?? false;
-  if (!isJson || headers['content-encoding'] !== undefined) return null;
+function parseBody(headers: IncomingHttpHeaders, bytes: Buffer): unknown {
+  const type = headers['content-type'] ?? '';
+  if (headers['content-encoding'] !== undefined) return null;
+  if (type.startsWith('application/x-www-form-urlencoded')) {
+    return Object.fromEntries(new URLSearchParams(bytes.toString('utf8')));
+  }
+  if (!type.startsWith('application/json')) return null;
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {

@@ -46,6 +46,10 @@ export const CONTROL_BODIES = {
     ['path'],
   ),
   revokeTask: strict({ task_id: text, how: { enum: ['expired', 'not_found'] } }, ['task_id']),
+  decideDeviceLogin: strict({ user_code: text, decision: { enum: ['approve', 'deny'] }, account }, [
+    'user_code',
+  ]),
+  workloadRule: strict({ account }),
   deleteAgent: strict({ agent_runtime_id: text }, ['agent_runtime_id']),
   settings: strict({
     bearerOnAssertionRoutes: { enum: ['accept', 'refuse'] },
@@ -53,5 +57,8 @@ export const CONTROL_BODIES = {
     revokeFamilyOnReuse: flag,
     dateSkewSeconds: { type: 'integer' },
     maxTimestampSkewSeconds: { type: 'integer', minimum: 0 },
+    deviceLogin: flag,
+    deviceIntervalSeconds: { type: 'integer', minimum: 1 },
+    deviceCodeSeconds: { type: 'integer', minimum: 0 },
   }),
 } as const;

@@ -17,6 +17,12 @@ interface TaskBody {
   how?: 'expired' | 'not_found';
 }
 
+interface DeviceDecision {
+  user_code: string;
+  decision?: 'approve' | 'deny';
+  account?: AccountOptions;
+}
+
 const OPEN = { config: { emulatorAuth: 'none' } } as const;
 const LOOPBACK = /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/;
 
@@ -73,6 +79,14 @@ function addIssueControls(app: FastifyInstance, state: EmulatorState, operator: 
       return send(reply, json(200, { token }));
     },
   );
+  app.post<{ Body: AccountBody }>(
+    '/workload-identity',
+    accepting(CONTROL_BODIES.workloadRule),
+    async ({ body }, reply) => {
+      const { ruleId, identityToken } = await operator.issueWorkloadIdentity(body.account);
+      return send(reply, json(200, { federation_rule_id: ruleId, identity_token: identityToken }));
+    },
+  );
   app.post('/api-key', accepting(CONTROL_BODIES.nothing), (_request, reply) =>
     send(reply, json(200, { api_key: operator.issueApiKey() })),
   );
@@ -118,6 +132,17 @@ function addRevocationControls(
         reply,
         attempt(() => operator.deleteAgent(body.agent_runtime_id)),
       ),
+  );
+  app.post<{ Body: DeviceDecision }>(
+    '/device-login',
+    accepting(CONTROL_BODIES.decideDeviceLogin),
+    ({ body }, reply) => {
+      const who = body.decision === 'deny' ? 'denied' : body.account;
+      return send(
+        reply,
+        attempt(() => operator.decideDeviceLogin(body.user_code, who)),
+      );
+    },
   );
   app.post('/tokens/expire', accepting(CONTROL_BODIES.nothing), (_request, reply) => {
     operator.expireAccessTokens();

@@ -6,6 +6,7 @@ import { addAuthApi } from './auth-api.ts';
 import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';
 import { addControls } from './controls.ts';
+import { addDeviceApi } from './device-api.ts';
 import { addOAuthApi } from './oauth-api.ts';
 import { createOperator, type Operator } from './operator.ts';
 import type { EmulatorRecord } from './records.ts';
@@ -40,6 +41,7 @@ export interface Emulator extends Operator {
     chatgptBaseUrl: string;
     openaiBaseUrl: string;
     authApiBaseUrl: string;
+    oauthIssuer: string;
     oauthTokenUrl: string;
     oauthRevokeUrl: string;
   };
@@ -66,6 +68,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const app = createEmulatorApp(state, https);
   addAuthApi(app, state);
   addOAuthApi(app, state);
+  addDeviceApi(app, state);
   addCodexApi(app, state);
   addBackendApi(app, state);
   addControls(app, state, operator);
@@ -93,6 +96,7 @@ function upstreamOf(url: string): Emulator['upstream'] {
     chatgptBaseUrl: `${url}/backend-api`,
     openaiBaseUrl: `${url}/v1`,
     authApiBaseUrl: `${url}/api/accounts`,
+    oauthIssuer: url,
     oauthTokenUrl: `${url}/oauth/token`,
     oauthRevokeUrl: `${url}/oauth/revoke`,
   };

@@ -1,25 +1,44 @@
 import type { FastifyInstance } from 'fastify';
 import { createSend } from './app.ts';
-import { type EmulatedResponse, json } from './response.ts';
+import { badRequest, type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
-import type { RefreshResult } from './tokens.ts';
+import type { RefreshResult, TokenSet } from './tokens.ts';
 
-interface Refresh {
-  Body: { refresh_token: string };
-}
+type Grant =
+  | { grant_type: 'refresh_token'; client_id: string; refresh_token: string }
+  | {
+      grant_type: 'authorization_code';
+      client_id: string;
+      code: string;
+      redirect_uri: string;
+      code_verifier: string;
+    }
+  | { grant_type: typeof JWT_BEARER; assertion: string; federation_rule_id: string };
 
 interface Revoke {
   Body: { token: string };
 }
 
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const FORM = 'application/x-www-form-urlencoded';
+const JSON_TYPE = 'application/json';
+
 const text = { type: 'string', minLength: 1 } as const;
 
-const REFRESH_BODY = {
+const TOKEN_BODY = {
   type: 'object',
-  additionalProperties: false,
-  required: ['client_id', 'grant_type', 'refresh_token'],
-  properties: { client_id: text, grant_type: { const: 'refresh_token' }, refresh_token: text },
-} as const;
+  required: ['grant_type'],
+  discriminator: { propertyName: 'grant_type' },
+  oneOf: [
+    grant('refresh_token', ['client_id', 'refresh_token'], {
+      refresh_reason: {
+        enum: ['proactive_expiry', 'unauthorized_recovery', 'scheduled', 'forced'],
+      },
+    }),
+    grant('authorization_code', ['client_id', 'code', 'redirect_uri', 'code_verifier']),
+    grant(JWT_BEARER, ['assertion', 'federation_rule_id']),
+  ],
+};
 
 const REVOKE_BODY = { type: 'object', required: ['token'], properties: { token: text } } as const;
 
@@ -31,16 +50,16 @@ const REFRESH_ERRORS = {
 /** The OAuth token endpoint (refresh tokens rotate and work once) and revocation. */
 export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   const send = createSend(state);
-  app.post<Refresh>(
+  app.post<{ Body: Grant }>(
     '/oauth/token',
-    { config: { emulatorAuth: 'none' }, schema: { body: REFRESH_BODY } },
-    ({ body }, reply) =>
-      send(
-        reply,
-        refreshResponse(
-          state.tokens.refresh(body.refresh_token, state.settings.revokeFamilyOnReuse),
-        ),
-      ),
+    { config: { emulatorAuth: 'none' }, schema: { body: TOKEN_BODY } },
+    async ({ body, headers }, reply) => {
+      const type = headers['content-type'] ?? '';
+      const wanted = body.grant_type === 'refresh_token' ? JSON_TYPE : FORM;
+      if (!type.startsWith(wanted)) return send(reply, badRequest(`send it as ${wanted}`));
+      const issuer = `${reply.request.protocol}://${headers.host}`;
+      return send(reply, await grantResponse(state, body, issuer));
+    },
   );
   app.post<Revoke>(
     '/oauth/revoke',
@@ -52,17 +71,66 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   );
 }
 
-function refreshResponse(outcome: RefreshResult): EmulatedResponse {
-  if (!outcome.ok) {
-    const { code } = outcome;
-    const type = 'invalid_request_error';
-    return json(401, { error: { message: REFRESH_ERRORS[code], type, param: null, code } });
+/** @param issuer the origin that the request was sent to */
+async function grantResponse(
+  { tokens, settings, deviceLogins, workloadRules }: EmulatorState,
+  body: Grant,
+  issuer: string,
+): Promise<EmulatedResponse> {
+  switch (body.grant_type) {
+    case 'refresh_token':
+      return refreshResponse(
+        tokens.refresh(body.refresh_token, body.client_id, settings.revokeFamilyOnReuse),
+      );
+    case 'authorization_code': {
+      const { code, client_id: clientId, code_verifier: verifier } = body;
+      const account = deviceLogins.redeem(code, clientId, verifier);
+      if (!account || body.redirect_uri !== `${issuer}/deviceauth/callback`) return invalidGrant();
+      return tokenResponse(tokens.issueTokenSet(account, { clientId }));
+    }
+    case JWT_BEARER: {
+      const account = await workloadRules.admit(body.federation_rule_id, body.assertion);
+      if (!account) return invalidGrant();
+      const { accessToken, expiresInSeconds } = tokens.issueAccessToken(account);
+      return json(200, {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: expiresInSeconds,
+        chatgpt_account_id: account.accountId,
+        chatgpt_account_user_id: `${account.userId}__${account.accountId}`,
+        user_id: account.userId,
+        chatgpt_plan_type: account.planType,
+        chatgpt_account_is_fedramp: account.fedramp,
+      });
+    }
   }
-  const { idToken, accessToken, refreshToken } = outcome.tokens;
+}
+
+function grant(type: Grant['grant_type'], required: string[], optional: object = {}) {
+  const given = Object.fromEntries(required.map((name) => [name, text]));
+  return {
+    required,
+    additionalProperties: false,
+    properties: { grant_type: { const: type }, ...given, ...optional },
+  };
+}
+
+function refreshResponse(outcome: RefreshResult): EmulatedResponse {
+  if (outcome.ok) return tokenResponse(outcome.tokens);
+  const { code } = outcome;
+  const type = 'invalid_request_error';
+  return json(401, { error: { message: REFRESH_ERRORS[code], type, param: null, code } });
+}
+
+function tokenResponse({ idToken, accessToken, refreshToken }: TokenSet): EmulatedResponse {
   return json(200, {
     id_token: idToken,
     access_token: accessToken,
     refresh_token: refreshToken,
     token_type: 'Bearer',
   });
+}
+
+function invalidGrant(): EmulatedResponse {
+  return json(400, { error: 'invalid_grant', error_description: 'The grant is invalid.' });
 }

@@ -3,6 +3,7 @@ import { type AccountOptions, makeAccount } from './accounts.ts';
 import type { Fault } from './faults.ts';
 import { type IdentityTokenOptions, issueIdentityToken } from './issue-identity-token.ts';
 import type { EmulatorSettings, EmulatorState } from './state.ts';
+import type { WorkloadIdentity } from './workload-rules.ts';
 
 /** A ChatGPT login as Codex stores it. */
 export interface IssuedLogin {
@@ -27,6 +28,13 @@ export interface Operator {
   issueApiKey(): string;
   /** `at-…` */
   issuePersonalAccessToken(account?: AccountOptions): string;
+  /**
+   * What the person on the device page does. Throws when the code cannot be decided on.
+   * @param account whom they sign in as; `denied`: they refuse
+   */
+  decideDeviceLogin(userCode: string, account?: AccountOptions | 'denied'): void;
+  /** A federation rule of workload identity, and an identity token that it accepts. */
+  issueWorkloadIdentity(account?: AccountOptions): Promise<WorkloadIdentity>;
   addFault(fault: Fault): void;
   clearFaults(): void;
   /** Ends a run task; default `expired`. Throws when the task is unknown. */
@@ -51,6 +59,14 @@ export function createOperator(state: EmulatorState): Operator {
     issueApiKey: () => tokens.issueApiKey(),
     issuePersonalAccessToken: (account = {}) =>
       tokens.issuePersonalAccessToken(makeAccount(account, nextId)),
+    decideDeviceLogin: (userCode, account = {}) => {
+      const decision = account === 'denied' ? account : makeAccount(account, nextId);
+      if (!state.deviceLogins.decide(userCode, decision)) {
+        throw new Error('no such user_code, or it has expired or been decided on');
+      }
+    },
+    issueWorkloadIdentity: (account = {}) =>
+      state.workloadRules.issue(makeAccount(account, nextId)),
     addFault: (fault) => faults.add(fault),
     clearFaults: () => faults.clear(),
     revokeTask: (taskId, how = 'expired') => agents.revokeTask(taskId, how),

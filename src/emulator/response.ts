@@ -23,6 +23,10 @@ export function json(
   };
 }
 
+export function html(page: string): EmulatedResponse {
+  return { status: 200, headers: { 'content-type': 'text/html; charset=utf-8' }, pieces: [page] };
+}
+
 /** A server-sent event stream, one piece an event. */
 export function eventStream(
   events: ServerEvent[],

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import { createIdSource, type EmulatedAccount, type IdSource } from './accounts.ts';
 import { AgentStore } from './agents.ts';
+import { DeviceLogins } from './device-logins.ts';
 import type { EmulatedExchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
 import { Recorder } from './records.ts';
@@ -11,6 +12,7 @@ import type { EmulatedResponse } from './response.ts';
 import { createSigningKey, lazyUnknownKey, type SigningKey } from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
 import { type RequiredAuth, type Verdict, verifyRequest } from './verify.ts';
+import { WorkloadRules } from './workload-rules.ts';
 
 /** What can be changed while the emulator runs. */
 export interface EmulatorSettings {
@@ -24,6 +26,12 @@ export interface EmulatorSettings {
   dateSkewSeconds: number;
   /** Accepted distance of a signed timestamp from that clock; default 300. */
   maxTimestampSkewSeconds: number;
+  /** Whether anybody can sign in with a device code; default true. */
+  deviceLogin: boolean;
+  /** How often a sign-in may be asked about; default 5. */
+  deviceIntervalSeconds: number;
+  /** How long a device code can be used; default 900. */
+  deviceCodeSeconds: number;
 }
 
 /** Everything that the parts of one emulator share. */
@@ -35,6 +43,8 @@ export interface EmulatorState {
   readonly signingKey: SigningKey;
   readonly unknownKey: () => KeyObject;
   readonly tokens: TokenStore;
+  readonly deviceLogins: DeviceLogins;
+  readonly workloadRules: WorkloadRules;
   readonly agents: AgentStore;
   readonly faults: FaultBook;
   readonly recorder: Recorder;
@@ -54,6 +64,9 @@ export async function createState(options: {
     revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,
+    deviceLogin: true,
+    deviceIntervalSeconds: 5,
+    deviceCodeSeconds: 900,
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();
@@ -66,6 +79,8 @@ export async function createState(options: {
     signingKey,
     unknownKey: lazyUnknownKey(),
     tokens: new TokenStore({ signingKey, nextId, now, accessTokenLifetimeSeconds }),
+    deviceLogins: new DeviceLogins(now),
+    workloadRules: new WorkloadRules(now, nextId),
     agents: new AgentStore(nextId),
     faults: new FaultBook(),
     recorder: new Recorder(),

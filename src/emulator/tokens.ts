@@ -9,7 +9,7 @@ export type Grant =
   | { kind: 'apiKey' };
 
 /** What the token endpoint hands out. */
-interface TokenSet {
+export interface TokenSet {
   idToken: string;
   accessToken: string;
   refreshToken: string;
@@ -19,11 +19,16 @@ export type RefreshResult =
   | { ok: true; tokens: TokenSet }
   | { ok: false; code: 'refresh_token_reused' | 'refresh_token_invalidated' };
 
-interface RefreshState {
+/** One sign-in, which a chain of refresh tokens follows from. */
+interface SignIn {
+  family: number;
+  /** The client that signed in; null: any may refresh. */
+  clientId: string | null;
+}
+
+interface RefreshState extends SignIn {
   account: EmulatedAccount;
   accessToken: string;
-  /** All that follow from one sign-in. */
-  family: number;
   state: 'live' | 'used' | 'revoked';
 }
 
@@ -62,7 +67,20 @@ export class TokenStore {
     return this.#uses;
   }
 
-  issueTokenSet(account: EmulatedAccount, family = ++this.#families): TokenSet {
+  /** Without a sign-in that it follows from, it is one that any client may refresh. */
+  issueTokenSet(
+    account: EmulatedAccount,
+    { family = ++this.#families, clientId = null }: Partial<SignIn> = {},
+  ): TokenSet {
+    const { accessToken, claims } = this.issueAccessToken(account);
+    const aud = [clientId ?? CLIENT_ID];
+    const idToken = this.#signingKey.signJwt({ ...claims, aud, sub: account.userId });
+    const refreshToken = this.#nextId('rt-');
+    this.#refresh.set(refreshToken, { account, accessToken, family, clientId, state: 'live' });
+    return { idToken, accessToken, refreshToken };
+  }
+
+  issueAccessToken(account: EmulatedAccount) {
     const issuedAt = Math.floor(this.#now() / 1000);
     const expiresAt = issuedAt + this.#lifetimeSeconds;
     const claims = { ...accountClaims(account), iat: issuedAt, exp: expiresAt };
@@ -71,12 +89,9 @@ export class TokenStore {
       aud: ['https://api.openai.com/v1'],
       jti: this.#nextId('at-jti-'),
     });
-    const idToken = this.#signingKey.signJwt({ ...claims, aud: [CLIENT_ID], sub: account.userId });
-    const refreshToken = this.#nextId('rt-');
     const expiresAtMs = expiresAt * 1000;
     this.#grants.set(accessToken, { kind: 'access', account, expiresAtMs, revoked: false });
-    this.#refresh.set(refreshToken, { account, accessToken, family, state: 'live' });
-    return { idToken, accessToken, refreshToken };
+    return { accessToken, claims, expiresInSeconds: this.#lifetimeSeconds };
   }
 
   issuePersonalAccessToken(account: EmulatedAccount): string {
@@ -93,12 +108,14 @@ export class TokenStore {
 
   /**
    * Rotates: the given refresh token works once, then the one in the response does.
+   * @param clientId whoever signed in with another one is not known by it
    * @param revokeFamily whether a spent one ends all that follow from the same sign-in (RFC 9700)
    */
-  refresh(refreshToken: string, revokeFamily = false): RefreshResult {
+  refresh(refreshToken: string, clientId: string, revokeFamily = false): RefreshResult {
     this.#uses.set(refreshToken, (this.#uses.get(refreshToken) ?? 0) + 1);
     const known = this.#refresh.get(refreshToken);
-    if (!known || known.state === 'revoked') {
+    const isOthers = known?.clientId != null && known.clientId !== clientId;
+    if (!known || isOthers || known.state === 'revoked') {
       return { ok: false, code: 'refresh_token_invalidated' };
     }
     if (known.state === 'used') {
@@ -106,7 +123,7 @@ export class TokenStore {
       return { ok: false, code: 'refresh_token_reused' };
     }
     known.state = 'used';
-    return { ok: true, tokens: this.issueTokenSet(known.account, known.family) };
+    return { ok: true, tokens: this.issueTokenSet(known.account, known) };
   }
 
   #revokeFamily(family: number): void {

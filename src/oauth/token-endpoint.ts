@@ -30,6 +30,12 @@ export interface OAuthEndpoints {
  */
 export type RefreshErrorKind = 'refused' | 'permanent' | 'unsent' | 'unknown';
 
+/**
+ * Why a token is refreshed, in Codex's words (observed, 0.171.0): it ends soon, it was refused, or it
+ * does not say when it ends and is old.
+ */
+export type RefreshReason = 'proactive_expiry' | 'unauthorized_recovery' | 'scheduled';
+
 interface RefreshErrorDetails {
   cause?: unknown;
   /** The error code of the token endpoint. */
@@ -81,15 +87,20 @@ const PERMANENT_CODES = new Set([
 export async function refreshTokens(
   endpoints: OAuthEndpoints,
   refreshToken: Secret,
+  reason: RefreshReason = 'scheduled',
 ): Promise<RefreshedTokens> {
-  const exchange = trade(endpoints, refreshToken);
+  const exchange = trade(endpoints, refreshToken, reason);
   if (await settlesWithin(exchange, endpoints.waitMs ?? WAIT_MS)) return exchange;
   const message = 'no response from the token endpoint yet';
   throw new RefreshError(message, 'unknown', { late: exchange });
 }
 
-async function trade(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<RefreshedTokens> {
-  const response = await postToken(endpoints, refreshToken);
+async function trade(
+  endpoints: OAuthEndpoints,
+  refreshToken: Secret,
+  reason: RefreshReason,
+): Promise<RefreshedTokens> {
+  const response = await postToken(endpoints, refreshToken, reason);
   if (response.status < 200 || response.status >= 300) throw refusal(response);
   const tokens = readTokenResponse(response.text);
   if (tokens) return tokens;
@@ -114,7 +125,11 @@ export async function revokeToken(endpoints: OAuthEndpoints, token: Secret): Pro
   }
 }
 
-async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promise<TextResponse> {
+async function postToken(
+  endpoints: OAuthEndpoints,
+  refreshToken: Secret,
+  reason: RefreshReason,
+): Promise<TextResponse> {
   const begunAt = monotonicClock();
   for (let attempt = 1; ; attempt++) {
     try {
@@ -126,6 +141,7 @@ async function postToken(endpoints: OAuthEndpoints, refreshToken: Secret): Promi
         body: {
           client_id: endpoints.clientId,
           grant_type: 'refresh_token',
+          refresh_reason: reason,
           refresh_token: refreshToken.reveal(),
         },
       });

@@ -11,6 +11,7 @@ interface JsonRequest {
   method: 'GET' | 'POST';
   url: string;
   headers?: Record<string, string>;
+  /** Sent as a form if it is URLSearchParams, otherwise as JSON. */
   body?: unknown;
   /** For the whole exchange; a second more for what came while this process stood still. */
   timeoutMs: number;
@@ -41,6 +42,7 @@ interface CallErrorDetails {
 
 const TOO_LARGE = 'RESPONSE_TOO_LARGE';
 const TIMED_OUT = 'ETIMEDOUT';
+const FORM = 'application/x-www-form-urlencoded';
 
 /** A call that gave no complete response. */
 export class CallError extends Error {
@@ -117,6 +119,7 @@ function send(
   progress: Progress,
 ): Promise<Dispatcher.ResponseData> {
   const { origin, pathname, search } = new URL(url);
+  const isForm = body instanceof URLSearchParams;
   return watchSent(dispatcher, progress).request({
     origin,
     path: pathname + search,
@@ -126,10 +129,10 @@ function send(
       // Without it a server may choose any coding (RFC 9110, section 12.5.3).
       'accept-encoding': 'identity',
       'user-agent': userAgent,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined ? {} : { 'content-type': isForm ? FORM : 'application/json' }),
       ...headers,
     },
-    body: body === undefined ? null : JSON.stringify(body),
+    body: body === undefined ? null : isForm ? String(body) : JSON.stringify(body),
     signal,
     // The deadline bounds the exchange; these would end it without the grace.
     headersTimeout: 0,

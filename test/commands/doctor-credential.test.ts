@@ -4,10 +4,12 @@ import { parseAuthDocument } from '../../src/auth-store/auth-document.ts';
 import { SidecarError } from '../../src/base/errors.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { checkCredential } from '../../src/commands/doctor/credential.ts';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { selectCredential } from '../../src/credentials/selection.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { chatGptToken } from '../helpers/stored-login.ts';
 
+const withIdentity = resolveConfig({ agentIdentity: { policy: 'chatgptAuth' } });
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const HOUR = 3600;
 const NONE = { apiKey: null, accessToken: null, agentIdentity: null };
@@ -127,7 +129,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
 
 for (const [name, selection, expected] of CASES) {
   t.test(name, async (t) => {
-    const findings = checkCredential(await selection(), true, NOW);
+    const findings = checkCredential(await selection(), withIdentity, NOW);
     t.strictSame(
       findings.map(({ outcome }) => outcome),
       expected.map(([outcome]) => outcome),
@@ -139,12 +141,12 @@ for (const [name, selection, expected] of CASES) {
 
 t.test('without the policy a stored identity does not matter', async (t) => {
   const selection = await fromFile({ ...login(HOUR, 'r'), agent_identity: BROKEN_RECORD });
-  t.match(checkCredential(selection, false, NOW), { length: 1, 0: { outcome: 'ok' } });
+  t.match(checkCredential(selection, resolveConfig({}), NOW), { length: 1, 0: { outcome: 'ok' } });
 });
 
 t.test('no credential', async (t) => {
   const missing = new SidecarError('AUTH_NOT_CONFIGURED', 'no credential: sign in');
-  t.match(checkCredential(missing, false, NOW), [
+  t.match(checkCredential(missing, resolveConfig({}), NOW), [
     { outcome: 'failure', message: 'no credential: sign in' },
   ]);
 });
@@ -163,7 +165,7 @@ const ENDS: [seconds: number, outcome: string, findings: number][] = [
 
 for (const [seconds, outcome, length] of ENDS) {
   t.test(`a JWT that ends in ${seconds} s`, async (t) => {
-    const findings = checkCredential(await jwt(t, seconds), false, NOW);
+    const findings = checkCredential(await jwt(t, seconds), resolveConfig({}), NOW);
     t.match(findings, { length, 0: { outcome } });
   });
 }

@@ -16,6 +16,7 @@ t.test('emulator serves, prints how to reach it, and writes a login once', async
       chatgptBaseUrl: `${url}/backend-api`,
       openaiBaseUrl: `${url}/v1`,
       authApiBaseUrl: `${url}/api/accounts`,
+      oauthIssuer: url,
       oauthTokenUrl: `${url}/oauth/token`,
       oauthRevokeUrl: `${url}/oauth/revoke`,
     },

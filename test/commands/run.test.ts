@@ -123,7 +123,7 @@ t.test('without a credential the child does not start', async (t) => {
   });
   t.equal(code, 1);
   t.equal(stdout, '');
-  t.match(stderr, /^codex-auth-sidecar: no credential: run "codex login" .*\n$/);
+  t.match(stderr, /^codex-auth-sidecar: no credential: run "codex-auth-sidecar login" .*\n$/);
 });
 
 t.test('a login that cannot be used now is said, and the child starts', async (t) => {

@@ -163,6 +163,8 @@ async function command(args: string[]): Promise<string[]> {
     print: (line) => void printed.push(line),
     warn: () => undefined,
     readInput: async () => '',
+    terminal: null,
+    ask: null,
     fail: () => undefined,
   });
   await program.parseAsync(['token', ...args], { from: 'user' });

@@ -7,6 +7,7 @@ const URL_KEYS = [
   'openaiBaseUrl',
   'authApiBaseUrl',
   'jwksBaseUrl',
+  'oauthIssuer',
   'oauthTokenUrl',
   'oauthRevokeUrl',
 ];

@@ -21,15 +21,16 @@ function bearerOf(expiresAt: number | null, now: () => number, fedramp = false):
     userId: 'user-1',
     expiresAt,
     lastRefresh: '2026-11-20T00:00:00Z',
+    provenance: null,
   };
   const session = new ChatGptSession(login, {
     store: makeAuthHome(t).store,
-    oauth: {
+    oauth: () => ({
       tokenUrl: '',
       revokeUrl: '',
       clientId: '',
       http: () => Promise.reject(new Error('not asked')),
-    },
+    }),
     now,
     monotonicNow: now,
     backendNow: now,

@@ -12,6 +12,7 @@ function read(tokens: { access?: TokenClaims; id?: TokenClaims; accountId?: stri
     idToken: tokens.id ? new Secret(chatGptToken(tokens.id)) : null,
     refreshToken: null,
     accountId: tokens.accountId ?? null,
+    provenance: null,
   };
   return readChatGptLogin(stored, 'then');
 }
@@ -68,7 +69,7 @@ t.test('without an account id there is no login', async (t) => {
 t.test('tokens that are no JWT are refused by name', async (t) => {
   const good = new Secret(chatGptToken(access));
   const bad = new Secret('hush');
-  const stored = { accountId: 'a', refreshToken: null };
+  const stored = { accountId: 'a', refreshToken: null, provenance: null };
   await refuses(
     t,
     () => readChatGptLogin({ ...stored, accessToken: bad, idToken: good }, null),

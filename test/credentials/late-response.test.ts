@@ -27,7 +27,7 @@ async function start(t: Test) {
     backendNow: time.now,
     schedule: time.schedule,
     log: createLogger({ level: 'silent' }),
-    oauth: { tokenUrl: '', revokeUrl: '', clientId: 'client', http, waitMs: 1 },
+    oauth: () => ({ tokenUrl: '', revokeUrl: '', clientId: 'client', http, waitMs: 1 }),
   });
   const fresh = emulator.issueLogin({
     accountId: session.login.account.id,

@@ -39,7 +39,7 @@ const TREATMENTS = new Map<string, Treatment>([
   ],
   ['npm pack', { reason: 'test/package packs' }],
   [
-    'CODEX_HOME=/var/lib/codex-auth-sidecar codex login',
+    'CODEX_HOME=/var/lib/codex-auth-sidecar node dist/cli.js login --device-auth',
     {
       reason: 'signs in with a browser',
       instead:

@@ -69,6 +69,9 @@ t.test('changes settings', async (t) => {
     revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,
+    deviceLogin: true,
+    deviceIntervalSeconds: 5,
+    deviceCodeSeconds: 900,
   });
   t.equal((await call(emulator.url + RESPONSES, { headers, body: {} })).status, 401);
 });

@@ -60,7 +60,10 @@ t.test('refuses unknown refresh tokens and bodies of another shape', async (t) =
   t.match(unknown.body, { error: { code: 'refresh_token_invalidated' } });
   const bad = await call(emulator.upstream.oauthTokenUrl, { body: { refresh_token: 'x' } });
   t.equal(bad.status, 400);
-  t.match(bad.text, /client_id is missing/);
+  t.match(bad.text, /grant_type is missing/);
+  const half = { grant_type: 'refresh_token', refresh_token: 'x' };
+  const incomplete = await call(emulator.upstream.oauthTokenUrl, { body: half });
+  t.match(incomplete.text, /client_id is missing/);
 });
 
 t.test('a reused refresh token ends its family where the backend is strict', async (t) => {

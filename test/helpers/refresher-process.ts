@@ -25,13 +25,13 @@ const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRe
   backendNow: Date.now,
   schedule: timerSchedule,
   log: createLogger({ level: 'silent' }),
-  oauth: {
+  oauth: () => ({
     tokenUrl,
     revokeUrl: tokenUrl,
     clientId: CODEX_CLIENT_ID,
     http: (request) => http({ ...request, timeoutMs: 4 * patienceMs }),
     waitMs: patienceMs,
-  },
+  }),
 });
 for (let round = 0; round < Number(rounds); round++) {
   await session.renew(session.login.accessToken, true);

@@ -54,6 +54,7 @@ t.test('a refresh: exact body, rotated tokens', async (t) => {
   t.strictSame(JSON.parse(request?.body ?? ''), {
     client_id: 'app_EMoamEEZ73f0CkXaXp7hrann',
     grant_type: 'refresh_token',
+    refresh_reason: 'scheduled',
     refresh_token: 'refresh-1',
   });
 });

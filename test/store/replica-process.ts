@@ -46,13 +46,13 @@ async function openSession(from: AuthStore): Promise<ChatGptSession | null> {
     backendNow: Date.now,
     schedule: timerSchedule,
     log: createLogger({ level: 'silent' }),
-    oauth: {
+    oauth: () => ({
       tokenUrl,
       revokeUrl: tokenUrl,
       clientId: CODEX_CLIENT_ID,
       waitMs,
       http: createHttpClient(agent, 'codex-auth-sidecar/test'),
-    },
+    }),
     observe: (event) => {
       if (event.type !== 'refresh') return;
       const { outcome } = event;

@@ -192,7 +192,12 @@ export class Replica {
       backendNow: time.now,
       schedule: (ms, task) => time.schedule(ms, () => this.#alive(task)),
       log: createLogger({ level: 'silent' }),
-      oauth: { tokenUrl: 'http://oauth/token', revokeUrl: '', clientId: '', http: this.#http },
+      oauth: () => ({
+        tokenUrl: 'http://oauth/token',
+        revokeUrl: '',
+        clientId: '',
+        http: this.#http,
+      }),
     });
   }
 

@@ -2,7 +2,9 @@ import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
 import { fingerprint, parseAgentKey } from '../../agent-identity/keys.ts';
 import type { IdentityRecord } from '../../auth-store/auth-document.ts';
 import { SidecarError } from '../../base/errors.ts';
+import type { Config } from '../../config/resolve.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../credentials/chatgpt-login.ts';
+import { oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -11,17 +13,16 @@ const SIGN_IN = 'sign in again';
 const SOON_MS = 24 * 3600 * 1000;
 
 /**
- * Checks kind, expiry and key of the credential that the sidecar would use.
- * @param withIdentity policy `chatgptAuth`
+ * Checks kind, expiry, issuer and key of the credential that the sidecar would use.
  */
 export function checkCredential(
   selection: Selection | SidecarError,
-  withIdentity: boolean,
+  config: Config,
   nowMs: number,
 ): Finding[] {
   try {
     if (selection instanceof SidecarError) throw selection;
-    return describe(selection, withIdentity, nowMs);
+    return describe(selection, config, nowMs);
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error;
     // The message says what to do.
@@ -29,7 +30,7 @@ export function checkCredential(
   }
 }
 
-function describe(selection: Selection, withIdentity: boolean, nowMs: number): Finding[] {
+function describe(selection: Selection, config: Config, nowMs: number): Finding[] {
   const from = `from ${selection.from}`;
   switch (selection.kind) {
     case 'apikey':
@@ -49,6 +50,8 @@ function describe(selection: Selection, withIdentity: boolean, nowMs: number): F
       return [ok('credential', `Agent Identity record ${from}`), keyFinding(selection.record)];
     case 'chatgpt': {
       const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
+      oauthEndpoints(config.upstream, login.provenance, null);
+      const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
       const record = withIdentity ? storedIdentity(selection) : [];
       return [loginFinding(login, `ChatGPT login ${from}`, nowMs), ...record];
     }

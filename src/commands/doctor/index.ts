@@ -128,8 +128,7 @@ function ownChecks(settings: Settings, found: Preflight): Check[] {
 }
 
 function credentialChecks({ config }: Settings, selection: Selection | SidecarError): Check[] {
-  const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
-  const run = () => checkCredential(selection, withIdentity, systemClock());
+  const run = () => checkCredential(selection, config, systemClock());
   return [{ name: 'credential', run }];
 }
 

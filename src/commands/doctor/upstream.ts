@@ -5,6 +5,7 @@ import { jwksUrl, parseJwks, verifyIdentityToken } from '../../agent-identity/id
 import type { Secret } from '../../base/secret.ts';
 import { USER_AGENT } from '../../base/version.ts';
 import type { Config } from '../../config/resolve.ts';
+import { isKnownIssuer, oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import type { BackendClock } from '../../upstream/backend-clock.ts';
 import { type ProxyEnvironment, proxyFor } from '../../upstream/egress-proxy.ts';
@@ -27,7 +28,11 @@ export interface Network {
 
 /** One URL for each origin that this credential needs; the first is the model's. */
 export function neededUpstreams(selection: Selection | null, { upstream, agentIdentity }: Config) {
-  const { chatgptBaseUrl, authApiBaseUrl, oauthTokenUrl, jwksBaseUrl, openaiBaseUrl } = upstream;
+  const { chatgptBaseUrl, authApiBaseUrl, jwksBaseUrl, openaiBaseUrl } = upstream;
+  const provenance = selection?.kind === 'chatgpt' ? selection.tokens.provenance : null;
+  // Tokens of another issuer are refused before anything is sent.
+  const known = provenance && isKnownIssuer(upstream, provenance) ? provenance : null;
+  const { tokenUrl } = oauthEndpoints(upstream, known, null);
   const urls = {
     apikey: [openaiBaseUrl],
     personalAccessToken: [chatgptBaseUrl, authApiBaseUrl],
@@ -35,7 +40,7 @@ export function neededUpstreams(selection: Selection | null, { upstream, agentId
     identityRecord: [chatgptBaseUrl, authApiBaseUrl],
     chatgpt: [
       chatgptBaseUrl,
-      oauthTokenUrl,
+      tokenUrl,
       ...(agentIdentity.policy === 'chatgptAuth' ? [authApiBaseUrl] : []),
     ],
   };

@@ -1,8 +1,10 @@
-import { NO_CREDENTIAL } from '../../auth-store/auth-document.ts';
+import { NO_CREDENTIAL, type TokenProvenance } from '../../auth-store/auth-document.ts';
 import { type AuthStore, StoreUnavailable } from '../../auth-store/store.ts';
 import { SidecarError } from '../../base/errors.ts';
+import type { Secret } from '../../base/secret.ts';
 import { USER_AGENT } from '../../base/version.ts';
-import { CODEX_CLIENT_ID, revokeToken } from '../../oauth/token-endpoint.ts';
+import { oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
+import { revokeToken } from '../../oauth/token-endpoint.ts';
 import { openDispatcher } from '../../sidecar/preflight.ts';
 import type { Settings } from '../../sidecar/settings.ts';
 import { createHttpClient } from '../../upstream/http-client.ts';
@@ -31,9 +33,9 @@ function removeFrom(store: AuthStore, settings: Settings, revoke: boolean): Prom
   return store.transact(async ({ current, write }) => {
     if (!current) return [`${store.location} holds no credential`];
     const lines: string[] = [];
-    const refreshToken = current.tokens?.refreshToken;
+    const { refreshToken, provenance } = current.tokens ?? {};
     if (revoke && refreshToken) {
-      await revokeAt(settings, refreshToken);
+      await revokeAt(settings, refreshToken, provenance ?? null);
       lines.push('revoked the refresh token');
     } else if (revoke) {
       lines.push('there is no refresh token to revoke');
@@ -45,16 +47,15 @@ function removeFrom(store: AuthStore, settings: Settings, revoke: boolean): Prom
 
 async function revokeAt(
   settings: Settings,
-  token: Parameters<typeof revokeToken>[1],
+  token: Secret,
+  provenance: TokenProvenance | null,
 ): Promise<void> {
-  const { oauthTokenUrl, oauthRevokeUrl } = settings.config.upstream;
+  const endpoints = oauthEndpoints(settings.config.upstream, provenance, settings.oauthClientId);
   const dispatcher = await openDispatcher(settings);
   try {
     await revokeToken(
       {
-        tokenUrl: oauthTokenUrl,
-        revokeUrl: oauthRevokeUrl,
-        clientId: settings.oauthClientId ?? CODEX_CLIENT_ID,
+        ...endpoints,
         http: createHttpClient(dispatcher, USER_AGENT),
       },
       token,
