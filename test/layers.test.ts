@@ -66,6 +66,12 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     ],
   },
   {
+    what: 'requests through the global agents of Node.js and undici, which may go to a proxy: none',
+    pattern:
+      /import \{[^}]*\b(request|get|fetch)\b[^}]*\} from '(node:https?|undici)'|[^.\w]fetch\(/,
+    places: [],
+  },
+  {
     what: 'durations by the time of day: none, but expiry times, file times and what a person reads',
     pattern: reckoningWith('now|nowMs|systemClock'),
     places: [

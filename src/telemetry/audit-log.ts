@@ -1,17 +1,22 @@
 import { once } from 'node:events';
-import { access, constants, open } from 'node:fs/promises';
+import { access, constants, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isatty } from 'node:tty';
 import { destination } from 'pino';
 import { ConfigError, errnoOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { printable } from '../base/printable.ts';
+import { appendTo, LineOutput, openOutput } from '../files/line-output.ts';
 import { linkTarget } from '../files/replace-file.ts';
 import type { ExchangeRecord } from './exchange-record.ts';
 
 type Destination = ReturnType<typeof destination>;
 
+/** The last lines are waited for this long at the end. */
+const LAST_LINES_MS = 2_000;
+
 /** Bytes of lines that wait while the file cannot be written; beyond that the newest are lost. */
 const WAITING_BYTES = 8 * 1024 * 1024;
-const STDOUT = 1;
 
 /**
  * One JSON line for each finished exchange: who asked for what, and what came of it, without body,
@@ -21,18 +26,18 @@ const STDOUT = 1;
  */
 export class AuditLog {
   readonly #log: Logger;
-  /** null: standard output. */
+  /** null: standard output, or another stream that cannot be opened again. */
   readonly #path: string | null;
-  #destination: Destination;
+  #destination: Destination | LineOutput;
   #reopening: Promise<boolean> | null = null;
   #failing = false;
   #closed = false;
   #lost = 0;
 
-  private constructor(destination: Destination, path: string | null, log: Logger) {
+  private constructor(destination: Destination | LineOutput, path: string | null, log: Logger) {
     this.#log = log;
     this.#path = path;
-    this.#destination = this.#watch(destination);
+    this.#destination = destination instanceof LineOutput ? destination : this.#watch(destination);
   }
 
   /**
@@ -40,11 +45,9 @@ export class AuditLog {
    * @throws ConfigError when it cannot be opened
    */
   static async open(target: string, log: Logger): Promise<AuditLog> {
-    if (isStandardOutput(target)) {
-      // Written at once, like the log, so that their lines do not mix.
-      return new AuditLog(destination({ dest: STDOUT, sync: true }), null, log);
-    }
+    if (isStandardOutput(target)) return new AuditLog(openOutput(1), null, log);
     try {
+      if (await isStream(target)) return new AuditLog(appendTo(target), null, log);
       return new AuditLog(await openFile(target), target, log);
     } catch (error) {
       throw cannotWrite(target, error);
@@ -53,11 +56,12 @@ export class AuditLog {
 
   /** Lines that will never be written. */
   get lost(): number {
-    return this.#lost;
+    const target = this.#destination;
+    return target instanceof LineOutput ? target.lost : this.#lost;
   }
 
   readonly finished = (record: ExchangeRecord): void => {
-    if (!this.#closed) this.#destination.write(auditLine(record));
+    if (!this.#closed) this.#destination.write(`${printable(auditLine(record))}\n`);
   };
 
   /**
@@ -77,12 +81,15 @@ export class AuditLog {
     await this.#reopening;
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#path !== null) await this.#end(this.#destination);
+    const target = this.#destination;
+    if (target instanceof LineOutput) await target.settle(LAST_LINES_MS);
+    else await this.#end(target);
   }
 
   async #reopenOnce(): Promise<boolean> {
     if (this.#path === null || this.#closed) return false;
     const old = this.#destination;
+    if (old instanceof LineOutput) return false;
     try {
       this.#destination = this.#watch(await openFile(this.#path));
     } catch (error) {
@@ -152,6 +159,19 @@ function cannotWrite(target: string, error: unknown): ConfigError {
   return new ConfigError(`log.audit: cannot write ${target} (${errnoOf(error)})`);
 }
 
+/** Whether it is a pipe or a terminal, whose reader may stop reading. */
+async function isStream(path: string): Promise<boolean> {
+  const info = await stat(path).catch(() => null);
+  if (info?.isFIFO()) return true;
+  if (!info?.isCharacterDevice()) return false;
+  const file = await open(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    return isatty(file.fd);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Whether a `log.audit` names standard output. */
 export function isStandardOutput(target: string | null): boolean {
   return target === 'stdout' || target === '-';
@@ -186,5 +206,5 @@ export function auditLine(record: ExchangeRecord): string {
     code,
     outcome,
   };
-  return `${JSON.stringify(line)}\n`;
+  return JSON.stringify(line);
 }

@@ -37,7 +37,7 @@ const OPTIONS = { level: 'info', verbose: false, env: {}, warn: () => undefined 
 
 t.test('--log-file is appended to, for its owner alone', async (t) => {
   const file = join(t.testdir({}), 'new', 'x.log');
-  for (const text of ['one', 'two']) (await openRunLog({ ...OPTIONS, file })).info(text);
+  for (const text of ['one', 'two']) (await openRunLog({ ...OPTIONS, file })).log.info(text);
   t.match(readFileSync(file, 'utf8'), /"one"\}\n.*"two"\}\n$/);
   t.equal(statSync(file).mode & 0o777, 0o600);
 });
@@ -45,7 +45,7 @@ t.test('--log-file is appended to, for its owner alone', async (t) => {
 t.test('a log that has grown large is put aside', async (t) => {
   const file = join(t.testdir({}), 'x.log');
   writeFileSync(file, Buffer.alloc(1024 * 1024 + 1));
-  (await openRunLog({ ...OPTIONS, file })).info('new');
+  (await openRunLog({ ...OPTIONS, file })).log.info('new');
   t.match(readFileSync(file, 'utf8'), /^\{.*"new"\}\n$/);
   t.equal(statSync(`${file}.1`).size, 1024 * 1024 + 1);
 });
@@ -61,7 +61,7 @@ t.test('without a place for state it says that nothing is logged', async (t) => 
   const warnings: string[] = [];
   const env = { XDG_STATE_HOME: join(t.testdir({ file: '' }), 'file') };
   const warn = (line: string) => warnings.push(line);
-  const log = await openRunLog({ ...OPTIONS, env, warn, file: null });
+  const { log } = await openRunLog({ ...OPTIONS, env, warn, file: null });
   t.equal(log.level, 'silent');
   t.match(warnings, [
     /so nothing is logged; choose another file with --log-file, or use --verbose$/,

@@ -30,7 +30,7 @@ async function openAudit(t: Test) {
 
 t.test('one line says who asked for what and what came of it', async (t) => {
   const line = auditLine(exchangeRecord({ client: 'agent-1', durationMs: 1200.6 }));
-  t.ok(line.endsWith('}\n'));
+  t.ok(line.endsWith('}'));
   t.strictSame(JSON.parse(line), {
     time: '2026-11-20T21:30:36.250Z',
     client: 'agent-1',

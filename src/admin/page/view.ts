@@ -1,3 +1,4 @@
+import { printable } from '../../base/printable.ts';
 import type { ActivityEvent } from '../events.ts';
 import type { StatusDocument } from '../status.ts';
 import { barPath, largest, latest, niceCeiling, stepPath } from './chart.ts';
@@ -6,7 +7,7 @@ import { formatCount, formatMs, formatRate, formatSeconds, formatTime } from './
 
 declare const document: PageDocument;
 
-/** Everything that comes from outside is shown as text; nothing is ever read as markup. */
+/** Everything that comes from outside is shown as text, escaped; nothing is ever read as markup. */
 
 const EXPLAINED: Record<string, string> = {
   starting: 'The credential is being loaded, refreshed or registered.',
@@ -26,7 +27,7 @@ export function element(id: string): PageElement {
 
 function setText(id: string, text: string | number | null): void {
   const target = element(id);
-  const shown = text === null || text === '' ? '–' : String(text);
+  const shown = text === null || text === '' ? '–' : printable(String(text));
   // An unchanged live region must not be read out again.
   if (target.textContent !== shown) target.textContent = shown;
 }
@@ -207,7 +208,7 @@ function emptyRow(text: string, span: number): PageElement {
 
 function cell(name: string, text: string): PageElement {
   const made = document.createElement(name);
-  made.textContent = text;
+  made.textContent = printable(text);
   return made;
 }
 

@@ -1,4 +1,5 @@
-import { request } from 'undici';
+import { Agent } from 'node:http';
+import { Client, type Dispatcher } from 'undici';
 import { WebSocket } from 'ws';
 
 /**
@@ -37,17 +38,17 @@ export async function compact(url: string, clientToken: string): Promise<void> {
 
 /** A side request. */
 export async function listModels(url: string, clientToken: string): Promise<void> {
-  const response = await request(`${url}/backend-api/codex/models?client_version=0.169.0`, {
-    headers: clientHeaders(clientToken),
-  });
-  const text = await response.body.text();
-  if (response.statusCode !== 200) throw new Error(`models: ${response.statusCode} ${text}`);
+  const path = '/backend-api/codex/models?client_version=0.169.0';
+  await ask(url, { method: 'GET', path, headers: clientHeaders(clientToken) });
 }
 
 /** Inference over a WebSocket. */
 export function webSocketTurn(url: string, clientToken: string): Promise<void> {
   const address = `${url.replace('http', 'ws')}/backend-api/codex/responses`;
-  const socket = new WebSocket(address, { headers: clientHeaders(clientToken) });
+  const socket = new WebSocket(address, {
+    headers: clientHeaders(clientToken),
+    agent: new Agent(),
+  });
   return new Promise((resolve, reject) => {
     let completed = false;
     socket.on('open', () => {
@@ -66,18 +67,20 @@ export function webSocketTurn(url: string, clientToken: string): Promise<void> {
   });
 }
 
-async function post(
-  url: string,
-  clientToken: string,
-  path: string,
-  body: unknown,
-): Promise<string> {
-  const response = await request(url + path, {
-    method: 'POST',
-    headers: { ...clientHeaders(clientToken), 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  const text = await response.body.text();
-  if (response.statusCode !== 200) throw new Error(`${path}: ${response.statusCode} ${text}`);
-  return text;
+function post(url: string, clientToken: string, path: string, body: unknown): Promise<string> {
+  const headers = { ...clientHeaders(clientToken), 'content-type': 'application/json' };
+  return ask(url, { method: 'POST', path, headers, body: JSON.stringify(body) });
+}
+
+/** By a connection of its own: the global ones of undici and Node.js may go to a proxy. */
+async function ask(url: string, options: Dispatcher.RequestOptions): Promise<string> {
+  const client = new Client(url);
+  try {
+    const { body, statusCode } = await client.request(options);
+    const text = await body.text();
+    if (statusCode !== 200) throw new Error(`${options.path}: ${statusCode} ${text}`);
+    return text;
+  } finally {
+    await client.close();
+  }
 }

@@ -49,7 +49,7 @@ export async function run(options: RunOptions): Promise<number> {
     );
   }
   const { verbose, logFile: file } = options;
-  const log = await openRunLog({ level, verbose, file, env, warn });
+  const { log, close } = await openRunLog({ level, verbose, file, env, warn });
   const sidecar = await startSidecar(
     settings,
     log,
@@ -70,6 +70,7 @@ export async function run(options: RunOptions): Promise<number> {
     );
   } finally {
     await sidecar.stop();
+    await close();
   }
 }
 

@@ -1,10 +1,14 @@
-import { openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { renameSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isatty } from 'node:tty';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { createLogger, type Logger } from '../../base/logger.ts';
+import { appendTo, type LineOutput, openOutput } from '../../files/line-output.ts';
 import { makeFolder } from '../../files/ownership.ts';
 import type { Environment } from '../../sidecar/settings.ts';
+import { wantsColour } from '../colour.ts';
+import { LAST_LINES_MS, type LogForm, openLog } from '../log.ts';
 
 /** A log larger than this is renamed at the next start. */
 const LARGEST_BYTES = 1024 * 1024;
@@ -29,41 +33,41 @@ export function defaultLogFile(env: Environment): string {
   return join(stateFolder(env), 'run.log');
 }
 
+export interface RunLog {
+  log: Logger;
+  /** Waits for unread lines, within a bound. */
+  close(): Promise<void>;
+}
+
 /** The log of a sidecar whose terminal belongs to another program. */
-export async function openRunLog(options: RunLogOptions): Promise<Logger> {
+export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
   const { level, verbose, file, env, warn } = options;
-  if (verbose) return createLogger({ level, destination: await errorStream() });
+  if (verbose) {
+    const pretty = isatty(2);
+    return closing(openOutput(2), { level, pretty, colour: wantsColour(pretty, env) });
+  }
   const path = file ?? defaultLogFile(env);
+  let output: LineOutput;
   try {
     await makeFolder(dirname(path));
-    return createLogger({ level, destination: fileStream(path) });
+    output = openFile(path);
   } catch (error) {
     const problem = `cannot write the log ${path} (${errnoOf(error)})`;
     if (file !== null) throw new ConfigError(`--log-file: ${problem}`);
     warn(`${problem}, so nothing is logged; choose another file with --log-file, or use --verbose`);
-    return createLogger({ level: 'silent' });
+    return { log: createLogger({ level: 'silent' }), close: async () => undefined };
   }
+  return closing(output, { level, pretty: false, colour: false });
 }
 
-async function errorStream() {
-  if (!process.stderr.isTTY) return { write: (line: string) => void process.stderr.write(line) };
-  const { default: pretty } = await import('pino-pretty');
-  return pretty({ destination: 2, sync: true });
+async function closing(output: LineOutput, form: LogForm): Promise<RunLog> {
+  return { log: await openLog(output, form), close: () => output.settle(LAST_LINES_MS) };
 }
 
 /** Appends, because several runs may share the file. */
-function fileStream(path: string): { write: (line: string) => void } {
+function openFile(path: string): LineOutput {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LARGEST_BYTES) {
     renameSync(path, `${path}.1`);
   }
-  const descriptor = openSync(path, 'a', 0o600);
-  return {
-    write: (line) => {
-      try {
-        writeSync(descriptor, line);
-      } catch {
-        // A full disk must not stop the child.
-      }
-    },
-  };
+  return appendTo(path);
 }

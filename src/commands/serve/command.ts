@@ -1,4 +1,7 @@
+import { isatty } from 'node:tty';
 import type { Command } from 'commander';
+import { plainVariables } from '../../sidecar/settings.ts';
+import { wantsColour } from '../colour.ts';
 import { type AddressFlags, type CommandIo, configLayer, withAddress } from '../options.ts';
 
 interface ServeFlags extends AddressFlags {
@@ -24,7 +27,8 @@ export function addServeCommand(program: Command, io: CommandIo): void {
         configFile: flags.config ?? null,
         flags: configLayer(flags),
         serverInfo: flags.serverInfo ?? null,
-        pretty: flags.pretty ?? process.stdout.isTTY ?? false,
+        pretty: flags.pretty ?? isatty(1),
+        colour: wantsColour(isatty(1), plainVariables(io.env)),
         allowUnauthenticated: flags.allowUnauthenticated ?? false,
       });
     });

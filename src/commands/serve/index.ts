@@ -1,12 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
 import { errnoOf } from '../../base/errors.ts';
-import { createLogger, type Logger } from '../../base/logger.ts';
+import type { Logger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
+import { type LineOutput, openOutput } from '../../files/line-output.ts';
 import { readSettings } from '../../sidecar/settings.ts';
 import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
+import { LAST_LINES_MS, openLog } from '../log.ts';
 
 interface ServeOptions {
   env: OwnEnvironment;
@@ -14,6 +16,8 @@ interface ServeOptions {
   flags: PartialConfig;
   serverInfo: string | null;
   pretty: boolean;
+  /** Colours in a log for people. */
+  colour: boolean;
   allowUnauthenticated: boolean;
 }
 
@@ -22,11 +26,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   const read = () => readSettings(options.env, options.configFile, options.flags);
   const settings = await read();
   const { config } = settings;
-  const log = await openLog(config.log.level, options.pretty);
+  const output = openOutput(1);
+  const { pretty, colour } = options;
+  const log = await openLog(output, { level: config.log.level, pretty, colour });
   const sidecar = await startSidecar(settings, log, options.allowUnauthenticated, read);
   reloadOnHangUp(sidecar, log);
   reopenOnSignal(sidecar, log);
-  const signals = stopOnSignal(sidecar, log, config.limits.drainSeconds);
+  const signals = stopOnSignal(sidecar, log, output, config.limits.drainSeconds);
   try {
     if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, sidecar.address);
   } catch (error) {
@@ -69,7 +75,12 @@ function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
   });
 }
 
-function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number) {
+function stopOnSignal(
+  sidecar: RunningSidecar,
+  log: Logger,
+  output: LineOutput,
+  drainSeconds: number,
+) {
   return closeWithGrace(
     {
       // The drain has its own time limit; this one covers a close that hangs.
@@ -83,12 +94,7 @@ function stopOnSignal(sidecar: RunningSidecar, log: Logger, drainSeconds: number
       else log.info({ signal }, 'draining');
       await sidecar.stop();
       log.info('stopped');
+      await output.settle(LAST_LINES_MS);
     },
   );
-}
-
-async function openLog(level: string, pretty: boolean): Promise<Logger> {
-  if (!pretty) return createLogger({ level });
-  const { default: prettyStream } = await import('pino-pretty');
-  return createLogger({ level, destination: prettyStream({ sync: true }) });
 }
