@@ -78,6 +78,11 @@ while (!told.stop) {
   session ??= await openSession(store);
   try {
     await session?.renew(session.login.accessToken, refused);
+    // A session refreshes ten times in ten minutes at most, and here it is always due.
+    if (!session?.isUnwritten) {
+      session?.release();
+      session = await openSession(store);
+    }
   } catch (error) {
     const { message } = error as Error;
     send({ did: session?.isOver() ? 'over' : 'failed', message });
