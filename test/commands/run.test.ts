@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { RESPONSES, start as startBackend } from '../emulator/client.ts';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
@@ -197,6 +197,37 @@ t.test('--isolate-home: the configuration without the login, gone afterwards', a
   t.strictSame(names, ['config.toml']);
   t.notOk(existsSync(folder));
 });
+
+t.test(
+  'a derived home carries all of the configuration and leaves out the login alone',
+  async (t) => {
+    const { run, codexHome } = await openScene(t);
+    const configuration = {
+      'config.toml': 'model_instructions_file = "mine.md"\n',
+      'careful.config.toml': 'sandbox_mode = "read-only"\n',
+      'mine.md': 'Be careful.\n',
+      'AGENTS.md': 'Never push.\n',
+      'rules/default.rules': 'x\n',
+      'skills/a/SKILL.md': 'y\n',
+    };
+    for (const [name, text] of Object.entries(configuration)) {
+      mkdirSync(dirname(join(codexHome, name)), { recursive: true });
+      writeFileSync(join(codexHome, name), text);
+    }
+    symlinkSync('/nonexistent', join(codexHome, 'broken'));
+    symlinkSync('mine.md', join(codexHome, 'linked.md'));
+    writeFileSync(join(codexHome, 'history.jsonl'), '{}\n');
+    const show = `
+    import { readdirSync } from 'node:fs';
+    const all = readdirSync(process.env.CODEX_HOME, { recursive: true, withFileTypes: true });
+    console.log(JSON.stringify(all.filter((entry) => entry.isFile()).map(({ name }) => name).sort()));
+  `;
+    const { stdout, stderr } = await run(['--isolate-home', ...script(show)]);
+    t.equal(stderr, '');
+    const names = [...Object.keys(configuration), 'linked.md'].map((name) => basename(name));
+    t.strictSame(JSON.parse(stdout), names.sort());
+  },
+);
 
 t.test('a Codex that could read the login is a warning', async (t) => {
   const { run, codexHome } = await openScene(t);

@@ -25,7 +25,8 @@ async function startUnread(t: Test, reader: Reader, args: string, config: object
     pipe: ['sh', '-c', `${command} | sleep 600`],
     terminal: ['script', '--quiet', '--command', `exec ${command}`, '/dev/null'],
   }[reader];
-  const written = once(watch(folder), 'change');
+  const watcher = watch(folder);
+  const written = once(watcher, 'change');
   const child = spawn(shell[0] ?? '', shell.slice(1), {
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true,
@@ -39,6 +40,7 @@ async function startUnread(t: Test, reader: Reader, args: string, config: object
     }
   });
   await written;
+  watcher.close();
   for (;;) {
     const text = readFileSync(info, 'utf8');
     if (text.endsWith('\n')) return JSON.parse(text) as { pid: number; port: number };
@@ -71,24 +73,19 @@ async function ended(pid: number): Promise<void> {
 }
 
 const LONG_PATH = `/${'x'.repeat(4000)}`;
-const OUTPUTS: [what: string, args: string, config: object][] = [
-  ['an audit log on standard output', '--no-pretty', { log: { audit: 'stdout' } }],
-  ['a log for people', '--pretty --log-level debug', {}],
-  ['a log', '--no-pretty --log-level debug', {}],
+const OUTPUTS: [reader: Reader, what: string, args: string, config: object][] = [
+  ['pipe', 'an audit log on standard output', '--no-pretty', { log: { audit: 'stdout' } }],
+  ['terminal', 'a log for people', '--pretty --log-level debug', {}],
+  ['socket', 'a log', '--no-pretty --log-level debug', {}],
 ];
 
-for (const [what, args, config] of OUTPUTS) {
-  for (const reader of ['socket', 'pipe', 'terminal'] as const) {
-    t.test(
-      `no output blocks service or end: ${what} on a ${reader} that nobody reads`,
-      async (t) => {
-        const { pid, port } = await startUnread(t, reader, args, config);
-        // More than a pipe, a socket or a terminal takes.
-        for (let i = 0; i < 100; i++) t.equal(await statusOf(port, LONG_PATH), 401);
-        t.equal(await statusOf(port, '/livez'), 200);
-        process.kill(pid, 'SIGTERM');
-        await ended(pid);
-      },
-    );
-  }
+for (const [reader, what, args, config] of OUTPUTS) {
+  t.test(`no output blocks service or end: ${what} on a ${reader} that nobody reads`, async (t) => {
+    const { pid, port } = await startUnread(t, reader, args, config);
+    // More than a pipe, a socket or a terminal takes.
+    for (let i = 0; i < 100; i++) t.equal(await statusOf(port, LONG_PATH), 401);
+    t.equal(await statusOf(port, '/livez'), 200);
+    process.kill(pid, 'SIGTERM');
+    await ended(pid);
+  });
 }
