@@ -21,6 +21,45 @@ t.test('takes what is well-formed', async (t) => {
   t.doesNotThrow(() => checkWellFormed(message([], { httpVersion: '1.0' })));
 });
 
+// What the parser of some Node.js lets through is refused by ours.
+const FRAMINGS: string[][][] = [
+  [
+    ['Content-Length', '5'],
+    ['content-length', '5'],
+  ],
+  [
+    ['Content-Length', '5'],
+    ['Transfer-Encoding', 'chunked'],
+  ],
+  [
+    ['Transfer-Encoding', 'chunked'],
+    ['transfer-encoding', 'chunked'],
+  ],
+  ...['5, 5', '+5', '-5', '5\t', ' 5', '0x5', '5.0', '', '\u0665', '1'.repeat(16)].map((length) => [
+    ['content-length', length],
+  ]),
+  ...['gzip, chunked', 'chunked, chunked', 'identity', '', 'chunked\t', 'x-chunked'].map(
+    (coding) => [['transfer-encoding', coding]],
+  ),
+];
+
+for (const framing of FRAMINGS) {
+  t.test(`framing is checked by us, on every Node.js: ${JSON.stringify(framing)}`, async (t) => {
+    const failure = await failureOf(() => checkWellFormed(message([HOST, ...framing])));
+    t.equal(failure.code, 'AUTH_REQUEST_INVALID');
+  });
+}
+
+t.test('a usual length and a usual coding pass', async (t) => {
+  for (const framing of [
+    ['Content-Length', '005'],
+    ['CONTENT-LENGTH', '268435456'],
+    ['Transfer-Encoding', 'Chunked'],
+  ]) {
+    t.doesNotThrow(() => checkWellFormed(message([HOST, framing])));
+  }
+});
+
 const REFUSED: [string, IncomingMessage, string][] = [
   ['too many lines', message([HOST, ...lines(256)]), 'AUTH_REQUEST_INVALID'],
   ['two hosts', message([HOST, ['hOST', 'localhost']]), 'AUTH_REQUEST_INVALID'],
