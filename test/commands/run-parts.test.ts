@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ConfigError } from '../../src/base/errors.ts';
@@ -86,5 +86,16 @@ t.test('without a place for state the home is a temporary folder, and that is sa
     },
   );
   t.notOk(existsSync(home));
-  t.match(warnings, [/^cannot write in .* \((EEXIST|ENOTDIR)\), so CODEX_HOME is /]);
+  t.match(warnings, [/^cannot write in .* \((EEXIST|ENOTDIR)\), so CODEX_HOME is in /]);
+});
+
+t.test('leftovers of killed runs are swept by the next, and no home that is in use', async (t) => {
+  const state = t.testdir({ 'home-killed': { 'config.toml': 'secret' }, 'run.log': '' });
+  const fail = (line: string) => t.fail(line);
+  await withIsolatedHome('/nonexistent', state, fail, async (first) => {
+    t.notOk(existsSync(join(state, 'home-killed')));
+    await withIsolatedHome('/nonexistent', state, fail, async () => t.ok(existsSync(first)));
+    t.ok(existsSync(first));
+  });
+  t.strictSame(readdirSync(state), ['run.log']);
 });

@@ -1,7 +1,9 @@
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { access, constants, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
+import { withFileLock, withLockIfPossible } from '../../files/lock.ts';
 import { makeFolder } from '../../files/ownership.ts';
 
 /** What is no configuration: the login, and what Codex writes while it works. */
@@ -20,26 +22,64 @@ export async function withIsolatedHome<T>(
   warn: (line: string) => void,
   work: (codexHome: string) => Promise<T>,
 ): Promise<T> {
-  const folder = await makeHome(state, warn);
+  const parent = await writableFolder(state, warn);
+  await sweep(parent);
+  const folder = join(parent, `${PREFIX}${randomBytes(6).toString('hex')}`);
+  const hold = () => withHome(home, folder, warn, work);
   try {
+    return await withLockIfPossible(lockOf(folder), LOCK_SECONDS, hold, () => undefined);
+  } finally {
+    if (parent !== state) await rm(parent, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+const PREFIX = 'home-';
+const LOCK_SECONDS = 0.5;
+
+/** Held for as long as a home is in use; the kernel releases it when the run is killed. */
+function lockOf(folder: string): string {
+  return `${folder}.lock`;
+}
+
+async function withHome<T>(
+  home: string,
+  folder: string,
+  warn: (line: string) => void,
+  work: (codexHome: string) => Promise<T>,
+): Promise<T> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
     await copyConfiguration(home, folder);
     return await work(folder);
   } finally {
     // Processes that the child left behind may still write there.
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() =>
-      warn(`could not remove ${folder}; remove it by hand`),
-    );
+    await remove(folder).catch(() => warn(`could not remove ${folder}; remove it by hand`));
   }
 }
 
-async function makeHome(state: string, warn: (line: string) => void): Promise<string> {
+async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  await rm(lockOf(folder), { force: true });
+}
+
+/** Removes what killed runs have left; without the program "flock" nobody can tell, so all stays. */
+async function sweep(parent: string): Promise<void> {
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names.filter((other) => /^home-\w+$/.test(other))) {
+    const folder = join(parent, name);
+    await withFileLock(lockOf(folder), LOCK_SECONDS, () => remove(folder)).catch(() => undefined);
+  }
+}
+
+async function writableFolder(state: string, warn: (line: string) => void): Promise<string> {
   try {
     await makeFolder(state);
-    return await mkdtemp(join(state, 'home-'));
+    await access(state, constants.W_OK);
+    return state;
   } catch (error) {
     const folder = await mkdtemp(join(tmpdir(), 'codex-home-'));
     warn(
-      `cannot write in ${state} (${errnoOf(error)}), so CODEX_HOME is ${folder}, where Codex creates no helpers`,
+      `cannot write in ${state} (${errnoOf(error)}), so CODEX_HOME is in ${folder}, where Codex creates no helpers`,
     );
     return folder;
   }
