@@ -65,6 +65,26 @@ export class Postgres {
     return postgres;
   }
 
+  /**
+   * A standby that follows a primary.
+   * @param port of the primary, or of a proxy before it
+   */
+  static async standbyOf(t: TestScope, port: number): Promise<Postgres> {
+    const standby = await Postgres.make(t);
+    const from = ['--host=127.0.0.1', `--port=${port}`, '--username=postgres', '--no-sync'];
+    const to = ['--write-recovery-conf', '--checkpoint=fast', '--pgdata', standby.data];
+    await standby.program('pg_basebackup', [...from, ...to]);
+    // Alone, once it is the primary.
+    await standby.configure("synchronous_standby_names = ''\n");
+    await standby.launch();
+    return standby;
+  }
+
+  /** Makes a standby the primary. */
+  async promote(): Promise<void> {
+    await this.program('pg_ctl', ['-D', this.data, '-w', '-s', 'promote']);
+  }
+
   /** An empty folder for a cluster, which is still to be filled and launched. */
   static async make(t: TestScope): Promise<Postgres> {
     const bin = postgresPrograms();

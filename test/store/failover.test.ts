@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { Fleet } from './fleet.ts';
+import { openStore } from './open-store.ts';
+import { Postgres, WITH_POSTGRES } from './postgres.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+t.setTimeout(120_000);
+
+/** A fleet that knows a primary and its standby, with the wire between these two. */
+async function start(t: Test) {
+  const fleet = await Fleet.start(t);
+  const wire = await TcpProxy.start(t, fleet.postgres.port);
+  const standby = await Postgres.standbyOf(t, wire.port);
+  const urls = `${fleet.postgres.url()}\n${standby.url()}`;
+  for (let i = 0; i < 3; i++) fleet.add({ urls });
+  const refresh = async () => {
+    const { refreshed } = fleet;
+    await fleet.until(() => fleet.refreshed >= refreshed + 10);
+  };
+  return { fleet, wire, standby, refresh };
+}
+
+async function rotationOf(postgres: Postgres): Promise<number> {
+  const [row] = await postgres.sql('SELECT rotation FROM codex_auth_sidecar.login');
+  return Number(row?.rotation);
+}
+
+t.test('T4a: a failover to a synchronous standby loses nothing', WITH_POSTGRES, async (t) => {
+  const { fleet, wire, standby, refresh } = await start(t);
+  await fleet.postgres.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+  await fleet.postgres.sql('SELECT pg_reload_conf()');
+  await refresh();
+  wire.cut();
+  // The one under way may still end; then no commit is confirmed.
+  await sleep(1_000);
+  const sent = fleet.emulator.counts().refreshUses.size;
+  await sleep(2_000);
+  t.equal(fleet.emulator.counts().refreshUses.size, sent, 'nothing is sent meanwhile');
+  await fleet.postgres.stop('immediate');
+  await standby.promote();
+  await refresh();
+  await fleet.stop();
+  t.strictSame(fleet.reused, []);
+  for (const { counts } of fleet.replicas) t.equal(counts.over, 0);
+});
+
+t.test(
+  'T4b: what a failover has lost is written back before anybody sends it',
+  WITH_POSTGRES,
+  async (t) => {
+    const { fleet, wire, standby, refresh } = await start(t);
+    await refresh();
+    wire.cut();
+    await sleep(1_000);
+    const before = await rotationOf(fleet.postgres);
+    await refresh();
+    await fleet.postgres.stop('immediate');
+    await standby.promote();
+    const lost = before - (await rotationOf(standby));
+    t.ok(lost > 0, `${lost} and more rotations were lost`);
+    await refresh();
+    await fleet.stop();
+    t.strictSame(fleet.reused, []);
+    for (const { counts } of fleet.replicas) t.equal(counts.over, 0);
+  },
+);
+
+for (const how of ['cancel', 'terminate']) {
+  t.test(
+    `T8: a commit that is not confirmed (${how}) announces nothing`,
+    WITH_POSTGRES,
+    async (t) => {
+      const fleet = await Fleet.start(t);
+      const { postgres, keyFile } = fleet;
+      const store = openStore({ urls: postgres.url(), keyFile, replica: 'waiting' });
+      t.teardown(() => store.close());
+      await store.load();
+      // Until then nobody announces anything.
+      await sleep(1_100);
+      await postgres.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+      await postgres.sql('SELECT pg_reload_conf()');
+      const announcing = store.transact(({ announce }) =>
+        announce({ kind: 'refresh', tokenIsOver: true }),
+      );
+      const end = `SELECT pg_${how}_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
+      const ended = (async () => {
+        while ((await postgres.sql(end)).length === 0) await sleep(20);
+      })();
+      await t.rejects(announcing, { code: 'AUTH_STORE_UNAVAILABLE' });
+      await ended;
+      const attempts = async () => {
+        const [row] = await postgres.sql('SELECT attempts FROM codex_auth_sidecar.login');
+        return row?.attempts;
+      };
+      t.match(
+        await attempts(),
+        { refresh: { by: 'waiting', ended: null } },
+        'it is there all the same',
+      );
+      await postgres.sql("ALTER SYSTEM SET synchronous_standby_names = ''");
+      await postgres.sql('SELECT pg_reload_conf()');
+      while (
+        await store.load().then(
+          () => false,
+          () => true,
+        )
+      )
+        await sleep(50);
+      t.strictSame(await attempts(), {}, 'and is taken out, since nothing was sent under it');
+    },
+  );
+}
