@@ -147,6 +147,11 @@ export interface AuthStore {
   close(): Promise<void>;
 }
 
+/** What people call the place of a stored credential. */
+export function sourceOf(store: AuthStore): string {
+  return store.status().kind === 'file' ? 'auth.json' : 'the shared store';
+}
+
 /** For a store whose lock makes announcements needless. */
 export const NO_ANNOUNCEMENT: Announcement = {
   again: async () => undefined,

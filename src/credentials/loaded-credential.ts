@@ -1,3 +1,4 @@
+import { sourceOf } from '../auth-store/store.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Config } from '../config/resolve.ts';
 import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
@@ -86,7 +87,10 @@ export class LoadedCredential {
     const order = ++this.#reads;
     const { environment, store } = this.#deps;
     try {
-      return { order, selection: await selectCredential(await environment(), () => store.load()) };
+      return {
+        order,
+        selection: await selectCredential(await environment(), () => store.load(), sourceOf(store)),
+      };
     } catch (error) {
       throw this.#failed(order, error);
     }

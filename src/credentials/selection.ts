@@ -31,11 +31,13 @@ export type Selection =
  * Order of the sources, highest first: `CODEX_API_KEY`, `CODEX_ACCESS_TOKEN`,
  * `CODEX_AGENT_IDENTITY`, `auth.json` (as in Codex).
  * @param loadDocument called only when the environment holds no credential
+ * @param source what people call the place of the document
  * @throws SidecarError AUTH_NOT_CONFIGURED or AUTH_CREDENTIAL_INVALID
  */
 export async function selectCredential(
   environment: EnvironmentCredentials,
   loadDocument: () => Promise<AuthDocument | null>,
+  source = 'auth.json',
 ): Promise<Selection> {
   const { apiKey, accessToken, agentIdentity } = environment;
   if (apiKey) {
@@ -52,7 +54,7 @@ export async function selectCredential(
     return { kind: 'identityToken', from: 'CODEX_AGENT_IDENTITY', token: agentIdentity };
   }
   const document = await loadDocument();
-  if (document && !document.isEmpty) return fromDocument(document);
+  if (document && !document.isEmpty) return fromDocument(document, source);
   if (document?.foreignTool) {
     throw invalidCredential(
       'auth.json',
@@ -65,8 +67,7 @@ export async function selectCredential(
   );
 }
 
-function fromDocument(document: AuthDocument): Selection {
-  const from = 'auth.json';
+function fromDocument(document: AuthDocument, from: string): Selection {
   switch (document.mode) {
     case 'apikey':
       if (document.apiKey) return { kind: 'apikey', from, key: document.apiKey };

@@ -58,7 +58,7 @@ t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
   t.match(status, { kind: 'postgres', reachable: true, version: 1, rotation: 0 });
   const doctor = await program('doctor');
   t.match(doctor.stdout, /✓ store +127\.0\.0\.1:\d+\/auth#default, read in/);
-  t.match(doctor.stdout, /✓ credential +ChatGPT login/);
+  t.match(doctor.stdout, /✓ credential +ChatGPT login from the shared store/);
   t.match(doctor.stdout, /! database +the role has superuser and DELETE, which no sidecar needs/);
   t.match(doctor.stdout, /! database +no synchronous standby/);
   const exported = await program('store', 'export');
@@ -94,7 +94,7 @@ t.test('rekey seals with the first key, and logout signs out', WITH_POSTGRES, as
   t.match(await program('logout'), { code: 0, stdout: /removed the credential from 127/ });
   const [row] = await postgres.sql('SELECT sealed, login FROM codex_auth_sidecar.login');
   t.equal(row?.sealed, null);
-  t.equal(Number(row?.login), first.login + 1, 'newer than what anybody remembers');
+  t.ok(Number(row?.login) > first.login, 'newer than what anybody remembers');
 });
 
 t.test('the printed SQL makes what a role of a sidecar needs', WITH_POSTGRES, async (t) => {

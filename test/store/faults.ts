@@ -19,6 +19,14 @@ export interface FaultOutcome {
   unexplained: string[];
 }
 
+/** T1: nothing but contention. */
+export async function contend(t: TestScope, refreshes: number): Promise<FaultOutcome> {
+  const fleet = await Fleet.start(t);
+  for (let i = 0; i < REPLICAS; i++) fleet.add();
+  await fleet.until(() => fleet.refreshed >= refreshes);
+  return ending(fleet, 0);
+}
+
 /** T2: kills a random replica again and again, and starts another one. */
 export async function killReplicas(t: TestScope, kills: number): Promise<FaultOutcome> {
   const fleet = await Fleet.start(t);
