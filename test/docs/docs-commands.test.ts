@@ -27,19 +27,24 @@ const HAS_CURL = spawnSync('curl', ['--version']).status === 0;
 const NO_ENGINE = { reason: 'needs a container engine; test/deploy reads what it would start' };
 const NO_CLUSTER = { reason: 'needs a cluster; test/deploy reads what it would start' };
 const CHANGES = { reason: 'changes the machine' };
+const INSTALLED = { reason: 'test/docs/package.test.ts packs and installs the package' };
+/** Pages that are read while a sidecar runs. */
+const BESIDE_SIDECAR = ['docs/watch.md', 'docs/when-it-fails.md'];
 const TREATMENTS = new Map<string, Treatment>([
   ['npm ci && npm test', { reason: 'this is it' }],
+  ['codex-auth-sidecar login --device-auth', { reason: 'signs in with a browser' }],
   ['codex-auth-sidecar run -- codex exec "…"', { reason: 'test/e2e runs Codex' }],
   [
-    'node dist/cli.js token add agent --file client-tokens',
+    'codex-auth-sidecar token add agent --for codex --file client-tokens',
     {
       reason: 'who reads it copies the token',
-      instead: 'TOKEN=$(node dist/cli.js token add agent --file client-tokens)',
+      instead: 'TOKEN=$(codex-auth-sidecar token add agent --for codex --file client-tokens)',
     },
   ],
-  ['npm pack', { reason: 'test/package packs' }],
+  ['npm pack', INSTALLED],
+  ['npm install -g ./codex-auth-sidecar-*.tgz', INSTALLED],
   [
-    'CODEX_HOME=/var/lib/codex-auth-sidecar node dist/cli.js login --device-auth',
+    'CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --device-auth',
     {
       reason: 'signs in with a browser',
       instead:
@@ -47,8 +52,25 @@ const TREATMENTS = new Map<string, Treatment>([
     },
   ],
   [
-    'CODEX_HOME=/var/lib/codex-auth-sidecar SIDECAR_CLIENT_TOKENS_FILE=client-tokens node dist/cli.js serve',
+    'CODEX_HOME=/var/lib/codex-auth-sidecar SIDECAR_CLIENT_TOKENS_FILE=client-tokens codex-auth-sidecar serve',
     untilStopped(LISTENING),
+  ],
+  ['SIDECAR_CLIENT_TOKENS_FILE=client-tokens codex-auth-sidecar serve', untilStopped(LISTENING)],
+  [
+    'CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --with-access-token < access-token',
+    {
+      reason: 'needs a token of an account',
+      instead:
+        'printf at-example | CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --with-access-token',
+    },
+  ],
+  [
+    'CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --with-api-key < api-key',
+    {
+      reason: 'needs a key of an account',
+      instead:
+        'printf sk-example | CODEX_HOME=/var/lib/codex-auth-sidecar codex-auth-sidecar login --with-api-key',
+    },
   ],
   [
     `CODEX_API_KEY="$TOKEN" codex exec --skip-git-repo-check -c 'openai_base_url="http://127.0.0.1:8787/backend-api/codex"' "hi"`,
@@ -70,10 +92,7 @@ const TREATMENTS = new Map<string, Treatment>([
   ['docker compose run --rm agent codex exec --skip-git-repo-check "say hi"', NO_ENGINE],
   ['docker compose up -d --force-recreate sidecar', NO_ENGINE],
   ['kubectl apply -k kubernetes/own-pod', NO_CLUSTER],
-  [
-    'sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz',
-    { reason: 'test/package installs the package' },
-  ],
+  ['sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz', INSTALLED],
   ['sudo systemd-sysusers', CHANGES],
   ['sudo systemctl daemon-reload', CHANGES],
   ['sudo systemctl enable --now codex-auth-sidecar', CHANGES],
@@ -92,9 +111,11 @@ for (const document of DOCUMENTS) {
     for (const command of leftOut) t.pass(command, { skip: 'there is no curl' });
     const treatments = new Map(TREATMENTS);
     for (const command of leftOut) treatments.set(command, { reason: 'there is no curl' });
-    const { code, last, output } = await workplace.run(document, treatments);
+    const { code, last, output } = await workplace.run(document, treatments, {
+      besideSidecar: BESIDE_SIDECAR.includes(document),
+    });
     t.equal(code, 0, last, { output });
-    if (document === 'README.md') checkDoctor(t, output);
+    if (document === 'docs/run-one-agent.md') checkDoctor(t, output);
     if (document === 'deploy/README.md') checkSecrets(t, join(workplace.folder, 'deploy'));
   });
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { ERROR_STATUS } from '../../src/base/errors.ts';
+import { environmentLayer, unknownVariables } from '../../src/config/environment.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
 import { KEY_HEADER_ENDINGS } from '../../src/proxy/client-keys.ts';
@@ -8,6 +9,7 @@ import { NEVER_UPSTREAM } from '../../src/proxy/headers.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 import { PERMITTED } from '../helpers/permitted.ts';
 
+const REFERENCE = 'docs/reference.md';
 const read = (path: string) => readFileSync(path, 'utf8');
 
 t.test('docs/errors.md lists every code with its status, and no other', async (t) => {
@@ -26,15 +28,32 @@ t.test('docs/config.schema.json is the schema that the program checks with', asy
   t.strictSame(schema, JSON.parse(JSON.stringify(ConfigSchema)));
 });
 
-t.test('the README lists every configuration key with its default', async (t) => {
-  const rows = [...read('README.md').matchAll(/^\| `([a-zA-Z.]+)` \| `([^`]*)` \|/gm)];
+t.test('the reference lists every configuration key with its default', async (t) => {
+  const rows = [...read(REFERENCE).matchAll(/^\| `([a-zA-Z.]+)` \| `([^`]*)` \|/gm)];
   const documented = Object.fromEntries(rows.map(([, key, value]) => [key, value]));
   t.strictSame(documented, flatten(resolveConfig({})));
 });
 
-t.test('the README lists the default routes', async (t) => {
+t.test('the reference names the variable of each key that has one', async (t) => {
+  const rows = [...read(REFERENCE).matchAll(/^\| `([a-zA-Z.]+)` \| `[^`]*` \| (.*) \|$/gm)];
+  const named = rows.flatMap(([, key = '', meaning = '']) =>
+    // Behind the meaning, in brackets; a `SIDECAR_STORE_URL_FILE` within it sets no key.
+    [...(/\(([^()]*)\)$/.exec(meaning)?.[1] ?? '').matchAll(/`([A-Z_]{6,})`/g)].map(
+      ([, name = '']) => ({ key, name }),
+    ),
+  );
+  t.ok(named.length > 10);
+  for (const { key, name } of named) {
+    const layer = flatten(environmentLayer({ [name]: '1' }));
+    t.strictSame(Object.keys(layer), [key], name);
+  }
+  const known = /known are (.*)$/.exec(unknownVariables({ SIDECAR_: '1' })[0] ?? '')?.[1];
+  for (const name of known?.split(', ') ?? ['']) t.match(read(REFERENCE), `\`${name}\``);
+});
+
+t.test('the reference lists the default routes', async (t) => {
   const rows = [
-    ...read('README.md').matchAll(/^\| ([^|`]+) \| `(\/backend-api[^`]*)` \| (\w+) \|/gm),
+    ...read(REFERENCE).matchAll(/^\| ([^|`]+) \| `(\/backend-api[^`]*)` \| (\w+) \|/gm),
   ];
   const documented = rows.map(([, methods = '', path, auth]) => ({
     methods: methods
@@ -64,8 +83,8 @@ function flatten(value: object, prefix = ''): Record<string, string> {
   );
 }
 
-t.test('the operations name every header that does not pass', async (t) => {
-  const text = readFileSync('docs/operations.md', 'utf8');
+t.test('the reference names every header that does not pass', async (t) => {
+  const text = read(REFERENCE);
   for (const name of NEVER_UPSTREAM) t.match(text, `\`${name}\``);
   for (const ending of KEY_HEADER_ENDINGS) t.match(text, `\`${ending}\``);
   for (const name of PERMITTED.answer.removed) t.match(text, `\`${name}\``);

@@ -36,6 +36,7 @@ export interface Treatment {
 }
 
 export const LISTENING = 'responds http://127.0.0.1:8787/livez';
+const SIDECAR = 'codex-auth-sidecar serve';
 const READY = 'responds http://127.0.0.1:8787/readyz';
 
 /** Ends after a minute or two, for nobody may be left who would end it. */
@@ -82,7 +83,16 @@ function isQuoteOpen(text: string): boolean {
 export interface Workplace {
   folder: string;
   /** Runs a document's commands in one shell, in the folder of the document. */
-  run(document: string, treatments: ReadonlyMap<string, Treatment>): Promise<ShellOutcome>;
+  run(
+    document: string,
+    treatments: ReadonlyMap<string, Treatment>,
+    options: RunOptions,
+  ): Promise<ShellOutcome>;
+}
+
+interface RunOptions {
+  /** Starts a sidecar first, for the commands that ask one. */
+  besideSidecar: boolean;
 }
 
 export interface ShellOutcome {
@@ -128,8 +138,14 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   const deployed = { ...env, CODEX_HOME: join(root, 'var/lib/codex-auth-sidecar') };
   return {
     folder: project,
-    run: (document, treatments) => {
-      const script = rewrite(scriptOf(commandsIn(document), treatments), root)
+    run: (document, treatments, { besideSidecar }) => {
+      const commands = commandsIn(document);
+      const all = new Map(treatments);
+      if (besideSidecar) {
+        commands.unshift(SIDECAR);
+        all.set(SIDECAR, { reason: 'runs until it is stopped', until: READY });
+      }
+      const script = rewrite(scriptOf(commands, all), root)
         .replaceAll(/\b8787\b/g, String(port))
         .replaceAll(/\b9000\b/g, String(emulatorPort));
       const isDeployed = document.startsWith('deploy/');

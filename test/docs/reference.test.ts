@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import Fastify from 'fastify';
+import t, { type Test } from 'tap';
+import { EventHub } from '../../src/admin/events.ts';
+import { adminPlugin } from '../../src/admin/plugin.ts';
+import { scrape } from '../../src/admin/prometheus.ts';
+import { buildStatus } from '../../src/admin/status.ts';
+import type { SharedStoreStatus } from '../../src/auth-store/store.ts';
+import { auditLine } from '../../src/telemetry/audit-log.ts';
+import { OpenExchange } from '../../src/telemetry/exchange-record.ts';
+import { METRIC_PREFIX, Metrics } from '../../src/telemetry/metrics.ts';
+import { run } from '../helpers/program.ts';
+import { statusInput } from '../helpers/status-input.ts';
+
+const REFERENCE = readFileSync('docs/reference.md', 'utf8');
+const WATCH = readFileSync('docs/watch.md', 'utf8');
+
+const SHARED_STORE: SharedStoreStatus = {
+  kind: 'postgres',
+  ...{ location: 'db:5432/auth#default', reachable: true, lastError: null },
+  ...{ lastContactAt: '2026-11-20T21:30:36.000Z', version: 1, login: 1, rotation: 1, keyId: null },
+  ...{ synchronous: null, writtenBack: 0 },
+  refresh: { state: 'idle', by: null, since: null, code: null, ageSeconds: 0 },
+};
+
+t.test('every command is listed with its options, and no other', async (t) => {
+  const rows = REFERENCE.matchAll(/^\| `([a-z-]+)[^`|]*` \| ([A-Z][^|]*) \|$/gm);
+  const documented = new Map(Array.from(rows, ([, name = '', text = '']) => [name, text]));
+  t.strictSame([...documented.keys()].sort(), (await subcommands(t)).sort());
+  for (const [name, text] of documented) {
+    // The options of its subcommands are in docs/fleet.md.
+    if (name === 'store') continue;
+    const inner = await subcommands(t, name);
+    const paths = [[name], ...inner.map((word) => [name, word])];
+    const helps = await Promise.all(paths.map((words) => help(t, words)));
+    const options = new Set(helps.flatMap((help) => captured(help, /^ {2}(--[a-z-]+)/gm)));
+    options.delete('--help');
+    t.strictSame(sorted(captured(text, /`(--[a-z-]+)/g)), sorted(options), name);
+    for (const word of inner) t.match(text, `\`${word}`, `${name} ${word}`);
+  }
+});
+
+t.test('every endpoint of the sidecar is listed, and no other', async (t) => {
+  const app = Fastify();
+  t.teardown(() => app.close());
+  const endpoints: string[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const name of [method].flat()) if (name !== 'HEAD') endpoints.push(`${name} ${url}`);
+  });
+  const never = () => {
+    throw new Error('no request comes');
+  };
+  const sources = { status: never, retryNow: never, activity: never, credentialChanges: never };
+  const events = new EventHub(sources);
+  await adminPlugin(app, { ...sources, reload: never, events, scrape: never });
+  t.strictSame(sorted(captured(REFERENCE, /^\| `((?:GET|POST) \/[^`]*)` \|/gm)), sorted(endpoints));
+});
+
+t.test('every metric is listed with its labels, and no other', async (t) => {
+  const metrics = new Metrics();
+  metrics.finished(new OpenExchange('GET', false, () => 0));
+  metrics.storeOperation({ operation: 'read', outcome: 'ok', seconds: 0 });
+  const status = () => buildStatus(statusInput({ store: SHARED_STORE }));
+  const text = scrape({ metrics, status, listeners: () => 0, auditLost: () => 0 });
+  const [, section = ''] = /^## Metrics$([\s\S]*?)^## /m.exec(WATCH) ?? [];
+  const rows = section.matchAll(/^\| (`[a-z_]+`(?:, `[a-z_]+`)?) \| ([`a-z_, ]*)\| [^|]+ \|$/gm);
+  const documented = new Map(
+    [...rows].flatMap(([, names = '', labels = '']) =>
+      captured(names, /`(\w+)`/g).map((name) => [name, sorted(captured(labels, /`(\w+)`/g))]),
+    ),
+  );
+  const exposed = captured(text, new RegExp(`^# TYPE ${METRIC_PREFIX}(\\w+) `, 'gm'));
+  t.strictSame(sorted(documented.keys()), sorted(exposed));
+  // A counter that nothing has increased yet shows no labels.
+  const samples = text.matchAll(new RegExp(`^${METRIC_PREFIX}(\\w+)\\{([^}]*)\\}`, 'gm'));
+  for (const [, name = '', labels = ''] of samples) {
+    const family = name.replace(/_bucket$|_sum$|_count$/, '');
+    const names = captured(labels, /(\w+)="/g).filter((label) => label !== 'le');
+    t.strictSame(sorted(names), documented.get(family), family);
+  }
+});
+
+t.test('every status is listed, and no other', async (t) => {
+  const text = scrape({
+    metrics: new Metrics(),
+    status: () => buildStatus(statusInput()),
+    listeners: () => 0,
+    auditLost: null,
+  });
+  const exposed = captured(text, new RegExp(`^${METRIC_PREFIX}status\\{status="(\\w+)"\\}`, 'gm'));
+  t.strictSame(sorted(captured(WATCH, /^\| `(\w+)` \| [^|]+ \| \d{3} \|$/gm)), sorted(exposed));
+});
+
+t.test('the example of the audit log has the fields of a line, in their order', async (t) => {
+  const example = /^\{"time".*\}$/m.exec(WATCH)?.[0] ?? '';
+  const line = auditLine(new OpenExchange(null, false, () => 0));
+  t.strictSame(Object.keys(JSON.parse(example)), Object.keys(JSON.parse(line)));
+});
+
+/** Names of the commands below a command; of the program when no words are given. */
+async function subcommands(t: Test, ...words: string[]): Promise<string[]> {
+  const [, list = ''] = (await help(t, words)).split('\nCommands:\n');
+  return captured(list, /^ {2}([a-z-]+)/gm);
+}
+
+async function help(t: Test, words: string[]): Promise<string> {
+  const { code, stdout } = await run(t, [...words, '--help']);
+  if (code !== 0) throw new Error(`${words.join(' ')} --help failed`);
+  return stdout;
+}
+
+/** The first group of each match. */
+function captured(text: string, pattern: RegExp): string[] {
+  return Array.from(text.matchAll(pattern), ([, group = '']) => group);
+}
+
+function sorted(names: Iterable<string>): string[] {
+  return [...new Set(names)].sort();
+}
