@@ -1,8 +1,11 @@
 // Runs tests: all of them, or those that are named by their place below `test`, without an ending
 // (`access/path` or `access`). Options go to tap; `--one` makes a name necessary.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { FailureFilter } from './failure-filter.mjs';
 import './prepare-tap.mjs';
 
 /** Runs a program with this Node.js; where it fails, this one ends in the same way. */
@@ -45,11 +48,24 @@ if (names.length === 0 || names.some((name) => name !== 'e2e')) {
 const options = given
   .filter(({ name }) => name !== 'one')
   .map(({ rawName, value }) => (value === undefined ? rawName : `${rawName}=${value}`));
-// In a terminal tap shows what is running; elsewhere it says what failed, and how many passed.
-if (!process.stdout.isTTY) {
-  // Without it the reporter draws its state again and again.
-  process.env.CI ??= '1';
-  if (!isGiven('reporter')) options.push('--reporter=terse');
-}
 if (!isGiven('coverage-map')) options.push('--disable-coverage');
-run('node_modules/tap/dist/esm/run.mjs', 'run', ...options, ...names.flatMap(compiled));
+const tap = ['node_modules/tap/dist/esm/run.mjs', 'run', ...options, ...names.flatMap(compiled)];
+// In a terminal tap shows what is running.
+if (process.stdout.isTTY || isGiven('reporter')) run(...tap);
+else await runQuietly(...tap);
+
+/**
+ * Elsewhere only failures are shown, with their diff and place, and the count at the end. Tap's own
+ * short reporters lose everything when one file runs into its time limit.
+ */
+async function runQuietly(file, ...args) {
+  const env = { ...process.env, CI: process.env.CI ?? '1' };
+  const child = spawn(process.execPath, [file, ...args, '--reporter=tap'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
+  const filter = new FailureFilter((line) => process.stdout.write(`${line}\n`));
+  for await (const line of createInterface({ input: child.stdout })) filter.take(line);
+  const [status] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode];
+  if (status !== 0) process.exit(status ?? 1);
+}

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import t from 'tap';
+import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 import { launchBrowser, openStatusPage } from '../helpers/browser.ts';
 import { identityRecord, invalidFile, loginWithIdentity, nothing } from '../helpers/credentials.ts';
 import { send, sendRaw } from '../helpers/exchange.ts';
@@ -24,7 +25,7 @@ t.test('shows a healthy sidecar, and asks nobody but it', async (t) => {
   t.equal(await text('identity-state'), 'ready');
   t.match(await text('countdown'), /^\d+ d \d+ h$/);
   t.match(await text('uptime'), /^up \d+ s$/);
-  t.equal(await page.locator('#routes tr').count(), 6);
+  t.equal(await page.locator('#routes tr').count(), DEFAULT_ROUTES.length);
   t.equal(await page.locator('#problems').isVisible(), false);
   t.equal(await page.locator('#state').getAttribute('data-state'), 'ready');
   t.strictSame(requests, [`${url}/auth/status`, `${url}/auth/events`]);

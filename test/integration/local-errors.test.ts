@@ -9,7 +9,7 @@ const get = (target: string, host = 'Host: localhost\r\n') =>
 const REQUESTS: [string, string, number, string][] = [
   ['an unknown path', get('/'), 403, 'AUTH_ROUTE_DENIED'],
   ['a path beside the prefix', get('/backend-apix/codex/models'), 403, 'AUTH_ROUTE_DENIED'],
-  ['the prefix alone', get('/backend-api?x'), 200, ''],
+  ['the prefix alone', get('/backend-api?x'), 403, 'AUTH_ROUTE_DENIED'],
   ['another case', get('/Backend-API/codex/models'), 403, 'AUTH_ROUTE_DENIED'],
   ['absolute form', get('http://localhost/backend-api/x'), 400, 'AUTH_PATH_INVALID'],
   ['absolute form, elsewhere', get('http://evil/backend-api/x'), 400, 'AUTH_PATH_INVALID'],
