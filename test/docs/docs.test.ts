@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { ERROR_STATUS } from '../../src/base/errors.ts';
 import { environmentLayer, unknownVariables } from '../../src/config/environment.ts';
@@ -64,6 +64,26 @@ t.test('the reference lists the default routes', async (t) => {
     auth,
   }));
   t.strictSame(documented, DEFAULT_ROUTES);
+});
+
+t.test('docs/architecture.md gives a reason for every dependency, and for no other', async (t) => {
+  const { dependencies, devDependencies } = JSON.parse(read('package.json'));
+  const [, section = ''] = read('docs/architecture.md').split('## Dependencies');
+  const rows = section.matchAll(/^\| ([@a-z][^|]*?)(?: \([^|]*\))? \| (?!reason)[^|]+ \|$/gm);
+  const documented = [...rows].flatMap(([, names = '']) => names.split(', '));
+  const expected = [...Object.keys(dependencies), ...Object.keys(devDependencies)];
+  t.strictSame(documented.sort(), expected.sort());
+});
+
+t.test('docs/architecture.md names files that are there', async (t) => {
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' });
+  const text = read('docs/architecture.md');
+  const names = [...text.matchAll(/`([a-z/-]+\.ts)`/g)].map(([, name = '']) => name);
+  t.ok(names.length > 20);
+  for (const name of names) {
+    const there = sources.some((path) => path === name || path.endsWith(`/${name}`));
+    t.ok(there || existsSync(name), name);
+  }
 });
 
 t.test('docs/security.md points to tests that are there', async (t) => {
