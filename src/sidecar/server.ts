@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { ClientTokens } from '../access/client-tokens.ts';
 import { guardAccess } from '../access/plugin.ts';
+import { tokenEndpoint } from '../access/token-endpoint.ts';
 import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
 import { mostFiles } from '../admin/process-metrics.ts';
@@ -249,6 +250,11 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     status,
     events,
     scrape: scraper(parts, deps),
+  });
+  await app.register(tokenEndpoint, {
+    rules: () => live.rules,
+    planType: () => manager.snapshot().account?.planType ?? null,
+    now,
   });
   await app.register(proxyPlugin, {
     manager,

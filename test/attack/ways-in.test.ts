@@ -109,6 +109,22 @@ const TABLE: Row[] = [
     line('POST', '/auth/reload'),
     { ...proxied, 'nothing wrong': 'own', draining: 'own' },
   ],
+  // Its token comes in the body; test/attack/phantom-login.test.ts has what it refuses there.
+  [
+    '/oauth/token',
+    {
+      ...line('POST', '/oauth/token'),
+      headers: 'content-type: application/json\r\ncontent-length: 2\r\n\r\n{}',
+    },
+    {
+      ...own,
+      'nothing wrong': 'AUTH_REQUEST_INVALID',
+      'no token': 'AUTH_REQUEST_INVALID',
+      'a wrong token': 'AUTH_REQUEST_INVALID',
+      'no token, from elsewhere': 'AUTH_REQUEST_INVALID',
+      draining: 'AUTH_REQUEST_INVALID',
+    },
+  ],
   [
     'no route',
     line('GET', '/nowhere'),

@@ -227,6 +227,7 @@ function configFor(home: string, options: Partial<CodexConfigOptions>): Promise<
     tokenFile: '-',
     readInput: async () => 'the-token',
     write: false,
+    login: false,
     print: (line) => {
       throw new Error(`printed ${line}`);
     },

@@ -6,6 +6,7 @@ interface CodexConfigFlags extends AddressFlags {
   url?: string;
   tokenFile?: string;
   write?: boolean;
+  login?: boolean;
 }
 
 export function addCodexConfigCommand(program: Command, io: CommandIo): void {
@@ -15,6 +16,7 @@ export function addCodexConfigCommand(program: Command, io: CommandIo): void {
     .option('--url <url>', 'address of the sidecar as Codex sees it')
     .option('--token-file <file>', 'file that holds the client token, - for standard input')
     .option('--write', 'put it into config.toml in CODEX_HOME (default ~/.codex)')
+    .option('--login', 'with --write: also sign Codex in to the sidecar, and nowhere else')
     .action(async (flags: CodexConfigFlags) => {
       const { codexConfig } = await import('./configure.ts');
       await codexConfig({
@@ -25,6 +27,7 @@ export function addCodexConfigCommand(program: Command, io: CommandIo): void {
         tokenFile: flags.tokenFile ?? null,
         readInput: io.readInput,
         write: flags.write ?? false,
+        login: flags.login ?? false,
         print: io.print,
         warn: io.warn,
       });

@@ -30,9 +30,12 @@ export function parseToml(text: string): Table {
   }
 }
 
+/** Settings beside the provider, outside of any table. */
+export type RootFields = Readonly<Record<string, string>>;
+
 /** The lines that point Codex at the sidecar. */
-export function snippet(fields: ProviderFields): string[] {
-  return [providerLine(), '', ...tableLines(fields)];
+export function snippet(fields: ProviderFields, root: RootFields = {}): string[] {
+  return [...rootLines(root), '', ...tableLines(fields)];
 }
 
 /**
@@ -40,12 +43,12 @@ export function snippet(fields: ProviderFields): string[] {
  * @returns the same text when it already holds the provider
  * @throws TomlError or UnchangeableError
  */
-export function withProvider(text: string, fields: ProviderFields): string {
+export function withProvider(text: string, fields: ProviderFields, root: RootFields = {}): string {
   const before = parseToml(text);
-  const wanted = pointedHere(before, fields);
+  const wanted = pointedHere(before, fields, root);
   if (isDeepStrictEqual(before, wanted)) return text;
   for (const attempt of [insertLines, patchValues]) {
-    const after = unlessItThrows(() => attempt(text, before, wanted, fields));
+    const after = unlessItThrows(() => attempt(text, before, wanted, { fields, root }));
     if (after !== null && isFaithful(text, after, wanted)) return after;
   }
   throw new UnchangeableError('it cannot be changed without touching other settings');
@@ -57,7 +60,7 @@ export function providerIn(content: Table, id: string): Table | null {
   return provider === undefined ? null : asTable(provider);
 }
 
-function pointedHere(before: Table, fields: ProviderFields): Table {
+function pointedHere(before: Table, fields: ProviderFields, root: RootFields): Table {
   const providers = asTable(before.model_providers);
   const kept = Object.entries(asTable(providers[PROVIDER_ID])).filter(
     ([name]) => !TOKEN_FIELDS.includes(name),
@@ -65,6 +68,7 @@ function pointedHere(before: Table, fields: ProviderFields): Table {
   const provider = { ...Object.fromEntries(kept), ...fields };
   return {
     ...before,
+    ...root,
     model_provider: PROVIDER_ID,
     model_providers: { ...providers, [PROVIDER_ID]: provider },
   };
@@ -74,20 +78,27 @@ function pointedHere(before: Table, fields: ProviderFields): Table {
  * Adds lines at the top and at the end, where they cannot separate a comment from its subject, and
  * has the library change values that already exist.
  */
-function insertLines(text: string, before: Table, wanted: Table, fields: ProviderFields): string {
+function insertLines(
+  text: string,
+  before: Table,
+  wanted: Table,
+  { fields, root }: { fields: ProviderFields; root: RootFields },
+): string {
   const newline = text.includes('\r\n') ? '\r\n' : '\n';
   const hasProvider = PROVIDER_ID in asTable(before.model_providers);
-  const hasChoice = 'model_provider' in before;
+  const missing = rootLines(root).filter((line) => !(nameIn(line) in before));
   const known = { ...before };
-  if (hasChoice) known.model_provider = wanted.model_provider;
+  for (const name of rootLines(root).map(nameIn)) {
+    if (name in before) known[name] = wanted[name];
+  }
   if (hasProvider) known.model_providers = wanted.model_providers;
   let result = TOKEN_FIELDS.reduce((now, name) => commentOut(now, name, fields), text);
   if (!isDeepStrictEqual(parseToml(result), known)) result = patch(result, known);
-  if (!hasChoice) {
+  if (missing.length > 0) {
     const mark = BYTE_ORDER_MARK.test(result) ? '\ufeff' : '';
     const rest = result.slice(mark.length);
     const gap = rest === '' || /^\r?\n/.test(rest) ? '' : newline;
-    result = `${mark}${providerLine()}${newline}${gap}${rest}`;
+    result = `${mark}${missing.map((line) => line + newline).join('')}${gap}${rest}`;
   }
   if (!hasProvider) {
     const end = result.endsWith('\n') ? '' : newline;
@@ -130,7 +141,7 @@ function isFaithful(before: string, after: string, wanted: Table): boolean {
 }
 
 const OUR_KEY =
-  /^\s*["']?(model_providers?|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
+  /^\s*["']?(model_providers?|chatgpt_base_url|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
 
 /** Whether a missing line held one of our keys, and its comment still exists. */
 function isRewritten(line: string, after: string): boolean {
@@ -138,8 +149,14 @@ function isRewritten(line: string, after: string): boolean {
   return OUR_KEY.test(line) && after.includes(comment);
 }
 
-function providerLine(): string {
-  return `model_provider = ${tomlValue(PROVIDER_ID)}`;
+function rootLines(root: RootFields): string[] {
+  const fields = { model_provider: PROVIDER_ID, ...root };
+  return Object.entries(fields).map(([name, value]) => `${name} = ${tomlValue(value)}`);
+}
+
+/** The key of one of our own lines. */
+function nameIn(line: string): string {
+  return line.slice(0, line.indexOf(' '));
 }
 
 function tableLines(fields: ProviderFields): string[] {

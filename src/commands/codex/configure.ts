@@ -1,19 +1,32 @@
+import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../../base/header-text.ts';
+import { parseJsonObject } from '../../base/json.ts';
+import { normalizePlanType, type PlanType } from '../../base/plan-type.ts';
 import type { Config, PartialConfig } from '../../config/resolve.ts';
+import { phantomLogin } from '../../oauth/phantom-login.ts';
 import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
-import { statusTarget } from '../status/ask.ts';
+import { askSidecar, statusTarget } from '../status/ask.ts';
 import { ConfigFile } from './config-file.ts';
 import {
   parseToml,
   providerIn,
+  type RootFields,
   snippet,
   TomlError,
   UnchangeableError,
   withProvider,
 } from './config-toml.ts';
 import { agentHome, holdsLogin } from './home.ts';
-import { modelBaseUrl, PROVIDER_ID, type ProviderFields, providerFields } from './provider.ts';
+import { requireNoOther, writePhantomLogin } from './phantom-file.ts';
+import {
+  chatGptBaseUrl,
+  modelBaseUrl,
+  PROVIDER_ID,
+  type ProviderFields,
+  providerFields,
+} from './provider.ts';
 import { codexUsesProxy, noProxyEntry } from './proxy-variables.ts';
 
 export interface CodexConfigOptions {
@@ -27,6 +40,8 @@ export interface CodexConfigOptions {
   readInput: () => Promise<string>;
   /** Write the provider to `config.toml` in the agent's `CODEX_HOME` instead of printing it. */
   write: boolean;
+  /** With `write`: also put a phantom login there, so that Codex is signed in to the sidecar. */
+  login: boolean;
   print: (line: string) => void;
   /** Prints one line that is not part of the output. */
   warn: (line: string) => void;
@@ -42,9 +57,16 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   const { config } = await readSettings(env, configFile, flags);
   const baseUrl = modelBaseUrl(options.url === null ? listenerUrl(config) : checkUrl(options.url));
   const token = await readToken(options);
-  if (options.write) {
-    await writeInto(new ConfigFile(agentHome(env)), baseUrl, token, print);
-    await warnOfLogin(agentHome(env), warn);
+  if (options.login && !options.write) throw new ConfigError('--login goes with --write');
+  const home = agentHome(env);
+  if (options.login) {
+    await requireNoOther(join(home, 'auth.json'));
+    const root = { chatgpt_base_url: chatGptBaseUrl(baseUrl) };
+    const used = await writeInto(new ConfigFile(home), baseUrl, token, print, root);
+    await signInTo(home, new URL(baseUrl).origin, used, options);
+  } else if (options.write) {
+    await writeInto(new ConfigFile(home), baseUrl, token, print);
+    await warnOfLogin(home, warn);
   } else {
     for (const line of snippet(fieldsFor(baseUrl, token ?? PLACEHOLDER))) print(line);
     if (token === null) warn(`the client token is missing: ${HOW_TO_GET_ONE}`);
@@ -62,34 +84,65 @@ async function writeInto(
   baseUrl: string,
   givenToken: string | null,
   print: CodexConfigOptions['print'],
-): Promise<void> {
+  root: RootFields = {},
+): Promise<string> {
   const before = await file.read();
-  const after = change(file.path, before, baseUrl, givenToken, print);
+  const { after, token } = change(file.path, before, { baseUrl, givenToken, root }, print);
   if (after === before) {
     print(`${file.path} already points at ${baseUrl}`);
-    return;
+    return token;
   }
   const backup = await file.replace(after);
   const kept = backup === null ? '' : `; the previous version is in ${backup}`;
   print(`${file.path} now points at ${baseUrl}${kept}`);
+  return token;
+}
+
+/** Writes the phantom login, with what the sidecar says of the plan where it can be asked. */
+async function signInTo(
+  home: string,
+  issuer: string,
+  clientToken: string,
+  { print, warn }: CodexConfigOptions,
+): Promise<void> {
+  const planType = await askPlan(issuer).catch(() => null);
+  const login = phantomLogin({ issuer, clientToken }, planType, systemClock());
+  print(
+    `${await writePhantomLogin(home, login)} now signs Codex in to ${issuer}, and nowhere else`,
+  );
+  if (planType !== null) return;
+  warn(
+    'the sidecar did not say its plan, on which features of Codex depend; run this again once it is up and signed in',
+  );
+}
+
+async function askPlan(issuer: string): Promise<PlanType | null> {
+  const { text } = await askSidecar({ url: issuer }, '/auth/status');
+  const plan = parseJsonObject(text)?.planType;
+  return typeof plan === 'string' ? normalizePlanType(plan) : null;
+}
+
+interface Change {
+  baseUrl: string;
+  givenToken: string | null;
+  root: RootFields;
 }
 
 /** The new text of the file; without a given token, the token in the file stays. */
 function change(
   path: string,
   before: string,
-  baseUrl: string,
-  givenToken: string | null,
+  { baseUrl, givenToken, root }: Change,
   print: CodexConfigOptions['print'],
-): string {
+): { after: string; token: string } {
   try {
     const token = givenToken ?? tokenIn(before);
     if (token === null) throw new ConfigError(`--write needs the client token: ${HOW_TO_GET_ONE}`);
     const fields = fieldsFor(baseUrl, token);
     try {
-      return withProvider(before, fields);
+      return { after: withProvider(before, fields, root), token };
     } catch (error) {
-      if (error instanceof UnchangeableError) for (const line of snippet(fields)) print(line);
+      if (error instanceof UnchangeableError) for (const line of snippet(fields, root)) print(line);
       throw error;
     }
   } catch (error) {

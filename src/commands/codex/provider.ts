@@ -31,6 +31,11 @@ export function modelBaseUrl(origin: string): string {
   return base.endsWith(MODEL_PATH) ? base : base + MODEL_PATH;
 }
 
+/** Where Codex sends everything else. @param baseUrl of the model routes */
+export function chatGptBaseUrl(baseUrl: string): string {
+  return baseUrl.slice(0, -'/codex'.length);
+}
+
 /** A string or boolean in TOML; JSON's escapes of printable text are TOML's as well. */
 export function tomlValue(value: string | boolean): string {
   return JSON.stringify(value);

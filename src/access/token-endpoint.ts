@@ -1,0 +1,96 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Clock } from '../base/clock.ts';
+import { errorBody, SidecarError } from '../base/errors.ts';
+import { isObject, parseJsonObject } from '../base/json.ts';
+import type { PlanType } from '../base/plan-type.ts';
+import type { InboundRequest } from '../inbound/request-context.ts';
+import { phantomIdToken } from '../oauth/phantom-login.ts';
+import { type AccessRules, checkLimits } from './caller.ts';
+import type { ClientToken } from './client-tokens.ts';
+
+interface TokenEndpointOptions {
+  /** Asked at every request, because a reload may change them. */
+  rules: () => AccessRules;
+  /** Plan of the account in use; null when there is none, or it has none. */
+  planType: () => PlanType | null;
+  now: Clock;
+}
+
+const PATH = '/oauth/token';
+const MAX_BYTES = 16 * 1024;
+/** With this code Codex gives up at once and tells its user (0.169.0 and 0.171.0). */
+const GIVE_UP = 'refresh_token_invalidated';
+
+/**
+ * Where Codex refreshes a phantom login. A client token comes back as it is, with an id token that
+ * names the plan of today. The real login takes no part in it.
+ */
+export async function tokenEndpoint(
+  app: FastifyInstance,
+  options: TokenEndpointOptions,
+): Promise<void> {
+  app.removeAllContentTypeParsers();
+  const parser = { parseAs: 'string', bodyLimit: MAX_BYTES } as const;
+  app.addContentTypeParser('*', parser, ({ headers }, body, done) =>
+    done(null, fieldsOf(headers['content-type'], String(body))),
+  );
+  // The token comes in the body, where every client of OAuth has it.
+  app.post(PATH, { config: { access: 'open', own: true } }, (request: InboundRequest, reply) => {
+    reply.header('cache-control', 'no-store');
+    const fields = isObject(request.body) ? request.body : {};
+    const { grant_type: grant, refresh_token: given } = fields;
+    if (grant !== 'refresh_token' || typeof given !== 'string' || given === '') {
+      throw new SidecarError(
+        'AUTH_REQUEST_INVALID',
+        'only grant_type=refresh_token with a client token as refresh_token is served here',
+      );
+    }
+    try {
+      const token = admit(given, options);
+      request.clientName = token?.name ?? null;
+      if (token) checkToken(token, options.now());
+    } catch (error) {
+      if (!(error instanceof SidecarError)) throw error;
+      request.exchange.code = 'AUTH_CLIENT_TOKEN';
+      return refuse(reply, error);
+    }
+    return reply.send({
+      access_token: given,
+      refresh_token: given,
+      id_token: phantomIdToken(options.planType()),
+      token_type: 'Bearer',
+    });
+  });
+}
+
+/** @returns null where clients need no token */
+function admit(given: string, { rules }: TokenEndpointOptions): ClientToken | null {
+  const { tokens } = rules();
+  if (tokens === null) return null;
+  const token = tokens.find(given);
+  if (token) return token;
+  throw new SidecarError('AUTH_CLIENT_TOKEN', 'this client token is not known to the sidecar');
+}
+
+/** A token for Codex may do this without naming the path. */
+function checkToken(token: ClientToken, now: number): void {
+  const unlimited = { ...token, purpose: null, routes: null };
+  checkLimits(token.purpose === 'codex' ? unlimited : token, PATH, now);
+}
+
+function refuse(reply: FastifyReply, error: SidecarError) {
+  const { message } = errorBody(error).error;
+  const advice =
+    'make a new token, and run "codex-auth-sidecar codex-config --write --login" again';
+  return reply
+    .code(401)
+    .header('x-sidecar-error', 'AUTH_CLIENT_TOKEN')
+    .send({ error: { message: `${message}; ${advice}`, type: 'sidecar_error', code: GIVE_UP } });
+}
+
+function fieldsOf(contentType: string | undefined, text: string): object | null {
+  const type = contentType?.split(';')[0]?.trim().toLowerCase();
+  if (type === 'application/json') return parseJsonObject(text);
+  if (type !== 'application/x-www-form-urlencoded') return null;
+  return Object.fromEntries(new URLSearchParams(text));
+}
