@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { errorBody, SidecarError } from '../base/errors.ts';
-import { isObject, parseJsonObject } from '../base/json.ts';
+import { type JsonObject, parseJsonObject } from '../base/json.ts';
 import type { PlanType } from '../base/plan-type.ts';
-import type { InboundRequest } from '../inbound/request-context.ts';
+import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { phantomIdToken } from '../oauth/phantom-login.ts';
 import { type AccessRules, checkLimits } from './caller.ts';
 import type { ClientToken } from './client-tokens.ts';
@@ -29,21 +30,14 @@ export async function tokenEndpoint(
   app: FastifyInstance,
   options: TokenEndpointOptions,
 ): Promise<void> {
-  app.removeAllContentTypeParsers();
-  const parser = { parseAs: 'string', bodyLimit: MAX_BYTES } as const;
-  app.addContentTypeParser('*', parser, ({ headers }, body, done) =>
-    done(null, fieldsOf(headers['content-type'], String(body))),
-  );
   // The token comes in the body, where every client of OAuth has it.
-  app.post(PATH, { config: { access: 'open', own: true } }, (request: InboundRequest, reply) => {
+  const config = { access: 'open', own: true } as const satisfies RouteFlags;
+  app.post(PATH, { config }, async (request: InboundRequest, reply) => {
     reply.header('cache-control', 'no-store');
-    const fields = isObject(request.body) ? request.body : {};
+    const fields = await readFields(request.raw);
     const { grant_type: grant, refresh_token: given } = fields;
     if (grant !== 'refresh_token' || typeof given !== 'string' || given === '') {
-      throw new SidecarError(
-        'AUTH_REQUEST_INVALID',
-        'only grant_type=refresh_token with a client token as refresh_token is served here',
-      );
+      throw notServed('this request');
     }
     try {
       const token = admit(given, options);
@@ -54,10 +48,12 @@ export async function tokenEndpoint(
       request.exchange.code = 'AUTH_CLIENT_TOKEN';
       return refuse(reply, error);
     }
+    const planType = options.planType();
     return reply.send({
       access_token: given,
       refresh_token: given,
-      id_token: phantomIdToken(options.planType()),
+      // Without a plan, Codex keeps the id token that it has.
+      ...(planType === null ? {} : { id_token: phantomIdToken(planType) }),
       token_type: 'Bearer',
     });
   });
@@ -88,9 +84,24 @@ function refuse(reply: FastifyReply, error: SidecarError) {
     .send({ error: { message: `${message}; ${advice}`, type: 'sidecar_error', code: GIVE_UP } });
 }
 
-function fieldsOf(contentType: string | undefined, text: string): object | null {
-  const type = contentType?.split(';')[0]?.trim().toLowerCase();
-  if (type === 'application/json') return parseJsonObject(text);
-  if (type !== 'application/x-www-form-urlencoded') return null;
-  return Object.fromEntries(new URLSearchParams(text));
+/** Fastify parses no body in this program, because the proxy passes each one on as a stream. */
+async function readFields(request: IncomingMessage): Promise<JsonObject> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BYTES) throw notServed(`a body of more than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (type === 'application/x-www-form-urlencoded') {
+    return Object.fromEntries(new URLSearchParams(text));
+  }
+  return (type === 'application/json' && parseJsonObject(text)) || {};
+}
+
+function notServed(what: string): SidecarError {
+  const served = 'only grant_type=refresh_token with a client token as refresh_token';
+  return new SidecarError('AUTH_REQUEST_INVALID', `${what} is not served here; ${served} is`);
 }

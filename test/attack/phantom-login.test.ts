@@ -59,10 +59,14 @@ async function setUp(t: Test) {
 t.test(
   'a client token comes back as it is, with the plan and nothing of the account',
   async (t) => {
-    const { emulator, login, ask, refresh, audit } = await setUp(t);
+    const { emulator, login, url, ask, refresh, audit } = await setUp(t);
+    const early = await refresh('token-of-codex');
+    t.equal(early.json.access_token, 'token-of-codex');
+    t.notOk('id_token' in early.json, 'no plan is made up');
+    while ((await send(`${url}/readyz`)).status !== 200);
     for (const name of ['codex', 'all', 'named']) {
       const { status, json } = await refresh(`token-of-${name}`);
-      t.equal(status, 200, name);
+      t.equal(status, 200, JSON.stringify(json));
       t.equal(json.access_token, `token-of-${name}`);
       t.equal(json.refresh_token, `token-of-${name}`);
       t.match(decodeJwt(json.id_token), {
