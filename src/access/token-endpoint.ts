@@ -84,21 +84,32 @@ function refuse(reply: FastifyReply, error: SidecarError) {
     .send({ error: { message: `${message}; ${advice}`, type: 'sidecar_error', code: GIVE_UP } });
 }
 
-/** Fastify parses no body in this program, because the proxy passes each one on as a stream. */
 async function readFields(request: IncomingMessage): Promise<JsonObject> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw notServed(`a body of more than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString('utf8');
+  const text = (await readBody(request)).toString('utf8');
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type === 'application/x-www-form-urlencoded') {
     return Object.fromEntries(new URLSearchParams(text));
   }
   return (type === 'application/json' && parseJsonObject(text)) || {};
+}
+
+/**
+ * Fastify parses no body in this program, because the proxy passes each one on as a stream. It flows,
+ * so that a slow one is noticed, and what is too long flows on into nothing.
+ */
+function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BYTES) chunks.push(chunk);
+      else reject(notServed(`a body of more than ${MAX_BYTES} bytes`));
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks)));
+    request.once('error', () => reject(notServed('a body that breaks off')));
+    request.once('close', () => reject(notServed('a body that breaks off')));
+  });
 }
 
 function notServed(what: string): SidecarError {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import t, { type Test } from 'tap';
@@ -102,8 +104,8 @@ t.test('whoever holds no token for it is told to give up', async (t) => {
     t.match(json.error.message, reason);
     t.notMatch(text, token);
   }
-  // The token in the header is not the one that is asked about.
-  t.equal((await refresh('made-up', { 'x-sidecar-token': 'token-of-codex' })).status, 401);
+  // (Whatever a header has carried, no later response may hold.) The token in the header is not the one that is asked about.
+  t.equal((await refresh('made-up', { 'x-sidecar-token': 'token-of-all' })).status, 401);
   const last = (await readFile(audit, 'utf8')).trim().split('\n')[4] ?? '';
   t.match(JSON.parse(last), { client: 'expired', status: 401, code: 'AUTH_CLIENT_TOKEN' });
 });
@@ -153,4 +155,16 @@ t.test('a stolen phantom login is worth nothing at the backend', async (t) => {
     }),
   });
   t.equal(refreshed.status, 401);
+});
+
+t.test('a body that breaks off harms nobody', async (t) => {
+  const { url, refresh } = await setUp(t);
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  const head = 'POST /oauth/token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json';
+  socket.write(`${head}\r\ncontent-length: 100\r\n\r\n{"grant_type":`);
+  socket.destroy();
+  await once(socket, 'close');
+  t.equal((await refresh('token-of-codex')).status, 200);
 });
