@@ -1,3 +1,5 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -98,4 +100,33 @@ t.test('leftovers of killed runs are swept by the next, and no home that is in u
     t.ok(existsSync(first));
   });
   t.strictSame(readdirSync(state), ['run.log']);
+});
+
+t.test('the child ends with its sidecar, however that ends', async (t) => {
+  const modules = new URL('../../src/commands/run/process.js', import.meta.url).href;
+  const script = `
+    const { runProcess } = await import(${JSON.stringify(modules)});
+    await runProcess(['sh', '-c', 'echo $$; exec sleep 600'], { PATH: process.env.PATH }, new AbortController().signal);
+  `;
+  const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // The child holds the other end of the pipe for ten minutes, or until it ends.
+  const closed = once(parent, 'close');
+  const [pid] = await once(parent.stdout, 'data');
+  t.match(String(pid), /^\d+\n$/);
+  parent.kill('SIGKILL');
+  parent.stdout.resume();
+  t.strictSame(await closed, [null, 'SIGKILL'], 'and nobody holds its output any more');
+});
+
+const canUnshare = spawnSync('unshare', ['-fp', '--mount-proc', 'true']).status === 0;
+const asProcessOne = canUnshare ? {} : { skip: 'needs root and process namespaces' };
+
+t.test('run refuses to be process 1, and names the remedy', asProcessOne, async (t) => {
+  const program = new URL('../../src/cli.js', import.meta.url).pathname;
+  const args = ['-fp', '--mount-proc', process.execPath, program, 'run', '--', 'true'];
+  const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
+  t.equal(status, 2);
+  t.match(stderr, /run cannot be process 1, .*"docker run --init"/);
 });

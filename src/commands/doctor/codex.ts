@@ -12,9 +12,9 @@ import type { Environment } from '../../sidecar/settings.ts';
 import { parseToml, providerIn, type Table } from '../codex/config-toml.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
 import { codexUsesProxy, noProxyEntry } from '../codex/proxy-variables.ts';
+import { findProgram } from '../find-program.ts';
 import { statusTarget } from '../status/ask.ts';
 import { fetchStatus } from '../status/client.ts';
-import { findProgram } from './find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;

@@ -4,7 +4,7 @@ import { FileAuthStore } from '../../auth-store/file-store.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
-import { findProgram } from './find-program.ts';
+import { findProgram } from '../find-program.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 /** The same as in package.json; a test compares them. */

@@ -32,12 +32,17 @@ interface RunOptions {
   warn: (line: string) => void;
 }
 
+/** Node.js cannot reap what it did not start, and process 1 inherits all orphans. */
+const PROCESS_ONE =
+  'run cannot be process 1, because the orphans of the program would stay as zombies; start the container with an init, such as "docker run --init"';
+
 /**
  * Runs a program with a sidecar of its own, which ends with it.
  * @returns the exit code of the program
  */
 export async function run(options: RunOptions): Promise<number> {
   const { configFile, command, warn } = options;
+  if (process.pid === 1) throw new ConfigError(PROCESS_ONE);
   const env = plainVariables(options.env);
   const clientToken = randomBytes(24).toString('base64url');
   const read = () => readSettings(options.env, configFile, privateListener(options.logLevel));

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import type { Environment } from '../../sidecar/settings.ts';
+import { endingWithParent } from './parent-death.ts';
 
 /** Exit codes that shells use. */
 const NOT_FOUND = 127;
@@ -31,7 +32,8 @@ export class ChildStartError extends Error {
 }
 
 /**
- * Runs a program in the same terminal and folder, and forwards signals to it.
+ * Runs a program in the same terminal and folder, and forwards signals to it. Where the system can do
+ * that, the program is ended when this process is killed.
  * @param abort ends the child, for instance when the sidecar has failed
  * @returns its exit code, or 128 plus the number of the signal that ended it
  * @throws ChildStartError
@@ -41,7 +43,7 @@ export async function runProcess(
   env: Environment,
   abort: AbortSignal,
 ): Promise<number> {
-  const [program = '', ...args] = command;
+  const [program = '', ...args] = await endingWithParent(command, env.PATH);
   let child: ChildProcess | null = null;
   const handOn = (signal: NodeJS.Signals) => {
     if (!FROM_KEYBOARD.includes(signal) || !isForeground()) child?.kill(signal);
@@ -52,6 +54,8 @@ export async function runProcess(
   try {
     return await new Promise<number>((resolve, reject) => {
       child = spawn(program, args, { stdio: 'inherit', env });
+      // The sidecar may have failed already.
+      if (abort.aborted) end();
       child.once('error', (error) => reject(new ChildStartError(program, error)));
       child.once('exit', (code, signal) => {
         resolve(code ?? SIGNAL_BASE + (signal ? constants.signals[signal] : 0));
