@@ -69,9 +69,13 @@ export async function openDispatcher(settings: Settings): Promise<Dispatcher> {
   const { config, proxyEnvironment } = settings;
   const { proxy, chatgptBaseUrl, openaiBaseUrl } = config.upstream;
   const { idleSeconds, readyConnections, readySeconds } = config.upstream;
+  const isEncrypted = Object.values(config.upstream).some((value) =>
+    String(value).startsWith('https:'),
+  );
   return createDispatcher({
     authorities: await readAuthorities(settings),
-    proxy,
+    // Without an upstream with https no proxy is used, and a wrong one stops nobody.
+    proxy: isEncrypted ? proxy : null,
     proxyEnvironment,
     idleMs: idleSeconds * 1000,
     ready: {

@@ -60,7 +60,7 @@ export async function readSettings(
   const config = resolve(path, await readConfigFile(path), env, flags);
   return {
     config,
-    warnings: [...unknownVariables(env), ...postgresVariables(env, config)],
+    warnings: [...unknownVariables(env), ...unusedProxies(env), ...postgresVariables(env, config)],
     codexHome: config.codexHome ?? join(homedir(), '.codex'),
     credentials: () => readCredentials(env),
     storeUrlFile: storeUrlFile(env),
@@ -71,6 +71,13 @@ export async function readSettings(
     },
     trust: trustOf(env),
   };
+}
+
+/** A line where somebody may think that a proxy is used, and none is. */
+function unusedProxies(env: OwnEnvironment): string[] {
+  const set = (name: string) => textOf(env, name.toLowerCase()) ?? textOf(env, name);
+  if (set('HTTPS_PROXY') !== null || set('ALL_PROXY') === null) return [];
+  return ['ALL_PROXY is not used; set HTTPS_PROXY for the upstreams, to an http proxy'];
 }
 
 /** Flags of Node.js that choose which authorities it begins with. */

@@ -69,6 +69,11 @@ function isExempt({ hostname, port }: URL, noProxy: string): boolean {
 function parseProxy(name: string, value: string): { url: URL; authorization: string | null } {
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
   const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol.startsWith('socks')) {
+    throw new ConfigError(
+      `${name} names a SOCKS proxy, which is not supported; name an http proxy`,
+    );
+  }
   if (!url || !/^https?:$/.test(url.protocol)) {
     throw new ConfigError(`${name} must be an http or https URL`);
   }

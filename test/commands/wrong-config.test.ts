@@ -121,6 +121,10 @@ const ENVIRONMENTS: { env: Record<string, string>; says: string }[] = [
   },
   {
     env: { HTTPS_PROXY: 'socks5://127.0.0.1:1' },
+    says: 'HTTPS_PROXY names a SOCKS proxy, which is not supported; name an http proxy',
+  },
+  {
+    env: { HTTPS_PROXY: 'ftp://127.0.0.1:1' },
     says: 'HTTPS_PROXY must be an http or https URL',
   },
 ];

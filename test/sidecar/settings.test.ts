@@ -3,7 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
+import { openDispatcher } from '../../src/sidecar/preflight.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 
 async function configFile(t: Test, content: string | Buffer | object): Promise<string> {
@@ -116,4 +118,29 @@ t.test('a secret file holds one secret, once or more often', async (t) => {
   t.equal(await key('sk-made-up\nsk-made-up\n'), 'sk-made-up', 'a pipe served twice');
   t.equal(await key(' \n'), undefined);
   await t.rejects(key('sk-one\nsk-two\n'), { message: /holds more than one line$/ });
+});
+
+t.test('a proxy that is not used is said', async (t) => {
+  const warnings = async (env: Record<string, string>) =>
+    (await readSettings(env, null, {})).warnings;
+  const unused = /^ALL_PROXY is not used; set HTTPS_PROXY/;
+  t.match(await warnings({ ALL_PROXY: 'socks5://127.0.0.1:1' }), [unused]);
+  t.match(await warnings({ all_proxy: 'http://127.0.0.1:1' }), [unused]);
+  t.strictSame(await warnings({ ALL_PROXY: 'http://p:1', HTTPS_PROXY: 'http://p:1' }), []);
+});
+
+t.test('a SOCKS proxy stops nobody who asks no upstream with https', async (t) => {
+  const env = { HTTPS_PROXY: 'socks5://127.0.0.1:1' };
+  const local = 'http://127.0.0.1:1/x';
+  const upstream = {
+    ...{ chatgptBaseUrl: local, openaiBaseUrl: local, authApiBaseUrl: local },
+    ...{ oauthTokenUrl: local, oauthRevokeUrl: local },
+  };
+  const issuer = 'oauthIssuer' in resolveConfig({}).upstream ? { oauthIssuer: local } : {};
+  const loopback = await readSettings(env, null, { upstream: { ...upstream, ...issuer } });
+  const dispatcher = await openDispatcher(loopback);
+  await dispatcher.destroy();
+  await t.rejects(openDispatcher(await readSettings(env, null, {})), {
+    message: /^HTTPS_PROXY names a SOCKS proxy/,
+  });
 });
