@@ -41,6 +41,10 @@ const TREATMENTS = new Map<string, Treatment>([
       instead: 'TOKEN=$(codex-auth-sidecar token add agent --for codex --file client-tokens)',
     },
   ],
+  [
+    'codex-auth-sidecar login --import ~/.codex/auth.json --take',
+    { reason: 'needs PostgreSQL; test/store moves a login there' },
+  ],
   ['npm pack', INSTALLED],
   ['npm install -g ./codex-auth-sidecar-*.tgz', INSTALLED],
   [
@@ -134,6 +138,19 @@ t.test('what a command leaves running ends with the test', async (t) => {
   for (const cleanUp of cleanUps) cleanUp();
   // Its output ends when nobody is left who could write there.
   t.match(await ended, { code: 1 });
+});
+
+t.test('no command stands in a block that is not run', async (t) => {
+  const program =
+    /^ *(?:[A-Z_]+=\S+ )*(?:codex-auth-sidecar|curl|docker|kubectl|node|npm|npx|sudo) /m;
+  for (const document of DOCUMENTS) {
+    const blocks = readFileSync(document, 'utf8').matchAll(/^ *```(\w*)\n([\s\S]*?)^ *```/gm);
+    for (const [, language = '', text = ''] of blocks) {
+      if (!['sh', 'bash', 'shell', 'console'].includes(language)) {
+        t.notMatch(text, program, `${document}: ${text.trim().split('\n')[0]}`);
+      }
+    }
+  }
 });
 
 t.test('whatever is treated apart stands in a document', async (t) => {
