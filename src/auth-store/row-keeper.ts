@@ -57,6 +57,9 @@ export class RowKeeper {
   readonly #sightings = new Map<Intent['kind'], Sighting>();
   /** What became of own attempts, where the row may say otherwise; by their ids. */
   readonly #corrections = new Map<string, Correction>();
+  /** Ids of the last own writes, confirmed or not. */
+  #ownWrites: string[] = [];
+  #hasTwin = false;
   #last: Promise<unknown> = Promise.resolve();
   #writtenBack = 0;
   #lastContact: number | null = null;
@@ -150,7 +153,16 @@ export class RowKeeper {
     const known = this.#view.row;
     const row = await this.#timed('read', () => register.read(known));
     if (row === 'same') return this.#view;
+    if (row && known) this.#checkAuthor(row);
     return row ? { row, document: await this.#open(row) } : NOTHING;
+  }
+
+  /** A predecessor of the same name wrote nothing since this process began to look. */
+  #checkAuthor({ writtenBy, writeId }: Row): void {
+    const { replica, log } = this.#deps;
+    if (this.#hasTwin || writtenBy !== replica || this.#ownWrites.includes(writeId)) return;
+    this.#hasTwin = true;
+    log.warn(`another sidecar calls itself ${replica}; give each a store.replica of its own`);
   }
 
   async #open(row: Row): Promise<Remembered> {
@@ -170,6 +182,7 @@ export class RowKeeper {
   /** @returns whether it was written; then it is the view and the memory */
   async #replace(before: Row | null, next: NextContent, byReading: boolean): Promise<boolean> {
     const row = await this.#sealedRow(before, next);
+    this.#ownWrites = [...this.#ownWrites.slice(-9), row.writeId];
     const { register } = this.#deps;
     const write = () => register.replace(before, row);
     const version = await this.#timed('write', write).catch(async (error: unknown) => {

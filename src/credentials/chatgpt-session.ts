@@ -239,8 +239,9 @@ export class ChatGptSession {
     reason: RefreshReason,
   ): Promise<void> {
     const endpoints = this.#deps.oauth(this.#login.provenance);
-    this.#requests.note(this.#deps.monotonicNow());
     const announcement = await transaction.announce({ kind: 'refresh', tokenIsOver });
+    // While another process is at it, the transaction runs again and again, and sends nothing.
+    this.#requests.note(this.#deps.monotonicNow());
     try {
       const fresh = await refreshTokens(endpoints, refreshToken, reason);
       // New tokens in the store end the announced attempt by themselves.

@@ -13,6 +13,9 @@ import { readNamedFile, type Settings } from './settings.ts';
 
 type StoreSettings = Pick<Settings, 'config' | 'codexHome' | 'storeUrlFile'>;
 
+/** Who opens a store: two sidecars must not have one name, but a command beside one may run. */
+type StoreAuthor = 'sidecar' | 'command';
+
 /** What a shared store is made of, for commands that need a part of it alone. */
 export interface SharedStore {
   store: SharedAuthStore;
@@ -25,13 +28,21 @@ export interface SharedStore {
  * Opens the store that the settings name. A shared one connects when it is first asked.
  * @throws ConfigError when the settings of a shared store cannot be used
  */
-export async function openStore(settings: StoreSettings, log: Logger): Promise<AuthStore> {
+export async function openStore(
+  settings: StoreSettings,
+  log: Logger,
+  author: StoreAuthor = 'sidecar',
+): Promise<AuthStore> {
   if (settings.config.store.kind === 'file') return new FileAuthStore(settings.codexHome);
-  return (await openSharedStore(settings, log)).store;
+  return (await openSharedStore(settings, log, author)).store;
 }
 
 /** @throws ConfigError */
-export async function openSharedStore(settings: StoreSettings, log: Logger): Promise<SharedStore> {
+export async function openSharedStore(
+  settings: StoreSettings,
+  log: Logger,
+  author: StoreAuthor,
+): Promise<SharedStore> {
   const { name, keyFile, pollSeconds, replica } = settings.config.store;
   if (keyFile === null) {
     throw new ConfigError(
@@ -57,7 +68,7 @@ export async function openSharedStore(settings: StoreSettings, log: Logger): Pro
     sealer,
     log,
     sleep,
-    replica: replica ?? hostname(),
+    replica: (replica ?? hostname()) + (author === 'command' ? ' (command)' : ''),
     now: systemClock,
     monotonicNow: monotonicClock,
     schedule: timerSchedule,

@@ -17,6 +17,7 @@ t.setTimeout(120_000);
 const REPLICAS = 3;
 const HASTE = 20;
 const PAUSE_MS = 60_000;
+const REGISTER = '/api/accounts/v1/agent/register';
 
 /** Three stores on one login, each with a connection of its own. */
 async function start(t: TestScope) {
@@ -27,6 +28,7 @@ async function start(t: TestScope) {
   const stores = Array.from({ length: REPLICAS }, () => openStore(options));
   t.teardown(async () => void (await Promise.all(stores.map((store) => store.close()))));
   const http = createHttpClient(agent, 'codex-auth-sidecar/test');
+  const outcomes: string[] = [];
   const open = async (store: SharedAuthStore, pauseMs: number) => {
     const document = await store.load();
     if (!document?.tokens) throw new Error('no login');
@@ -35,6 +37,9 @@ async function start(t: TestScope) {
     return new RegisteredIdentity(session, document.identityRecord, {
       store,
       pauseMs,
+      observe: (event) => {
+        if (event.type === 'registration') outcomes.push(`${event.what} ${event.outcome}`);
+      },
       log: createLogger({ level: 'silent' }),
       version: '0.0.0-test',
       platform: 'linux',
@@ -51,7 +56,7 @@ async function start(t: TestScope) {
     const { agents, tasks } = fleet.emulator.counts();
     return { agents, tasks };
   };
-  return { fleet, openAll, counts };
+  return { fleet, openAll, counts, outcomes };
 }
 
 t.test(
@@ -111,5 +116,22 @@ t.test(
     const intervals = ((performance.now() - begun) * HASTE) / PAUSE_MS;
     t.ok(counts().tasks - 1 <= Math.ceil(intervals), `3 in ${intervals} intervals`);
     t.strictSame([...messages], ['test registered a moment ago']);
+  },
+);
+
+t.test(
+  'T6: whoever comes late with its registration takes over what counts',
+  WITH_POSTGRES,
+  async (t) => {
+    const { fleet, openAll, counts, outcomes } = await start(t);
+    const [slow, quick] = await openAll();
+    fleet.emulator.addFault({ path: REGISTER, delayMs: 5_000 });
+    const late = slow?.establish();
+    await fleet.emulator.waitFor(({ path }) => path === REGISTER);
+    const found = await quick?.establish();
+    t.strictSame(counts(), { agents: 1, tasks: 1 });
+    t.match(await late, { agentRuntimeId: found?.agentRuntimeId, taskId: found?.taskId });
+    t.strictSame(counts(), { agents: 2, tasks: 1 }, 'one orphan');
+    t.ok(outcomes.includes('agent orphaned'), outcomes.join());
   },
 );

@@ -3,7 +3,7 @@ import { PostgresRegister } from '../../src/auth-store/postgres-register.ts';
 import { parseServers } from '../../src/auth-store/postgres-url.ts';
 import { FileSealer } from '../../src/auth-store/sealing.ts';
 import { SharedAuthStore } from '../../src/auth-store/shared-store.ts';
-import { createLogger } from '../../src/base/logger.ts';
+import { createLogger, type Logger } from '../../src/base/logger.ts';
 import { timerSchedule } from '../../src/base/schedule.ts';
 
 export interface StoreOptions {
@@ -14,12 +14,14 @@ export interface StoreOptions {
   name?: string;
   /** How many times faster every pause and every limit passes; default 10. */
   haste?: number;
+  /** Gets what a store logs; nobody by default. */
+  log?: Logger;
 }
 
 /** A shared store on a real database, whose pauses are shorter. */
 export function openStore(options: StoreOptions): SharedAuthStore {
   const { urls, keyFile, replica = 'test', name = 'default', haste = 10 } = options;
-  const log = createLogger({ level: 'silent' });
+  const { log = createLogger({ level: 'silent' }) } = options;
   const monotonicNow = () => performance.now() * haste;
   const servers = parseServers(urls);
   return new SharedAuthStore({

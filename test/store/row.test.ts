@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { KeyRing } from '../../src/auth-store/sealing.ts';
 import type { SharedAuthStore } from '../../src/auth-store/shared-store.ts';
+import { type CapturedLog, captureLog } from '../helpers/captured-log.ts';
 import { Fleet } from './fleet.ts';
 import { openStore } from './open-store.ts';
 import { WITH_POSTGRES } from './postgres.ts';
@@ -115,6 +116,34 @@ t.test(
       const [after] = await fleet.postgres.sql(`SELECT * FROM ${TABLE} WHERE name = 'default'`);
       t.strictSame(after, row);
     }
+  },
+);
+
+t.test(
+  'two sidecars of one name are told, and a restarted one is not',
+  WITH_POSTGRES,
+  async (t) => {
+    const fleet = await Fleet.start(t);
+    const { postgres, keyFile } = fleet;
+    const named = (captured: CapturedLog) => {
+      const { log } = captured;
+      const store = openStore({ urls: postgres.url(), keyFile, replica: 'a', log });
+      t.teardown(() => store.close());
+      return store;
+    };
+    const [first, second] = [captureLog(), captureLog()];
+    const before = named(first);
+    await before.overwrite({ extra: 1 });
+    const after = named(second);
+    await after.load();
+    await after.overwrite({ extra: 2 });
+    t.strictSame(second.warnings(), []);
+    await before.load();
+    await after.overwrite({ extra: 3 });
+    await before.load();
+    t.strictSame(first.warnings(), [
+      'another sidecar calls itself a; give each a store.replica of its own',
+    ]);
   },
 );
 

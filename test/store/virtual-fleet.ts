@@ -143,6 +143,10 @@ export class Replica {
       try {
         this.session ??= await this.#login();
         await this.session.renew(this.session.login.accessToken, false);
+        // A session refreshes ten times in ten minutes at most, and here it is always due.
+        if (this.session.isUnwritten) continue;
+        this.session.release();
+        this.session = null;
       } catch {
         // It is tried again.
       }

@@ -64,7 +64,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     const config = ok('config', source || 'defaults and environment');
     const found = await preflight(settings, new TokensFile(SILENT, () => undefined), false);
     close = async () => found.dispatcher?.destroy();
-    const store = await openStore(settings, SILENT);
+    const store = await openStore(settings, SILENT, 'command');
     close = async () => {
       await found.dispatcher?.destroy();
       await store.close();

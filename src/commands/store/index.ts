@@ -63,7 +63,7 @@ async function withShared<T>(
   settings: Settings,
   work: (shared: SharedStore) => Promise<T>,
 ): Promise<T> {
-  const shared = await openSharedStore(settings, SILENT);
+  const shared = await openSharedStore(settings, SILENT, 'command');
   try {
     return await work(shared);
   } finally {

@@ -8,7 +8,7 @@ export async function withStore<T>(
   settings: Settings,
   work: (store: AuthStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStore(settings, createLogger({ level: 'silent' }));
+  const store = await openStore(settings, createLogger({ level: 'silent' }), 'command');
   try {
     return await work(store);
   } finally {
