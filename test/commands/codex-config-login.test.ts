@@ -50,6 +50,7 @@ t.test('--login signs Codex in to the sidecar, with the plan of the real account
   const toml = readFileSync(join(home, 'config.toml'), 'utf8');
   t.match(toml, `model_provider = "sidecar"\nchatgpt_base_url = "${url}/backend-api"\n`);
   t.match(toml, 'requires_openai_auth = false');
+  t.match(toml, '\n[features]\napps = false\n');
   t.equal((await configure()).code, 0, 'one of ours is replaced');
   t.match((await configure([...LOGIN.slice(0, 2), '--url', url])).code, 0, 'its token is kept');
 });
@@ -57,12 +58,16 @@ t.test('--login signs Codex in to the sidecar, with the plan of the real account
 t.test('an existing base URL is changed in place', async (t) => {
   const { url, home, configure } = await setUp(t);
   const config = join(home, 'config.toml');
-  writeFileSync(config, '# mine\nchatgpt_base_url = "https://other.example"\nmodel = "x"\n');
+  writeFileSync(
+    config,
+    '# mine\nchatgpt_base_url = "https://other.example"\nmodel = "x"\n[features]\nweb = true\n',
+  );
   t.equal((await configure()).code, 0);
   const toml = readFileSync(config, 'utf8');
   t.match(toml, '# mine\n');
   t.match(toml, `chatgpt_base_url = "${url}/backend-api"`);
   t.notMatch(toml, 'other.example');
+  t.match(toml, /\[features\]\nweb = true\napps = false\n/);
 });
 
 t.test('a login that is not one of ours is never replaced, and nothing is written', async (t) => {

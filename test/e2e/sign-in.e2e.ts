@@ -114,6 +114,10 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     t.match(turn.stdout, 'Hello from the emulated backend.');
     const seen = backend.records.filter(({ path }) => path.startsWith('/backend-api/'));
     const side = seen.filter(({ path }) => !path.startsWith('/backend-api/codex/responses'));
+    t.strictSame(
+      side.filter(({ path }) => path.startsWith('/backend-api/ps/mcp')),
+      [],
+    );
     t.ok(side.length > 0, 'a Codex that is signed in asks for more than responses');
     for (const { method, path, headers, auth } of seen) {
       t.ok(auth.verified, `${method} ${path} (${auth.problem})`);

@@ -30,12 +30,13 @@ export function parseToml(text: string): Table {
   }
 }
 
-/** Settings beside the provider, outside of any table. */
-export type RootFields = Readonly<Record<string, string>>;
+/** Settings beside the provider: values outside of any table, and tables of switches. */
+export type RootFields = Readonly<Record<string, string | Readonly<Record<string, boolean>>>>;
 
 /** The lines that point Codex at the sidecar. */
 export function snippet(fields: ProviderFields, root: RootFields = {}): string[] {
-  return [...rootLines(root), '', ...tableLines(fields)];
+  const tables = tablesOf(root).flatMap(([name, switches]) => ['', ...switchLines(name, switches)]);
+  return [...rootLines(root), '', ...tableLines(fields), ...tables];
 }
 
 /**
@@ -68,7 +69,9 @@ function pointedHere(before: Table, fields: ProviderFields, root: RootFields): T
   const provider = { ...Object.fromEntries(kept), ...fields };
   return {
     ...before,
-    ...root,
+    ...Object.fromEntries(
+      Object.entries(root).map(([name, value]) => [name, merged(before[name], value)]),
+    ),
     model_provider: PROVIDER_ID,
     model_providers: { ...providers, [PROVIDER_ID]: provider },
   };
@@ -88,7 +91,7 @@ function insertLines(
   const hasProvider = PROVIDER_ID in asTable(before.model_providers);
   const missing = rootLines(root).filter((line) => !(nameIn(line) in before));
   const known = { ...before };
-  for (const name of rootLines(root).map(nameIn)) {
+  for (const name of ['model_provider', ...Object.keys(root)]) {
     if (name in before) known[name] = wanted[name];
   }
   if (hasProvider) known.model_providers = wanted.model_providers;
@@ -103,6 +106,11 @@ function insertLines(
   if (!hasProvider) {
     const end = result.endsWith('\n') ? '' : newline;
     result += `${end}${newline}${tableLines(fields).join(newline)}${newline}`;
+  }
+  for (const [name, switches] of tablesOf(root)) {
+    if (name in before) continue;
+    const end = result.endsWith('\n') ? '' : newline;
+    result += `${end}${newline}${switchLines(name, switches).join(newline)}${newline}`;
   }
   return result;
 }
@@ -141,7 +149,7 @@ function isFaithful(before: string, after: string, wanted: Table): boolean {
 }
 
 const OUR_KEY =
-  /^\s*["']?(model_providers?|chatgpt_base_url|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
+  /^\s*["']?(model_providers?|chatgpt_base_url|features|apps|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
 
 /** Whether a missing line held one of our keys, and its comment still exists. */
 function isRewritten(line: string, after: string): boolean {
@@ -150,8 +158,25 @@ function isRewritten(line: string, after: string): boolean {
 }
 
 function rootLines(root: RootFields): string[] {
-  const fields = { model_provider: PROVIDER_ID, ...root };
-  return Object.entries(fields).map(([name, value]) => `${name} = ${tomlValue(value)}`);
+  const fields = Object.entries({ model_provider: PROVIDER_ID, ...root });
+  return fields.flatMap(([name, value]) =>
+    typeof value === 'string' ? [`${name} = ${tomlValue(value)}`] : [],
+  );
+}
+
+function tablesOf(root: RootFields) {
+  return Object.entries(root).flatMap(([name, value]) =>
+    typeof value === 'string' ? [] : [[name, value] as const],
+  );
+}
+
+function switchLines(name: string, switches: Readonly<Record<string, boolean>>): string[] {
+  const lines = Object.entries(switches).map(([key, value]) => `${key} = ${tomlValue(value)}`);
+  return [`[${name}]`, ...lines];
+}
+
+function merged(before: unknown, value: RootFields[string]): unknown {
+  return typeof value === 'string' ? value : { ...asTable(before), ...value };
 }
 
 /** The key of one of our own lines. */

@@ -47,6 +47,12 @@ export interface CodexConfigOptions {
   warn: (line: string) => void;
 }
 
+/**
+ * Codex asks for apps without any Authorization where the address is not OpenAI's, and asks again and
+ * again (observed, 0.171.0). Nothing else is sent less with them switched off but suggestions of plugins.
+ */
+const WITHOUT_APPS = { features: { apps: false } };
+
 const PLACEHOLDER = 'PUT THE CLIENT TOKEN HERE';
 const HOW_TO_GET_ONE =
   'make one with "codex-auth-sidecar token add NAME" and pass it with --token-file FILE (- for standard input)';
@@ -61,7 +67,7 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   const home = agentHome(env);
   if (options.login) {
     await requireNoOther(join(home, 'auth.json'));
-    const root = { chatgpt_base_url: chatGptBaseUrl(baseUrl) };
+    const root = { chatgpt_base_url: chatGptBaseUrl(baseUrl), ...WITHOUT_APPS };
     const used = await writeInto(new ConfigFile(home), baseUrl, token, print, root);
     await signInTo(home, new URL(baseUrl).origin, used, options);
   } else if (options.write) {
