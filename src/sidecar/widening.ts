@@ -28,12 +28,34 @@ function widenedLists(before: Config, after: Config): string[] {
       .map((entry) => `clients.${name} now allows ${entry}`);
   const [old, next] = [rulesOf(before), rulesOf(after)];
   const opened = next
-    .filter((rule) => !rule.endsWith(' deny') && !old.includes(rule))
+    .filter((rule) => !isDeny(rule) && !old.includes(rule))
     .map((rule) => `routes now holds ${rule}`);
   const unlocked = old
-    .filter((rule) => rule.endsWith(' deny') && !next.includes(rule))
+    .filter((rule) => isDeny(rule) && !next.includes(rule))
     .map((rule) => `routes no longer holds ${rule}`);
-  return [...added('allowedHosts'), ...added('allowedOrigins'), ...opened, ...unlocked];
+  return [
+    ...added('allowedHosts'),
+    ...added('allowedOrigins'),
+    ...opened,
+    ...unlocked,
+    ...overtaken(old, next),
+  ];
+}
+
+/** The first rule that matches counts, so a rule that moves before a denial opens what that denied. */
+function overtaken(old: string[], next: string[]): string[] {
+  return next.filter(isDeny).flatMap((denial) => {
+    const before = old.slice(0, Math.max(old.indexOf(denial), 0));
+    return next
+      .slice(0, next.indexOf(denial))
+      .filter((rule) => !isDeny(rule) && old.includes(rule) && old.includes(denial))
+      .filter((rule) => !before.includes(rule))
+      .map((rule) => `routes now holds ${rule} before ${denial}`);
+  });
+}
+
+function isDeny(rule: string): boolean {
+  return rule.endsWith(' deny');
 }
 
 function rulesOf({ routes }: Config): string[] {

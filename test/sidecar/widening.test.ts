@@ -42,3 +42,18 @@ t.test('each host, origin and route that a reload adds is named', async (t) => {
   ]);
   t.strictSame(widening(before, { ...before, clients: {} }), [], 'fewer are no news');
 });
+
+t.test(
+  'a reload that moves a route before a denial is named, for the first match counts',
+  async (t) => {
+    const [open, denial] = [rule('/backend-api/a', 'bearer'), rule('/backend-api/*', 'deny')];
+    t.strictSame(widening({ routes: [denial, open] }, { routes: [open, denial] }), [
+      'routes now holds GET /backend-api/a bearer before GET /backend-api/* deny',
+    ]);
+    t.strictSame(
+      widening({ routes: [open, denial] }, { routes: [denial, open] }),
+      [],
+      'the way back',
+    );
+  },
+);
