@@ -14,6 +14,7 @@ const HEADERS = [
   ...['x-litellm-api-key', 'x-portkey-api-key', 'Ocp-Apim-Subscription-Key', 'anthropic-api-key'],
   ...['x-auth-token', 'x-access-token', 'token', 'private-token', 'x-amz-security-token'],
   ...['x-vault-token', 'helicone-auth', 'x-authorization', 'x-auth-key', 'x-client-secret'],
+  ...['x-functions-key', 'x-master-key', 'x-api-secret-key', 'authentication', 'x-credentials'],
   ...['x-jwt-assertion', 'openai-organization-id', 'x-openai-project', 'x-goog-user-project'],
 ];
 
