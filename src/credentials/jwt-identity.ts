@@ -10,7 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
-import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
+import { callFailureText, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
 import type { IdentitySource, RunIdentity } from './identity-source.ts';
 
 const JWKS_TIMEOUT_MS = 10_000;
@@ -83,7 +83,7 @@ async function fetchJwks(http: HttpClient, baseUrl: string): Promise<ReturnType<
       maxBytes: JWKS_MAX_BYTES,
     });
   } catch (cause) {
-    throw unavailable('no response', null, cause);
+    throw unavailable(callFailureText(cause), null, cause);
   }
   if (response.status !== 200) {
     throw unavailable(`it answered ${response.status}`, response.retryAfterMs);

@@ -5,7 +5,7 @@ import { parseJsonObject, textAt } from '../base/json.ts';
 import { pauseAfter } from '../base/pause.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
-import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
+import { callFailureText, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
 import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
 
@@ -89,7 +89,8 @@ export class PersonalAccessToken implements BearerProvider {
       this.#failure = null;
       return this.#headers;
     } catch (cause) {
-      const error = cause instanceof SidecarError ? cause : unavailable('no response', null, cause);
+      const error =
+        cause instanceof SidecarError ? cause : unavailable(callFailureText(cause), null, cause);
       const count = (this.#failure?.count ?? 0) + 1;
       const { retryAfterSeconds } = error;
       const pauseMs = pauseAfter(count, RETRY_PAUSE_MS, (retryAfterSeconds ?? 0) * 1000);

@@ -4,7 +4,8 @@ import { afterDeadline } from '../base/deadline.ts';
 import { parseRetryAfter } from '../base/pause.ts';
 import { encodingOf } from '../base/text-encoding.ts';
 import { DecodedTooLargeError, decodeBody } from './content-coding.ts';
-import { transportCode } from './failure-text.ts';
+import { failureText, transportCode } from './failure-text.ts';
+import { ProxyError } from './proxy-error.ts';
 
 /** One small JSON exchange of our own (a refresh, a registration, the JWKS, a status). */
 interface JsonRequest {
@@ -72,6 +73,13 @@ export class CallError extends Error {
 /** Whether a failed call never left this machine, so that it may be sent again whatever it does. */
 export function wasNeverSent(error: unknown): boolean {
   return error instanceof CallError && !error.wasSent;
+}
+
+/** Why a call gave no usable response, in words. */
+export function callFailureText(error: unknown): string {
+  if (error instanceof CallError && error.isTooLarge) return error.message;
+  const proxy = error instanceof CallError ? error.cause : error;
+  return `no response: ${proxy instanceof ProxyError ? proxy.message : failureText(error)}`;
 }
 
 /** How far a call got before it failed. */
