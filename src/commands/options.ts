@@ -1,6 +1,8 @@
+import { homedir } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { OwnEnvironment } from '../config/environment.ts';
 import { dropUndefined, type PartialConfig } from '../config/resolve.ts';
+import { expandHome } from '../files/home-path.ts';
 
 /** What commands take from the process, and give to it. */
 export interface CommandIo {
@@ -42,6 +44,15 @@ export function configLayer(flags: AddressFlags): PartialConfig {
     listen: dropUndefined({ host, port, socket }),
     log: dropUndefined({ level: logLevel }),
   };
+}
+
+/** A path on the command line, where `--option=~/file` reaches us without a shell's help. */
+export function parsePath(value: string): string {
+  try {
+    return expandHome(value, homedir());
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 export function parsePort(value: string): number {

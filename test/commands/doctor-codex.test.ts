@@ -10,6 +10,7 @@ import {
   checkCodex,
   checkCodexConfig,
   checkListener,
+  readProfiles,
 } from '../../src/commands/doctor/codex.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
@@ -190,4 +191,47 @@ t.test('a login in the home of the agent', async (t) => {
     message: /the agent and the sidecar share/,
   });
   t.match(await checkAgentLogin('/nonexistent', home), { outcome: 'ok' });
+});
+
+t.test(
+  'a configuration with which inference goes past the sidecar, in profiles as well',
+  async (t) => {
+    const listen = resolveConfig({ listen: { port: 8787 } }).listen;
+    const origin = 'http://127.0.0.1:8787';
+    const past = `chatgpt_base_url = "${origin}/backend-api"\n`;
+    const builtIn = `openai_base_url = "${origin}/backend-api/codex"\n`;
+    const own = (auth: boolean) =>
+      `model_provider = "sidecar"\n[model_providers.sidecar]\nname = "OpenAI"\nbase_url = "${origin}/backend-api/codex"\nwire_api = "responses"\nsupports_websockets = true\nexperimental_bearer_token = "x"\nrequires_openai_auth = ${auth}\n`;
+    const check = (text: string | null, profile?: string) =>
+      checkCodexConfig({
+        ...{ text, path: '/home/config.toml', listen, tokens: null, env: {} },
+        ...(profile === undefined
+          ? {}
+          : { profile: { text: profile, path: '/home/x.config.toml' } }),
+      });
+    t.match(check(past + builtIn), {
+      outcome: 'warning',
+      message: /sends inference past the sidecar/,
+    });
+    t.match(check(past + own(true)), { outcome: 'warning', message: /past the sidecar/ });
+    t.equal(check(past + own(false)).outcome, 'ok');
+    t.equal(check(builtIn).outcome, 'ok');
+    t.match(check(own(true), past), {
+      outcome: 'warning',
+      message: /^\/home\/x\.config\.toml sets/,
+    });
+    t.match(check(own(false), 'model_provider = "ollama"\n'), {
+      outcome: 'warning',
+      message: /^\/home\/x\.config\.toml points Codex at the provider "ollama"/,
+    });
+    t.equal(check(own(false), 'model = "m"\n').outcome, 'ok');
+  },
+);
+
+t.test('profile files are found beside config.toml', async (t) => {
+  const folder = t.testdir({ 'config.toml': '', 'careful.config.toml': 'a = 1', 'x.toml': '' });
+  t.strictSame(await readProfiles(folder), [
+    { path: join(folder, 'careful.config.toml'), text: 'a = 1' },
+  ]);
+  t.strictSame(await readProfiles(join(folder, 'none')), []);
 });

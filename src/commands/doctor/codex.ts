@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { isUsable } from '../../admin/status.ts';
@@ -8,6 +8,7 @@ import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { isLoopbackHost } from '../../base/host.ts';
 import { VERSION } from '../../base/version.ts';
 import type { Config } from '../../config/resolve.ts';
+import { readTextFile } from '../../files/read-text.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 import { parseToml, providerIn, type Table } from '../codex/config-toml.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
@@ -79,6 +80,8 @@ interface CodexConfigInput {
   /** Text of `config.toml`; null when the file does not exist. */
   text: string | null;
   path: string;
+  /** A profile file beside it, which lies over it when Codex is started with `--profile`. */
+  profile?: { text: string; path: string };
   listen: Config['listen'];
   /** Text of the tokens file; null when clients need no token. */
   tokens: string | null;
@@ -88,11 +91,12 @@ interface CodexConfigInput {
 /** Whether a Codex with this configuration sends its model requests to the sidecar. Pure. */
 export function checkCodexConfig(input: CodexConfigInput): Finding {
   const name = 'codex config';
-  const { text, path } = input;
-  if (text === null) return warning(name, `${path} does not exist`, POINT);
+  const { text, profile } = input;
+  if (text === null && !profile) return warning(name, `${input.path} does not exist`, POINT);
+  const path = profile?.path ?? input.path;
   let content: Table;
   try {
-    content = parseToml(text);
+    content = overlaid(parseToml(text ?? ''), parseToml(profile?.text ?? ''));
   } catch (error) {
     return failure(name, `${path}: ${(error as Error).message}`, 'repair it');
   }
@@ -111,6 +115,15 @@ export function checkCodexConfig(input: CodexConfigInput): Finding {
   }
   const finding = id === 'openai' ? null : providerProblem(name, provider, input);
   if (finding) return finding;
+  // Such a Codex asks for the origin of its workspace, and sends inference there (measured, 0.171.0).
+  const usesLogin = id === 'openai' || provider.requires_openai_auth === true;
+  if (usesLogin && isSameOrigin(content.chatgpt_base_url, baseUrl)) {
+    return warning(
+      name,
+      `${path} sets chatgpt_base_url, with which a Codex that is signed in sends inference past the sidecar`,
+      'remove chatgpt_base_url, or set requires_openai_auth = false in a provider of its own',
+    );
+  }
   if (codexUsesProxy(input.env, new URL(baseUrl))) {
     const remedy = `set NO_PROXY=${noProxyEntry(new URL(baseUrl))} for Codex`;
     return warning(name, 'Codex sends its requests for the sidecar to an HTTP proxy', remedy);
@@ -148,6 +161,20 @@ function providerProblem(name: string, provider: Table, { tokens }: CodexConfigI
   return null;
 }
 
+/** Top-level values of a profile go before those of `config.toml`; providers of both are known. */
+function overlaid(base: Table, profile: Table): Table {
+  const providers = [base.model_providers, profile.model_providers] as (Table | undefined)[];
+  return { ...base, ...profile, model_providers: Object.assign({}, ...providers) };
+}
+
+function isSameOrigin(value: unknown, url: string): boolean {
+  return (
+    typeof value === 'string' &&
+    URL.canParse(value) &&
+    new URL(value).origin === new URL(url).origin
+  );
+}
+
 function chosenProvider(content: Table): string {
   const profiles = content.profiles as Record<string, Table | undefined> | undefined;
   const profile = typeof content.profile === 'string' ? profiles?.[content.profile] : undefined;
@@ -183,7 +210,18 @@ export async function checkAgentLogin(agentHome: string, codexHome: string): Pro
 }
 
 export async function readIfThere(folder: string, file: string): Promise<string | null> {
-  return readFile(join(folder, file), 'utf8').catch(() => null);
+  return readTextFile(join(folder, file)).catch(() => null);
+}
+
+/** The profile files of a Codex home, `NAME.config.toml`. */
+export async function readProfiles(folder: string): Promise<{ path: string; text: string }[]> {
+  const names = await readdir(folder).catch(() => []);
+  const found: { path: string; text: string }[] = [];
+  for (const name of names.filter((file) => file.endsWith('.config.toml')).sort()) {
+    const text = await readIfThere(folder, name);
+    if (text !== null) found.push({ path: join(folder, name), text });
+  }
+  return found;
 }
 
 function sha256(text: string): string {

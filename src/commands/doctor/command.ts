@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
 import { plainVariables } from '../../sidecar/settings.ts';
-import { type AddressFlags, type CommandIo, configLayer, withAddress } from '../options.ts';
+import {
+  type AddressFlags,
+  type CommandIo,
+  configLayer,
+  parsePath,
+  withAddress,
+} from '../options.ts';
 
 interface DoctorFlags extends AddressFlags {
   agentHome?: string;
@@ -9,7 +15,11 @@ interface DoctorFlags extends AddressFlags {
 
 export function addDoctorCommand(program: Command, io: CommandIo): void {
   withAddress(program.command('doctor').description('check everything that a request needs'))
-    .option('--agent-home <folder>', "the agent's CODEX_HOME, where it is not the sidecar's")
+    .option(
+      '--agent-home <folder>',
+      "the agent's CODEX_HOME, where it is not the sidecar's",
+      parsePath,
+    )
     .option('--json', 'print the findings as JSON')
     .action(async (flags: DoctorFlags) => {
       const { doctor } = await import('./index.ts');

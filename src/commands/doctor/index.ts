@@ -25,6 +25,7 @@ import {
   checkCodexConfig,
   checkListener,
   readIfThere,
+  readProfiles,
 } from './codex.ts';
 import { checkCredential } from './credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
@@ -171,15 +172,19 @@ function agentChecks({ config, codexHome }: Settings, env: Environment, home: st
     { name: 'listener', run: async () => [await checkListener(config)] },
     {
       name: 'codex config',
-      run: async () => [
-        checkCodexConfig({
+      run: async () => {
+        const input = {
           text: await readIfThere(home, 'config.toml'),
           path: `${home}/config.toml`,
           listen: config.listen,
           tokens: await readTokens(config.clients.tokensFile),
           env,
-        }),
-      ],
+        };
+        const profiles = (await readProfiles(home))
+          .map((profile) => checkCodexConfig({ ...input, profile }))
+          .filter(({ outcome }) => outcome !== 'ok');
+        return [checkCodexConfig(input), ...profiles];
+      },
     },
     { name: 'codex login', run: async () => [await checkAgentLogin(home, codexHome)] },
   ];

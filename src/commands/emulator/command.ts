@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type CommandIo, parsePort } from '../options.ts';
+import { type CommandIo, parsePath, parsePort } from '../options.ts';
 
 interface EmulatorFlags {
   host: string;
@@ -13,7 +13,7 @@ export function addEmulatorCommand(program: Command, { print }: CommandIo): void
     .description('serve an emulated backend, to try the sidecar without an account')
     .option('--host <address>', 'listening address', '127.0.0.1')
     .option('--port <number>', 'TCP port, 0 picks a free one', parsePort, 0)
-    .option('--codex-home <folder>', 'write an auth.json of a throw-away login there')
+    .option('--codex-home <folder>', 'write an auth.json of a throw-away login there', parsePath)
     .action(async (flags: EmulatorFlags) => {
       const { emulator } = await import('./index.ts');
       await emulator({ ...flags, codexHome: flags.codexHome ?? null, print });

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { CommandIo } from '../options.ts';
+import { type CommandIo, parsePath } from '../options.ts';
 
 interface RunFlags {
   config?: string;
@@ -18,7 +18,11 @@ export function addRunCommand(program: Command, io: CommandIo): void {
     .argument('[args...]', 'its arguments')
     .option('--config <file>', 'configuration file (JSON); its listener and tokens are not used')
     .option('--isolate-home', 'give the program a temporary CODEX_HOME without a login')
-    .option('--log-file <file>', 'log there instead of ~/.local/state/codex-auth-sidecar/run.log')
+    .option(
+      '--log-file <file>',
+      'log there instead of ~/.local/state/codex-auth-sidecar/run.log',
+      parsePath,
+    )
     .option('--log-level <level>', 'least severe level that is logged')
     .option('--verbose', 'log on standard error')
     .action(async (command: string, args: string[], flags: RunFlags) => {

@@ -2,7 +2,13 @@ import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import { plainVariables } from '../../sidecar/settings.ts';
 import { wantsColour } from '../colour.ts';
-import { type AddressFlags, type CommandIo, configLayer, withAddress } from '../options.ts';
+import {
+  type AddressFlags,
+  type CommandIo,
+  configLayer,
+  parsePath,
+  withAddress,
+} from '../options.ts';
 
 interface ServeFlags extends AddressFlags {
   serverInfo?: string;
@@ -12,7 +18,11 @@ interface ServeFlags extends AddressFlags {
 
 export function addServeCommand(program: Command, io: CommandIo): void {
   withAddress(program.command('serve', { isDefault: true }).description('run the proxy'))
-    .option('--server-info <file>', 'write {"port","socket","pid","url"} there once listening')
+    .option(
+      '--server-info <file>',
+      'write {"port","socket","pid","url"} there once listening',
+      parsePath,
+    )
     .option('--log-level <level>', 'least severe level that is logged')
     .option('--pretty', 'log for people, as on a terminal, instead of JSON')
     .option('--no-pretty', 'log JSON, also on a terminal')

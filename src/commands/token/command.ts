@@ -9,7 +9,7 @@ import {
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { readSettings } from '../../sidecar/settings.ts';
-import type { CommandIo } from '../options.ts';
+import { type CommandIo, parsePath } from '../options.ts';
 import type { TokensFileOptions } from './tokens-file-editor.ts';
 
 interface Flags {
@@ -81,7 +81,7 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
 function withFile(command: Command): Command {
   return command
     .option('--config <file>', 'configuration file (JSON)')
-    .option('--file <file>', 'file of client tokens, instead of the configured one');
+    .option('--file <file>', 'file of client tokens, instead of the configured one', parsePath);
 }
 
 async function tokensFile(
