@@ -15,6 +15,7 @@ import { childCommand, childEnvironment, codexIndex } from './child-environment.
 import { withIsolatedHome } from './isolated-home.ts';
 import { openRunLog, stateFolder } from './log.ts';
 import { runProcess } from './process.ts';
+import { refuseSignIn } from './refuse-sign-in.ts';
 
 /** We wait this long for a registration; after that the child starts in parallel. */
 const PREPARE_MS = 10_000;
@@ -42,6 +43,7 @@ const PROCESS_ONE =
  */
 export async function run(options: RunOptions): Promise<number> {
   const { configFile, command, warn } = options;
+  refuseSignIn(command);
   if (process.pid === 1) throw new ConfigError(PROCESS_ONE);
   const env = plainVariables(options.env);
   const clientToken = randomBytes(24).toString('base64url');
