@@ -306,7 +306,8 @@ export class ChatGptSession {
     await use(login);
     if (this.isExpired() || login.accessToken.equals(before)) {
       // Asking again at once would give the same, and spend a refresh token each time.
-      throw new RefreshError('the token endpoint sent an expired access token', 'unknown');
+      const what = fresh.accessToken ? 'an expired' : 'no';
+      throw new RefreshError(`the token endpoint sent ${what} access token`, 'unknown');
     }
     if (fresh.problem !== null)
       log.warn(`of the tokens of a refresh, those that can be used are kept: ${fresh.problem}`);

@@ -83,7 +83,7 @@ async function fetchJwks(http: HttpClient, baseUrl: string): Promise<ReturnType<
       maxBytes: JWKS_MAX_BYTES,
     });
   } catch (cause) {
-    throw unavailable(callFailureText(cause), null, cause);
+    throw unavailable(`no usable response: ${callFailureText(cause)}`, null, cause);
   }
   if (response.status !== 200) {
     throw unavailable(`it answered ${response.status}`, response.retryAfterMs);

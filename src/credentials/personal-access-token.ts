@@ -90,7 +90,9 @@ export class PersonalAccessToken implements BearerProvider {
       return this.#headers;
     } catch (cause) {
       const error =
-        cause instanceof SidecarError ? cause : unavailable(callFailureText(cause), null, cause);
+        cause instanceof SidecarError
+          ? cause
+          : unavailable(`no usable response: ${callFailureText(cause)}`, null, cause);
       const count = (this.#failure?.count ?? 0) + 1;
       const { retryAfterSeconds } = error;
       const pauseMs = pauseAfter(count, RETRY_PAUSE_MS, (retryAfterSeconds ?? 0) * 1000);

@@ -4,6 +4,7 @@ import { isObject, parseJsonObject } from '../base/json.ts';
 import type { Secret } from '../base/secret.ts';
 import {
   CallError,
+  callFailureText,
   type HttpClient,
   type TextResponse,
   wasNeverSent,
@@ -154,7 +155,8 @@ async function postToken(
       const inTime = monotonicClock() - begunAt < (endpoints.waitMs ?? WAIT_MS);
       if (attempt < MAX_ATTEMPTS && unsent && inTime) continue;
       const kind = unsent ? 'unsent' : 'unknown';
-      throw new RefreshError('no response from the token endpoint', kind, { cause });
+      const message = `no response from the token endpoint: ${callFailureText(cause)}`;
+      throw new RefreshError(message, kind, { cause });
     }
   }
 }

@@ -75,11 +75,11 @@ export function wasNeverSent(error: unknown): boolean {
   return error instanceof CallError && !error.wasSent;
 }
 
-/** Why a call gave no usable response, in words. */
+/** Why a call gave no usable response, in words. Nobody is named but a proxy. */
 export function callFailureText(error: unknown): string {
   if (error instanceof CallError && error.isTooLarge) return error.message;
   const proxy = error instanceof CallError ? error.cause : error;
-  return `no response: ${proxy instanceof ProxyError ? proxy.message : failureText(error)}`;
+  return proxy instanceof ProxyError ? proxy.message : failureText(error);
 }
 
 /** How far a call got before it failed. */

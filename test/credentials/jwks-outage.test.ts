@@ -10,9 +10,17 @@ const OUTAGES: [name: string, fault: Omit<Fault, 'path'>, problem: RegExp][] = [
   ['a redirect', { status: 302, headers: { location: 'https://evil.example' } }, /answered 302$/],
   ['a web page', { body: '<html>' }, /the response is not a JWKS$/],
   ['another object', { body: { keys: 'none' } }, /the response is not a JWKS$/],
-  ['a cut connection', { action: 'reset' }, /no response: it closed the connection .*\(\w+\)$/],
-  ['half a response', { action: 'cut' }, /no response: .*\(\w+\)$/],
-  ['more than any JWKS', { body: ' '.repeat(2 ** 21) }, /the response is larger than \d+ bytes$/],
+  [
+    'a cut connection',
+    { action: 'reset' },
+    /no usable response: it closed the connection .*\(\w+\)$/,
+  ],
+  ['half a response', { action: 'cut' }, /no usable response: .*\(\w+\)$/],
+  [
+    'more than any JWKS',
+    { body: ' '.repeat(2 ** 21) },
+    /no usable response: the response is larger than \d+ bytes$/,
+  ],
 ];
 
 for (const [name, fault, problem] of OUTAGES) {

@@ -155,6 +155,7 @@ t.test('what never left this machine is tried three times', async (t) => {
   };
   const error = await failureOf(refreshTokens({ ...plain, http }, TOKEN));
   t.equal(error.kind, 'unsent');
+  t.match(error.message, /^no response from the token endpoint: .+ \(\w+\)$/, 'the cause is named');
   t.equal(attempts, 3);
 });
 
