@@ -86,6 +86,15 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     const { code, stderr, stdout } = await codexIn(home, codex, ['login', 'status']);
     t.equal(code, 0);
     t.match(stdout + stderr, 'Logged in using ChatGPT');
+    const log = join(home, 'run.log');
+    const args = ['run', '--config', config, '--log-file', log, '--isolate-home', '--', codex];
+    const turn = await run(t, [...args, 'exec', '--skip-git-repo-check', 'hi'], {
+      CODEX_HOME: home,
+      HOME: home,
+      XDG_STATE_HOME: await folder(t),
+    });
+    t.equal(turn.code, 0, turn.stderr);
+    t.match(turn.stdout, 'Hello from the emulated backend.');
   });
 
   t.test(`Codex ${version} works behind the sidecar with a phantom login`, async (t) => {
