@@ -1,15 +1,20 @@
 import { inspect } from 'node:util';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
-import {
-  isHeaderText,
-  isSegmentId,
-  isTaskId,
-  NOT_HEADER_TEXT,
-  NOT_SEGMENT_ID,
-} from '../base/header-text.ts';
 import { isObject, type JsonObject, parseJson } from '../base/json.ts';
 import { Secret } from '../base/secret.ts';
 import { readForeignLayout } from './foreign-layout.ts';
+import {
+  invalid,
+  isAbsent,
+  secretOf,
+  storedFlag,
+  storedHeaderText,
+  storedSecret,
+  storedSegmentId,
+  storedTaskId,
+  storedText,
+  storedTime,
+} from './stored-values.ts';
 
 const MODES = [
   'apikey',
@@ -253,62 +258,4 @@ function readRecord(value: JsonObject): IdentityRecord {
     fedramp: storedFlag(value, 'chatgpt_account_is_fedramp', prefix),
     taskId: storedTaskId(value),
   };
-}
-
-function storedSecret(object: JsonObject, name: string, prefix = ''): Secret | null {
-  return secretOf(storedHeaderText(object, name, prefix));
-}
-
-function secretOf(value: string | null): Secret | null {
-  return value === null ? null : new Secret(value);
-}
-
-/** Trimmed. */
-function storedHeaderText(object: JsonObject, name: string, prefix = ''): string | null {
-  const value = storedText(object, name, prefix)?.trim() ?? null;
-  if (value === null || isHeaderText(value)) return value;
-  throw invalid(prefix + name, NOT_HEADER_TEXT);
-}
-
-function storedSegmentId(object: JsonObject, name: string, prefix = ''): string | null {
-  const value = storedText(object, name, prefix);
-  if (value === null || isSegmentId(value)) return value;
-  throw invalid(prefix + name, NOT_SEGMENT_ID);
-}
-
-/** null also for one that cannot be sent, so that a new task is registered. */
-function storedTaskId(record: JsonObject): string | null {
-  const value = storedText(record, 'task_id', 'agent_identity.');
-  return value !== null && isTaskId(value) ? value : null;
-}
-
-/** Seconds or milliseconds since the epoch, as other tools write it, count; anything else is none. */
-function storedTime(value: unknown): string | null {
-  if (typeof value === 'string') return value.trim() === '' ? null : value;
-  if (typeof value !== 'number') return null;
-  const date = new Date(value < 1e11 ? value * 1000 : value);
-  return Number.isNaN(date.getTime()) ? null : date.toISOString();
-}
-
-function storedFlag(object: JsonObject, name: string, prefix: string): boolean {
-  const value = object[name];
-  if (isAbsent(value)) return false;
-  if (typeof value !== 'boolean') throw invalid(prefix + name, 'must be true or false');
-  return value;
-}
-
-/** null when absent or blank. */
-function storedText(object: JsonObject, name: string, prefix = ''): string | null {
-  const value = object[name];
-  if (isAbsent(value)) return null;
-  if (typeof value !== 'string') throw invalid(prefix + name, 'must be a string');
-  return value.trim() === '' ? null : value;
-}
-
-function invalid(field: string, problem: string) {
-  return invalidCredential(`auth.json ${field}`, problem);
-}
-
-function isAbsent(value: unknown): value is undefined | null {
-  return value === undefined || value === null;
 }

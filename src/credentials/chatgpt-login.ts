@@ -121,3 +121,15 @@ export function namesOther(token: Secret | null, login: ChatGptLogin): boolean {
 function differ(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a !== b;
 }
+
+/** Whether two sets hold the same access token and refresh token. */
+export function sameTokens(
+  a: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
+  b: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
+): boolean {
+  const sameRefresh =
+    a.refreshToken && b.refreshToken
+      ? a.refreshToken.equals(b.refreshToken)
+      : a.refreshToken === b.refreshToken;
+  return sameRefresh && a.accessToken.equals(b.accessToken);
+}

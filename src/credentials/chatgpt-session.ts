@@ -16,21 +16,22 @@ import type { RefreshedTokens } from '../oauth/token-response.ts';
 import type { CredentialObserver, RefreshOutcome } from '../telemetry/credential-events.ts';
 import {
   type ChatGptLogin,
-  namesOther,
   REFRESH_LATE,
   type RefreshAhead,
-  readChatGptLogin,
   readSameLogin,
   refreshDueAt,
   refreshJitterMs,
+  sameTokens,
 } from './chatgpt-login.ts';
 import {
   ATTEMPT_END,
   checkPause,
   checkRate,
   describeFailure,
+  outcomeOf,
   type RefreshFailure,
 } from './refresh-failure.ts';
+import { refreshedLogin } from './refreshed-login.ts';
 import { TokenWriter } from './token-writer.ts';
 
 interface ChatGptSessionDeps {
@@ -280,31 +281,12 @@ export class ChatGptSession {
     use: (login: ChatGptLogin) => Promise<void>,
   ): Promise<void> {
     const { now, log } = this.#deps;
-    const before = this.#login.accessToken;
+    const before = this.#login;
     const lastRefresh = new Date(now()).toISOString();
-    const tokens: StoredTokens = {
-      accessToken: fresh.accessToken ?? this.#login.accessToken,
-      idToken: fresh.idToken ?? this.#login.idToken,
-      refreshToken: fresh.refreshToken ?? refreshToken,
-      accountId: this.#login.account.id,
-      provenance: this.#login.provenance,
-    };
-    let login: ChatGptLogin;
-    try {
-      if (!fresh.accessToken && fresh.problem !== null) throw new Error(fresh.problem);
-      login = readChatGptLogin(tokens, lastRefresh);
-    } catch (cause) {
-      // The old refresh token is spent all the same; the old access token may still be valid.
-      await use({ ...this.#login, refreshToken: tokens.refreshToken });
-      const problem = fresh.problem === null ? '' : `: ${fresh.problem}`;
-      const message = `the token endpoint sent tokens that cannot be read${problem}`;
-      throw new RefreshError(message, 'refused', { cause });
-    }
-    if (namesOther(fresh.accessToken, this.#login) || namesOther(fresh.idToken, this.#login)) {
-      throw new RefreshError('the token endpoint sent the tokens of another account', 'permanent');
-    }
+    const { login, error } = refreshedLogin(before, refreshToken, fresh, lastRefresh);
     await use(login);
-    if (this.isExpired() || login.accessToken.equals(before)) {
+    if (error) throw error;
+    if (this.isExpired() || login.accessToken.equals(before.accessToken)) {
       // Asking again at once would give the same, and spend a refresh token each time.
       const what = fresh.accessToken ? 'an expired' : 'no';
       throw new RefreshError(`the token endpoint sent ${what} access token`, 'unknown');
@@ -338,20 +320,4 @@ export class ChatGptSession {
     this.#stored = this.#login;
     this.#deps.log.info('wrote down the tokens that lived in memory only');
   }
-}
-
-function outcomeOf({ retryAt, unknown }: RefreshFailure): RefreshOutcome {
-  if (retryAt === null) return 'refused';
-  return unknown ? 'uncertain' : 'failed';
-}
-
-function sameTokens(
-  a: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
-  b: Pick<StoredTokens, 'accessToken' | 'refreshToken'>,
-): boolean {
-  const sameRefresh =
-    a.refreshToken && b.refreshToken
-      ? a.refreshToken.equals(b.refreshToken)
-      : a.refreshToken === b.refreshToken;
-  return sameRefresh && a.accessToken.equals(b.accessToken);
 }

@@ -2,6 +2,7 @@ import { AnnouncementRefused, type AttemptEnd, StoreUnavailable } from '../auth-
 import { SidecarError } from '../base/errors.ts';
 import { pauseAfter } from '../base/pause.ts';
 import { RefreshError, type RefreshErrorKind } from '../oauth/token-endpoint.ts';
+import type { RefreshOutcome } from '../telemetry/credential-events.ts';
 
 /** How the last refresh failed, and when the next one may start. */
 export interface RefreshFailure {
@@ -100,4 +101,10 @@ function unavailable(problem: string, cause: unknown, pauseMs: number): SidecarE
 
 export function signInAgain(problem: string): SidecarError {
   return new SidecarError('AUTH_REFRESH_FAILED', `${problem}; sign in again`);
+}
+
+/** What a failed refresh counts as. */
+export function outcomeOf({ retryAt, unknown }: RefreshFailure): RefreshOutcome {
+  if (retryAt === null) return 'refused';
+  return unknown ? 'uncertain' : 'failed';
 }

@@ -159,7 +159,7 @@ t.test('each credential needs its own upstreams, each origin once', async (t) =>
   const config = resolveConfig({});
   const origins = (kind: string | null, policy = 'jwtOnly') =>
     neededUpstreams(
-      (kind && { kind }) as Parameters<typeof neededUpstreams>[0],
+      (kind && { kind, tokens: { provenance: null } }) as Parameters<typeof neededUpstreams>[0],
       resolveConfig({ ...config, agentIdentity: { policy } }),
     ).map((url) => new URL(url).host);
   t.strictSame(origins(null), ['chatgpt.com']);
