@@ -10,6 +10,7 @@ import { timerSchedule } from '../base/schedule.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { openStore } from './open-store.ts';
+import { plainHttpBeyondLoopback } from './plain-http.ts';
 import { checkExposure, preflight, type TokenSource } from './preflight.ts';
 import { buildServer, type ConfigRead, type ServerDeps, type Sidecar } from './server.ts';
 import type { Settings } from './settings.ts';
@@ -108,6 +109,8 @@ function build(
 async function warn(settings: Settings, store: AuthStore, log: Logger): Promise<void> {
   for (const warning of settings.warnings) log.warn(warning);
   warnOfInspector(log);
+  const plain = plainHttpBeyondLoopback(settings.config.listen);
+  if (plain) log.warn(`${plain.problem}; ${plain.remedy}`);
   if (store.status().kind !== 'file') return;
   for (const { problem, remedy } of await problemsOf(store.location)) {
     log.warn(`${store.location} ${problem}; ${remedy}`);

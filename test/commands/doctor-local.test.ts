@@ -14,11 +14,12 @@ import {
 import {
   checkAuthFile,
   checkClients,
+  checkEncryption,
   checkLock,
   checkNode,
   OLDEST_NODE,
 } from '../../src/commands/doctor/local.ts';
-import type { PartialConfig } from '../../src/config/resolve.ts';
+import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { preflight } from '../../src/sidecar/preflight.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { TokensFile } from '../../src/sidecar/tokens-file.ts';
@@ -56,6 +57,25 @@ for (const [name, config, text, outcome] of TOKENS) {
     if (tokensFile !== null) chmodSync(tokensFile, 0o600);
     const finding = await clients({ ...config, clients: { tokensFile } });
     t.equal(finding.outcome, outcome, finding.message);
+  });
+}
+
+for (const [listen, outcome] of [
+  [{ host: '0.0.0.0' }, ['warning']],
+  [{ host: '::' }, ['warning']],
+  [{ host: 'box.example' }, ['warning']],
+  [{ host: '127.0.0.1' }, []],
+  [{ host: '::1' }, []],
+  [{ host: 'localhost' }, []],
+  [{ host: '0.0.0.0', socket: '/s' }, []],
+] as const) {
+  t.test(`plain HTTP on ${JSON.stringify(listen)}`, async (t) => {
+    const findings = checkEncryption(resolveConfig({ listen }));
+    t.strictSame(outcomes(findings), outcome);
+    for (const { message, remedy } of findings) {
+      t.match(message, `listen.host ${listen.host} is reached over plain HTTP`);
+      t.match(remedy, 'TLS');
+    }
   });
 }
 

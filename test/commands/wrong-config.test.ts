@@ -193,3 +193,14 @@ t.test('beyond loopback without tokens it serves only when told to, and warns', 
   t.equal(level, 40);
   await program.logged('listening');
 });
+
+t.test('beyond loopback it warns of plain HTTP, whether or not clients need a token', async (t) => {
+  const tokens = await makeFile(t, 'tokens', `agent:${'0'.repeat(64)} for=inference\n`);
+  const args = ['serve', '--host', '0.0.0.0', '--port', '0'];
+  const program = start(t, args, { SIDECAR_CLIENT_TOKENS_FILE: tokens });
+  const { level } = await program.logged(
+    'listen.host 0.0.0.0 is reached over plain HTTP: whoever can read that network can read client tokens and prompts; put a proxy with TLS in front of it, or allow only a network that nobody else can read',
+  );
+  t.equal(level, 40);
+  await program.logged('listening');
+});

@@ -29,7 +29,14 @@ import {
 } from './codex.ts';
 import { checkCredential } from './credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
-import { checkAudit, checkAuthFile, checkClients, checkLock, checkNode } from './local.ts';
+import {
+  checkAudit,
+  checkAuthFile,
+  checkClients,
+  checkEncryption,
+  checkLock,
+  checkNode,
+} from './local.ts';
 import { checkStore } from './store.ts';
 import { checkClock, checkJwks, checkUpstream, type Network, neededUpstreams } from './upstream.ts';
 
@@ -123,6 +130,7 @@ function ownChecks(settings: Settings, found: Preflight): Check[] {
   const { config } = settings;
   return [
     { name: 'client tokens', run: async () => [await checkClients(config, found)] },
+    { name: 'encryption', run: () => checkEncryption(config) },
     { name: 'audit log', run: () => checkAudit(config, found) },
     { name: 'authorities', run: () => [ok('authorities', trustSources(settings).join(', '))] },
   ];

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { problemsOf } from '../../auth-store/file-problems.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import type { Config } from '../../config/resolve.ts';
+import { plainHttpBeyondLoopback } from '../../sidecar/plain-http.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
 import { findProgram } from '../find-program.ts';
@@ -45,6 +46,12 @@ export async function checkClients(
     `${count}; ${unlimited.join(', ')} may call every path that "routes" allows, and reload`,
     'add for=inference or for=codex to its line',
   );
+}
+
+/** Whether others can read what clients send; no finding where connections stay on this machine. */
+export function checkEncryption({ listen }: Config): Finding[] {
+  const plain = plainHttpBeyondLoopback(listen);
+  return plain ? [warning('encryption', plain.problem, plain.remedy)] : [];
 }
 
 /** Whether the audit log can be written; no finding when none is configured. */
