@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
+import { routePath, withPathHint } from '../inbound/route-names.ts';
 import { type AccessRules, type Caller, checkAccess, checkLimits } from './caller.ts';
 import { normalizeTarget } from './path.ts';
 
@@ -41,7 +42,11 @@ function admit(request: InboundRequest, rules: AccessRules, now: Clock): void {
     if (token) checkLimits(token, target.path, now());
   }
   if (request.is404) {
-    const what = request.method === 'TRACE' ? 'TRACE is not served' : 'no such path is served';
+    const path = normalizeTarget(request.raw.url ?? '')?.path ?? '';
+    const what =
+      request.method === 'TRACE'
+        ? 'TRACE is not served'
+        : withPathHint('no such path is served', path);
     throw new SidecarError('AUTH_ROUTE_DENIED', what);
   }
 }
@@ -56,7 +61,10 @@ function checkRoute({ url, method, config }: RouteOptions): void {
 
 function requireTarget(url: string): NormalizedTarget {
   const target = normalizeTarget(url);
-  if (target) return target;
+  if (target) {
+    const path = routePath(target.path);
+    return path === target.path ? target : { path, query: target.query };
+  }
   throw new SidecarError(
     'AUTH_PATH_INVALID',
     'the path has dot segments, empty segments or encoded separators; send it in normal form',

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
+import { withPathHint } from '../inbound/route-names.ts';
 import type { Traffic } from '../telemetry/traffic.ts';
 import { Attempt } from './attempt.ts';
 import { continuation } from './expect-continue.ts';
@@ -31,10 +32,8 @@ export async function forward(
   request.exchange.kind = rule?.auth ?? 'deny';
   if (upgrade) checkHandshake(raw);
   if (!rule || rule.auth === 'deny') {
-    throw new SidecarError(
-      'AUTH_ROUTE_DENIED',
-      `no rule of "routes" allows this ${request.method} here; only the operator can add one`,
-    );
+    const problem = `no rule of "routes" allows this ${request.method} here; only the operator can add one`;
+    throw new SidecarError('AUTH_ROUTE_DENIED', rule ? problem : withPathHint(problem, path));
   }
   // Awaited in any case: meanwhile the parser hands over a body that came together with the head.
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));

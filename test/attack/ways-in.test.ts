@@ -58,6 +58,8 @@ const REFUSALS = {
 const proxied = { 'nothing wrong': 'passes', ...REFUSALS, draining: 'AUTH_DRAINING' } as const;
 /** The proxy, where no rule of the default routes allows a path. */
 const unknown = { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED' } as const;
+/** Where there is no route, during a drain either. */
+const unserved = { ...unknown, draining: 'AUTH_ROUTE_DENIED' } as const;
 /** Where only a token is not asked for, from this machine. */
 const own = {
   ...REFUSALS,
@@ -98,6 +100,21 @@ const TABLE: Row[] = [
     { ...line('GET', MODELS), headers: 'connection: upgrade\r\nupgrade: h2c\r\n' },
     proxied,
   ],
+  ['/v1/models', line('GET', '/v1/models'), proxied],
+  [
+    '/v1/responses',
+    { ...line('POST', '/v1/responses'), headers: 'content-length: 0\r\n' },
+    proxied,
+  ],
+  [
+    '/v1/responses/compact',
+    { ...line('POST', '/v1/responses/compact'), headers: 'content-length: 0\r\n' },
+    proxied,
+  ],
+  ['/v1/responses, upgrade', { ...line('GET', '/v1/responses'), headers: HANDSHAKE }, proxied],
+  ['/v1/models, encoded', line('GET', '/v1/%6dodels'), proxied],
+  ['/v1/chat/completions', line('POST', '/v1/chat/completions'), unserved],
+  ['/v1/other', line('GET', '/v1/other'), unserved],
   ['/auth/status', line('GET', '/auth/status'), own],
   ['/auth/status, upgrade', { ...line('GET', '/auth/status'), headers: HANDSHAKE }, own],
   [EVENTS, line('GET', EVENTS), { ...own, draining: 'AUTH_DRAINING' }],

@@ -68,7 +68,12 @@ t.test('a value of the environment that no header can carry names its variable',
 t.test('nothing at all names the ways to sign in', async (t) => {
   const error = await failureOf(() => fromDocument(null));
   t.equal(error.code, 'AUTH_NOT_CONFIGURED');
-  for (const way of ['codex login', 'CODEX_HOME', 'CODEX_ACCESS_TOKEN', 'CODEX_API_KEY']) {
+  for (const way of [
+    'codex-auth-sidecar login',
+    'CODEX_ACCESS_TOKEN',
+    'CODEX_API_KEY',
+    'keyring',
+  ]) {
     t.match(error.message, way);
   }
 });

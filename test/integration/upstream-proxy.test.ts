@@ -146,7 +146,11 @@ t.test('a proxy without a scheme is one over http', async (t) => {
 
 t.test('an address that is no proxy ends the start, with the name of the variable', async (t) => {
   for (const [name, value, problem] of [
-    ['HTTPS_PROXY', 'socks5://u:hush@proxy', 'HTTPS_PROXY must be an http or https URL'],
+    [
+      'HTTPS_PROXY',
+      'socks5://u:hush@proxy',
+      'HTTPS_PROXY names a SOCKS proxy, which is not supported; name an http proxy',
+    ],
     ['https_proxy', 'http://[', 'HTTPS_PROXY must be an http or https URL'],
     [
       'HTTPS_PROXY',
@@ -155,7 +159,7 @@ t.test('an address that is no proxy ends the start, with the name of the variabl
     ],
   ] as const) {
     const config = { upstream: { proxy: 'env' } };
-    const start = startSidecarInFrontOf(t, 'http://127.0.0.1:1', {
+    const start = startSidecarInFrontOf(t, 'https://127.0.0.1:1', {
       env: { [name]: value },
       config,
     });
