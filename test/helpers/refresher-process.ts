@@ -9,7 +9,8 @@ import { CODEX_CLIENT_ID } from '../../src/oauth/token-endpoint.ts';
 import { createHttpClient } from '../../src/upstream/http-client.ts';
 
 // A process that is told to refresh its login again and again, beside another one on the same
-// auth.json, with any of these milliseconds of patience with the token endpoint. Prints the access token that it ends with, as JSON.
+// auth.json; the last argument is its patience with the token endpoint, in milliseconds. Prints the
+// access token that it ends with, as JSON.
 const [, , folder = '', tokenUrl = '', rounds = '0', patience = '30000'] = process.argv;
 
 const store = new FileAuthStore(folder);
@@ -18,10 +19,12 @@ if (!stored?.tokens) throw new Error('no login');
 const agent = new Agent();
 const http = createHttpClient(agent, 'codex-auth-sidecar/test');
 const patienceMs = Number(patience);
+let hours = 0;
 const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRefresh), {
   store,
   now: Date.now,
-  monotonicNow: () => performance.now(),
+  // Hours go by between two refreshes, or their rate would be limited.
+  monotonicNow: () => performance.now() + hours * 3_600_000,
   backendNow: Date.now,
   schedule: timerSchedule,
   log: createLogger({ level: 'silent' }),
@@ -34,6 +37,7 @@ const session = new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRe
   }),
 });
 for (let round = 0; round < Number(rounds); round++) {
+  hours++;
   await session.renew(session.login.accessToken, true);
   // Gives the other process its turn at the lock.
   await sleep(Math.random() * 5);
