@@ -5,9 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Cast } from './cast.ts';
 import type { CredentialPath } from './credential-path.ts';
+import { distanceId, measureDistance } from './distance.ts';
 import { Measures } from './measures.ts';
 import { findPeers } from './peers/find.ts';
 import { startEmulator } from './peers/sidecar.ts';
+import { DISTANCES_MS } from './relay.ts';
 import type { Report } from './report/report.ts';
 import { markdown } from './report/table.ts';
 import { writeReport } from './report/write.ts';
@@ -20,7 +22,7 @@ import { TLS_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
 // a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js.
 
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 900_000;
 /** On a slow machine the workloads that begin after this get one round each. */
 const LATE_MS = 520_000;
 
@@ -57,8 +59,11 @@ try {
   await cast.stop();
   if (TLS_WORKLOADS.some(({ id }) => wanted(id))) {
     const overTls = found.peers.filter(({ speaksTls }) => speaksTls);
-    await perform(await Cast.start(stage, overTls, stage.tlsPlace), TLS_WORKLOADS);
+    const overTlsCast = await Cast.start(stage, overTls, stage.tlsPlace);
+    await perform(overTlsCast, TLS_WORKLOADS);
+    await overTlsCast.stop();
   }
+  if (wanted('distance')) await measureDistance(stage, emulator, measures);
   finish(found);
 } finally {
   await stage.close();
@@ -94,6 +99,7 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
       ...Object.fromEntries(
         [...WORKLOADS, ...TLS_WORKLOADS].map(({ id, title }) => [id, `(${id}) ${title}`]),
       ),
+      ...Object.fromEntries(DISTANCES_MS.map(distanceTitle)),
       f: '(f) cold start',
       g: '(g) memory at rest',
       h: '(h) credential path of one request',
@@ -104,6 +110,11 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
   process.stdout.write(`${markdown(report)}\n`);
   // A part of a run must not pass for a whole one.
   if (isWhole) writeReport(report);
+}
+
+function distanceTitle(delayMs: number): [string, string] {
+  const title = `a client that has just started, upstream over TLS ${delayMs} ms each way`;
+  return [distanceId(delayMs), title];
 }
 
 function say(line: string): void {

@@ -46,6 +46,15 @@ export const TARGETS: readonly Target[] = [
     versus: { peer: 'sidecar' },
     atLeast: 0.97,
   },
+  ...['first byte', 'first byte of an upgrade', 'first byte after 60 s'].map(
+    (measure): Target => ({
+      text: `40 ms away: ${measure}, a client that has just started vs without us`,
+      workload: 'distance-40',
+      measure,
+      versus: { peer: 'direct' },
+      atMost: 0.6,
+    }),
+  ),
   {
     text: '(a16): processor time vs bare-node',
     workload: 'a16',
