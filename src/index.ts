@@ -2,7 +2,7 @@ import { createLogger } from './base/logger.ts';
 import type { Config } from './config/config.generated.ts';
 import type { PartialConfig } from './config/resolve.ts';
 import { readSettings } from './sidecar/settings.ts';
-import { startSidecar as start } from './sidecar/start.ts';
+import { launchSidecar } from './sidecar/start.ts';
 
 export { ConfigError } from './base/errors.ts';
 
@@ -63,6 +63,6 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
     destination: options.log ?? process.stderr,
   });
   const allow = options.allowUnauthenticated ?? false;
-  const { address, reload, stop } = await start(settings, log, allow, read);
+  const { address, reload, stop } = await launchSidecar(settings, log, allow, read);
   return { ...address, reload, stop };
 }

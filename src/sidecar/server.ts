@@ -62,7 +62,7 @@ export interface ConfigRead {
   commit: () => ClientTokens | null;
 }
 
-export interface Sidecar {
+export interface BuiltSidecar {
   app: FastifyInstance;
   manager: CredentialManager;
   /** Hands out one record for each finished exchange. */
@@ -87,7 +87,7 @@ export interface Sidecar {
 }
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
-export async function buildServer(config: Config, deps: ServerDeps): Promise<Sidecar> {
+export async function buildServer(config: Config, deps: ServerDeps): Promise<BuiltSidecar> {
   const live = new LiveConfig(config, deps.clientTokens);
   const telemetry = createTelemetry(config, deps);
   const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());

@@ -12,12 +12,12 @@ import { type ListenAddress, listen } from './listen.ts';
 import { openStore } from './open-store.ts';
 import { plainHttpBeyondLoopback } from './plain-http.ts';
 import { checkExposure, preflight, type TokenSource } from './preflight.ts';
-import { buildServer, type ConfigRead, type ServerDeps, type Sidecar } from './server.ts';
+import { type BuiltSidecar, buildServer, type ConfigRead, type ServerDeps } from './server.ts';
 import type { Settings } from './settings.ts';
 import { TokensFile, type TokensRead } from './tokens-file.ts';
 import { wideningOf } from './widening.ts';
 
-export interface RunningSidecar extends Sidecar {
+export interface RunningSidecar extends BuiltSidecar {
   address: ListenAddress;
   /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
   stop(): Promise<void>;
@@ -30,7 +30,7 @@ export interface RunningSidecar extends Sidecar {
  * @param tokenSource null: the file that the configuration names
  * @throws ConfigError when the settings cannot be used; an Error when the address cannot be used
  */
-export async function startSidecar(
+export async function launchSidecar(
   settings: Settings,
   log: Logger,
   allowUnauthenticated: boolean,
@@ -91,7 +91,7 @@ function build(
   { config, credentials, oauthClientId }: Settings,
   clientTokens: TokensRead['tokens'],
   parts: Pick<ServerDeps, 'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig'>,
-): Promise<Sidecar> {
+): Promise<BuiltSidecar> {
   return buildServer(config, {
     ...parts,
     clientTokens,
@@ -124,7 +124,7 @@ export function warnOfInspector(log: Logger, url: string | undefined = inspector
 }
 
 async function listenOrClose(
-  { app, live }: Sidecar,
+  { app, live }: BuiltSidecar,
   log: Logger,
   close: () => Promise<void>,
 ): Promise<ListenAddress> {
@@ -137,7 +137,7 @@ async function listenOrClose(
 }
 
 /** Lets open exchanges end, for as long as the configuration allows. */
-async function drain(sidecar: Sidecar): Promise<void> {
+async function drain(sidecar: BuiltSidecar): Promise<void> {
   const { drainSeconds } = sidecar.live.config.limits;
   const patience = new AbortController();
   const { signal } = patience;
@@ -155,7 +155,7 @@ interface ClosedParts {
 }
 
 async function closeParts(
-  { app, manager }: Sidecar,
+  { app, manager }: BuiltSidecar,
   { tokens, store, dispatcher, audit }: ClosedParts,
 ): Promise<void> {
   tokens.close();

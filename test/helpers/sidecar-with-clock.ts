@@ -10,7 +10,7 @@ import type { JsonObject } from '../../src/base/json.ts';
 import { createLogger } from '../../src/base/logger.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
-import { buildServer, type Sidecar } from '../../src/sidecar/server.ts';
+import { type BuiltSidecar, buildServer } from '../../src/sidecar/server.ts';
 import { type Environment, readSettings } from '../../src/sidecar/settings.ts';
 import { createDispatcher } from '../../src/upstream/dispatcher.ts';
 import { FakeTime } from './fake-time.ts';
@@ -69,7 +69,7 @@ export interface SidecarWithClockOptions {
 export interface SidecarWithClock {
   emulator: Emulator;
   home: Home;
-  sidecar: Sidecar;
+  sidecar: BuiltSidecar;
   store: AuthStore;
   url: string;
   time: FakeTime;

@@ -6,7 +6,7 @@ import { createLogger } from '../../src/base/logger.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
 import { type Environment, readSettings } from '../../src/sidecar/settings.ts';
-import { type RunningSidecar, startSidecar } from '../../src/sidecar/start.ts';
+import { launchSidecar, type RunningSidecar } from '../../src/sidecar/start.ts';
 import { assertNoLeaks, noteEnvironment, noteStored, watchAnswers } from './leak-watch.ts';
 
 export const RESPONSES = '/backend-api/codex/responses';
@@ -50,7 +50,7 @@ export async function startTestSidecar(t: Test, options: SidecarOptions): Promis
   const storedLogin = () => readFile(join(codexHome, 'auth.json'), 'utf8').catch(() => '');
   noteEnvironment(options.env ?? {});
   noteStored(await storedLogin());
-  const sidecar = await startSidecar(settings, logger, false);
+  const sidecar = await launchSidecar(settings, logger, false);
   const answers = watchAnswers(sidecar.app.server);
   let stopped = false;
   const stop = async () => {

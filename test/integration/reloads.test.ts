@@ -1,6 +1,6 @@
 import t from 'tap';
 import { readSettings } from '../../src/sidecar/settings.ts';
-import { startSidecar } from '../../src/sidecar/start.ts';
+import { launchSidecar } from '../../src/sidecar/start.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { makeFolder } from '../helpers/sidecar.ts';
 import { readStatus } from '../helpers/until-status.ts';
@@ -23,7 +23,7 @@ t.test('of two reloads the one that came last stays', async (t) => {
     return older;
   };
   const { log } = captureLog();
-  const sidecar = await startSidecar(await settingsWith('jwtOnly'), log, false, readAgain);
+  const sidecar = await launchSidecar(await settingsWith('jwtOnly'), log, false, readAgain);
   t.teardown(() => sidecar.stop());
   const reloads = [sidecar.reload(), sidecar.reload()];
   const { url } = sidecar.address;

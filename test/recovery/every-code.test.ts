@@ -13,7 +13,7 @@ import { ERROR_STATUS, type ErrorCode } from '../../src/base/errors.ts';
 import { createLogger } from '../../src/base/logger.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
-import { startSidecar } from '../../src/sidecar/start.ts';
+import { launchSidecar } from '../../src/sidecar/start.ts';
 import { aroundStore } from '../helpers/around-store.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
@@ -157,7 +157,7 @@ async function startReal(t: Test) {
   writeFileSync(configFile, JSON.stringify(config));
   const read = () => readSettings({}, configFile, { listen: { port: 0 } });
   const log = createLogger({ level: 'silent' });
-  const sidecar = await startSidecar(await read(), log, false, read);
+  const sidecar = await launchSidecar(await read(), log, false, read);
   t.teardown(() => sidecar.stop());
   return { url: sidecar.address.url ?? '', configFile, token };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createLogger } from '../../base/logger.ts';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
 import { readSettings } from '../../sidecar/settings.ts';
-import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
+import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { compact, listModels, sseTurn, webSocketTurn } from './client.ts';
 import { checkRecords, recordTable } from './report.ts';
 
@@ -61,7 +61,7 @@ async function withSidecar(
     clients: { tokensFile: join(codexHome, 'client-tokens') },
   });
   const log = createLogger({ level: 'silent' });
-  const sidecar: RunningSidecar = await startSidecar(settings, log, false);
+  const sidecar: RunningSidecar = await launchSidecar(settings, log, false);
   try {
     await work(sidecar.address.url ?? '');
   } finally {

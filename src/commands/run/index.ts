@@ -6,7 +6,7 @@ import type { Logger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { TokenSource } from '../../sidecar/preflight.ts';
 import { type Environment, plainVariables, readSettings } from '../../sidecar/settings.ts';
-import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
+import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
 import { isStandardOutput } from '../../telemetry/audit-log.ts';
 import { agentHome, holdsLogin } from '../codex/home.ts';
@@ -57,7 +57,7 @@ export async function run(options: RunOptions): Promise<number> {
   }
   const { verbose, logFile: file } = options;
   const { log, close } = await openRunLog({ level, verbose, file, env, warn });
-  const sidecar = await startSidecar(
+  const sidecar = await launchSidecar(
     settings,
     log,
     false,

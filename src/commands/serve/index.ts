@@ -6,7 +6,7 @@ import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
 import { type LineOutput, openOutput } from '../../files/line-output.ts';
 import { readSettings } from '../../sidecar/settings.ts';
-import { type RunningSidecar, startSidecar } from '../../sidecar/start.ts';
+import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
 import { LAST_LINES_MS, openLog } from '../log.ts';
 
@@ -29,7 +29,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const output = openOutput(1);
   const { pretty, colour } = options;
   const log = await openLog(output, { level: config.log.level, pretty, colour });
-  const sidecar = await startSidecar(settings, log, options.allowUnauthenticated, read);
+  const sidecar = await launchSidecar(settings, log, options.allowUnauthenticated, read);
   reloadOnHangUp(sidecar, log);
   reopenOnSignal(sidecar, log);
   const signals = stopOnSignal(sidecar, log, output, config.limits.drainSeconds);
