@@ -11,8 +11,11 @@ import { requests } from './workloads.ts';
 // Node that does nothing else, with TLS to the upstream, in processor time of the same rounds, which
 // a busy machine changes little.
 
-/** Measured: 1.2 to 1.35. One that costs 15 % more passes what is allowed. */
-const AT_MOST = 1.5;
+/**
+ * Measured on an idle machine: 1.2 to 1.35, and 1.5 to 1.7 in runs in which V8 promotes what a request
+ * leaves. A loaded machine gave up to 2.3. So it catches a loss of a quarter, not less.
+ */
+const AT_MOST = 2.1;
 const LIMIT_MS = 120_000;
 /** Not until everything is compiled: the margin is wide. */
 const WARM_UP_SECONDS = 4;

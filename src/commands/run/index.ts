@@ -133,7 +133,7 @@ async function withHome(
 function abortOnDefect(log: Logger, warn: RunOptions['warn']): AbortSignal {
   const abort = new AbortController();
   process.once('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'unexpected failure, stopping the child');
+    log.fatal({ err: error }, 'unexpected failure, ending the child');
     warn('the sidecar failed, so the program was stopped; the log of the sidecar says why');
     abort.abort();
   });

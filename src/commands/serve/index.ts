@@ -60,7 +60,7 @@ function reloadOnHangUp(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGHUP', () => {
     sidecar.reload().then(
       (restartNeededFor) => log.info({ restartNeededFor }, 'reloaded'),
-      (error: unknown) => log.error({ err: error }, 'reload failed, the old settings stay in use'),
+      (error: unknown) => log.error({ err: error }, 'not reloaded, the old settings stay'),
     );
   });
 }
@@ -70,7 +70,7 @@ function reopenOnSignal(sidecar: RunningSidecar, log: Logger): void {
   process.on('SIGUSR2', () => {
     void sidecar.reopenAudit().then((reopened) => {
       if (reopened) log.info('reopened the audit log');
-      else log.warn('SIGUSR2: there is no audit file to reopen (log.audit)');
+      else log.warn('SIGUSR2: no audit file was opened (log.audit)');
     });
   });
 }
