@@ -17,8 +17,8 @@ export interface ProxyOptions extends ForwardOptions {
 }
 
 /**
- * Mounts the proxied prefix, and the other names of its routes. http-proxy gives its routes and hands the body on unread; the relay
- * is ours (see `relay.ts` and `upgrade.ts` for what reply-from gets wrong).
+ * Mounts the proxied prefix, and the other names of its routes. http-proxy gives its routes and hands
+ * the body on unread; the relay is ours (see `relay.ts` and `upgrade.ts` for what reply-from gets wrong).
  */
 export async function proxyPlugin(app: FastifyInstance, options: ProxyOptions): Promise<void> {
   routeUpgrades(app, options.pendingResponses);
