@@ -130,3 +130,10 @@ t.test('run refuses to be process 1, and names the remedy', asProcessOne, async 
   t.equal(status, 2);
   t.match(stderr, /run cannot be process 1, .*"docker run --init"/);
 });
+
+t.test('the throw-away home may lie in the home that it is made from', async (t) => {
+  const home = t.testdir({ 'config.toml': 'a = 1', rules: { 'x.rules': '' }, '.local': {} });
+  const state = join(home, '.local', 'state');
+  const found = await withIsolatedHome(home, state, t.fail, async (folder) => readdirSync(folder));
+  t.strictSame(found.sort(), ['config.toml', 'rules']);
+});

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
 import { withFileLock, withLockIfPossible } from '../../files/lock.ts';
 import { makeFolder } from '../../files/ownership.ts';
@@ -92,8 +92,14 @@ async function copyConfiguration(home: string, folder: string): Promise<void> {
     const name = relative(home, source);
     return !LEFT_OUT.test(name) && (await kindOf(source)) !== null;
   };
+  // Entry by entry: the new home may lie in the real one, and that part is not its configuration.
+  const [ours = '..'] = relative(home, folder).split(sep);
   try {
-    await cp(home, folder, { recursive: true, dereference: true, filter });
+    for (const name of await readdir(home)) {
+      const source = join(home, name);
+      if (name === ours || !(await filter(source))) continue;
+      await cp(source, join(folder, name), { recursive: true, dereference: true, filter });
+    }
   } catch (error) {
     throw new Error(`cannot copy the configuration in ${home} (${errnoOf(error)})`);
   }
