@@ -14,6 +14,7 @@ const FLOORS: Record<string, number> = {
   telemetry: 2,
   'agent-identity': 2,
   oauth: 2,
+  clients: 2,
   'auth-store': 2,
   inbound: 3,
   credentials: 3,
@@ -130,7 +131,7 @@ function reckoningWith(clock: string): RegExp {
 
 /** Fields of `inbound/request-context.ts`, which TypeScript lets everybody use without an import. */
 const CONTEXT_FIELD =
-  /\brequest\.(exchange|target|clientName)\b|\{[^}]*\b(exchange|target|clientName)\b[^}]*\} = request\b|\bconfig: \{ access\b/;
+  /\brequest\.(exchange|target|client)\b|\{[^}]*\b(exchange|target|client)\b[^}]*\} = request\b|\bconfig: \{ access\b/;
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => name.replaceAll('\\', '/'));

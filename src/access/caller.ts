@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 import { SidecarError } from '../base/errors.ts';
 import { isHost, isLoopbackHost, parseHost } from '../base/host.ts';
+import { type Client, type ClientTokens, reachesPath } from '../clients/client-tokens.ts';
 import type { AccessLevel } from '../inbound/request-context.ts';
-import { type ClientToken, type ClientTokens, reachesPath } from './client-tokens.ts';
 
 /** What is known of a caller before anything of the request is trusted. */
 export interface Caller {
@@ -37,14 +37,14 @@ interface RouteAccess {
 
 /**
  * The one gate for HTTP requests and upgrades alike.
- * @returns the client's token; null where none is needed
+ * @returns the client; null where it need not be known
  * @throws SidecarError AUTH_HOST_NOT_ALLOWED, AUTH_ORIGIN_NOT_ALLOWED or AUTH_CLIENT_TOKEN
  */
 export function checkAccess(
   caller: Caller,
   { level, fromOwnPage }: RouteAccess,
   rules: AccessRules,
-): ClientToken | null {
+): Client | null {
   if (!rules.viaSocket && !isAllowedHost(caller, rules)) {
     throw new SidecarError(
       'AUTH_HOST_NOT_ALLOWED',
@@ -58,8 +58,8 @@ export function checkAccess(
     );
   }
   if (level === 'open' || (level === 'local' && caller.local) || rules.tokens === null) return null;
-  const token = rules.tokens.find(presentedToken(caller));
-  if (token) return token;
+  const client = rules.tokens.find(presentedToken(caller));
+  if (client) return client;
   throw new SidecarError(
     'AUTH_CLIENT_TOKEN',
     'missing or wrong client token; send it as "Authorization: Bearer" or "x-sidecar-token"',
@@ -67,23 +67,23 @@ export function checkAccess(
 }
 
 /**
- * Holds a client to the limits of its token.
+ * Holds a client to its end and its paths.
  * @param path in normal form
  * @param now milliseconds since 1970
  * @throws SidecarError AUTH_CLIENT_TOKEN or AUTH_ROUTE_DENIED
  */
-export function checkLimits(token: ClientToken, path: string, now: number): void {
-  if (token.expiresAt !== null && token.expiresAt <= now) {
-    const since = new Date(token.expiresAt).toISOString();
+export function checkRights(client: Client, path: string, now: number): void {
+  if (client.expiresAt !== null && client.expiresAt <= now) {
+    const since = new Date(client.expiresAt).toISOString();
     throw new SidecarError(
       'AUTH_CLIENT_TOKEN',
-      `the client token "${token.name}" expired at ${since}; make a new one`,
+      `the client token "${client.name}" expired at ${since}; make a new one`,
     );
   }
-  if (!reachesPath(token, path)) {
+  if (!reachesPath(client, path)) {
     throw new SidecarError(
       'AUTH_ROUTE_DENIED',
-      `the client token "${token.name}" is not allowed on this path`,
+      `the client token "${client.name}" is not allowed on this path`,
     );
   }
 }

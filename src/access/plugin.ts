@@ -4,7 +4,7 @@ import { SidecarError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
 import { routePath, withPathHint } from '../inbound/route-names.ts';
-import { type AccessRules, type Caller, checkAccess, checkLimits } from './caller.ts';
+import { type AccessRules, type Caller, checkAccess, checkRights } from './caller.ts';
 import { normalizeTarget } from './path.ts';
 
 /**
@@ -14,7 +14,7 @@ import { normalizeTarget } from './path.ts';
  */
 export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now: Clock): void {
   app.decorateRequest('target', null);
-  app.decorateRequest('clientName', null);
+  app.decorateRequest('client', null);
   app.addHook('onRoute', checkRoute);
   app.addHook('onRequest', (request, _reply, done) => {
     try {
@@ -33,13 +33,13 @@ export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now:
 function admit(request: InboundRequest, rules: AccessRules, now: Clock): void {
   const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
   const caller = describeCaller(request, rules.viaSocket);
-  const token = checkAccess(caller, { level, fromOwnPage }, rules);
-  // Set before the limits, so a refused request is logged with its client.
-  request.clientName = token?.name ?? null;
-  if (level === 'client' || token) {
+  const client = checkAccess(caller, { level, fromOwnPage }, rules);
+  // Set before its rights are checked, so a refused request is logged with its client.
+  request.client = client;
+  if (level === 'client' || client) {
     const target = requireTarget(request.raw.url ?? '');
     if (level === 'client') request.target = target;
-    if (token) checkLimits(token, target.path, now());
+    if (client) checkRights(client, target.path, now());
   }
   if (request.is404) {
     const path = normalizeTarget(request.raw.url ?? '')?.path ?? '';

@@ -4,10 +4,10 @@ import type { Clock } from '../base/clock.ts';
 import { errorBody, SidecarError } from '../base/errors.ts';
 import { type JsonObject, parseJsonObject } from '../base/json.ts';
 import type { PlanType } from '../base/plan-type.ts';
+import type { Client } from '../clients/client-tokens.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { phantomIdToken } from '../oauth/phantom-login.ts';
-import { type AccessRules, checkLimits } from './caller.ts';
-import type { ClientToken } from './client-tokens.ts';
+import { type AccessRules, checkRights } from './caller.ts';
 
 interface TokenEndpointOptions {
   /** Asked at every request, because a reload may change them. */
@@ -40,9 +40,9 @@ export async function tokenEndpoint(
       throw notServed('this request');
     }
     try {
-      const token = admit(given, options);
-      request.clientName = token?.name ?? null;
-      if (token) checkToken(token, options.now());
+      const client = admit(given, options);
+      request.client = client;
+      if (client) checkClient(client, options.now());
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error;
       request.exchange.code = 'AUTH_CLIENT_TOKEN';
@@ -60,18 +60,18 @@ export async function tokenEndpoint(
 }
 
 /** @returns null where clients need no token */
-function admit(given: string, { rules }: TokenEndpointOptions): ClientToken | null {
+function admit(given: string, { rules }: TokenEndpointOptions): Client | null {
   const { tokens } = rules();
   if (tokens === null) return null;
-  const token = tokens.find(given);
-  if (token) return token;
+  const client = tokens.find(given);
+  if (client) return client;
   throw new SidecarError('AUTH_CLIENT_TOKEN', 'this client token is not known to the sidecar');
 }
 
 /** A token for Codex may do this without naming the path. */
-function checkToken(token: ClientToken, now: number): void {
-  const unlimited = { ...token, purpose: null, routes: null };
-  checkLimits(token.purpose === 'codex' ? unlimited : token, PATH, now);
+function checkClient(client: Client, now: number): void {
+  const everywhere = { ...client, patterns: null };
+  checkRights(client.purpose === 'codex' ? everywhere : client, PATH, now);
 }
 
 function refuse(reply: FastifyReply, error: SidecarError) {

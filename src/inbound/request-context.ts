@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import type { Client } from '../clients/client-tokens.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 
 // Everything that this program adds to Fastify's requests and routes. It is declared here and
@@ -39,8 +40,8 @@ interface RequestContext {
   exchange: OpenExchange;
   /** Normalised path and query; set before any handler of a `client` route, else null. */
   target: NormalizedTarget | null;
-  /** Name of the client token that the request carried; null where none was asked for. */
-  clientName: string | null;
+  /** Who sent the request; null where it need not be known. */
+  client: Client | null;
 }
 
 /** A request with its context. */

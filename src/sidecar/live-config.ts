@@ -1,5 +1,5 @@
 import type { AccessRules } from '../access/caller.ts';
-import type { ClientTokens } from '../access/client-tokens.ts';
+import type { ClientTokens } from '../clients/client-tokens.ts';
 import type { Config, RouteRule } from '../config/resolve.ts';
 import { DEFAULT_ROUTES } from '../proxy/routes.ts';
 

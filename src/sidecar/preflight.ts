@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
-import type { ClientTokens } from '../access/client-tokens.ts';
 import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
+import type { ClientTokens } from '../clients/client-tokens.ts';
 import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
-import type { ClientTokens } from '../access/client-tokens.ts';
 import { guardAccess } from '../access/plugin.ts';
 import { tokenEndpoint } from '../access/token-endpoint.ts';
 import { EventHub } from '../admin/events.ts';
@@ -14,6 +13,8 @@ import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
 import { USER_AGENT, VERSION } from '../base/version.ts';
+import type { ClientTokens } from '../clients/client-tokens.ts';
+import { ClientCounters } from '../clients/counters.ts';
 import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
@@ -137,6 +138,7 @@ function createTelemetry(
     traffic: new Traffic(now),
     exchangeLog: new ExchangeLog(now, monotonicNow),
     activity: new Activity(now, monotonicNow),
+    counters: new ClientCounters(monotonicNow),
     metrics: config.metrics.enabled ? new Metrics() : null,
   };
   const { exchangeLog, traffic, activity, metrics } = telemetry;

@@ -1,9 +1,9 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type ClientTokens, parseClientTokens } from '../access/client-tokens.ts';
 import { ConfigError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { type ClientTokens, parseClientTokens } from '../clients/client-tokens.ts';
 import { ownUser } from '../files/ownership.ts';
 import { type StopWatching, watchPath } from '../files/watch.ts';
 import { readNamedFile } from './settings.ts';

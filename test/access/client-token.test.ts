@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { type Caller, checkAccess } from '../../src/access/caller.ts';
-import { type ClientTokens, parseClientTokens } from '../../src/access/client-tokens.ts';
 import { SidecarError } from '../../src/base/errors.ts';
+import { type ClientTokens, parseClientTokens } from '../../src/clients/client-tokens.ts';
 import type { AccessLevel } from '../../src/inbound/request-context.ts';
 
 const digest = createHash('sha256').update('right').digest('hex');

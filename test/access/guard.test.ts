@@ -1,9 +1,9 @@
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import type { AccessRules } from '../../src/access/caller.ts';
-import { parseClientTokens } from '../../src/access/client-tokens.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
 import { SidecarError } from '../../src/base/errors.ts';
+import { parseClientTokens } from '../../src/clients/client-tokens.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';
@@ -34,7 +34,11 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
   app.get('/client/*', { config: { access: 'client' } }, async (request) => request.target);
   app.get('/local', { config: { access: 'local' } }, async (request) => String(request.target));
   app.get('/open', { config: { access: 'open' } }, async () => 'open');
-  app.get('/name', { config: { access: 'client' } }, async (request) => `is ${request.clientName}`);
+  app.get(
+    '/name',
+    { config: { access: 'client' } },
+    async (request) => `is ${request.client?.name ?? null}`,
+  );
   app.get('/page', { config: { access: 'local', fromOwnPage: true } }, async () => 'page');
   const get = async (url: string, headers = {}, remoteAddress = '127.0.0.1') =>
     (await app.inject({ url, headers: { host: 'localhost', ...headers }, remoteAddress })).body;
@@ -106,8 +110,8 @@ t.test('the request knows the name of its client', async (t) => {
 t.test('a refusal by the limits of a token has its name too', async (t) => {
   const { app, get } = build(t, limited('expires=2026-05-31T23:59:59Z'));
   const names: (string | null)[] = [];
-  app.addHook('onResponse', async ({ clientName }) => {
-    names.push(clientName);
+  app.addHook('onResponse', async ({ client }) => {
+    names.push(client?.name ?? null);
   });
   t.equal(await get('/name', TOKEN), 'AUTH_CLIENT_TOKEN');
   t.equal(await get('/name'), 'AUTH_CLIENT_TOKEN');

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { PURPOSES } from '../../src/access/client-tokens.ts';
+import { PURPOSES } from '../../src/clients/client-tokens.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 import { send } from '../helpers/exchange.ts';

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { Command } from 'commander';
 import t, { type Test } from 'tap';
-import { type ClientToken, parseClientTokens } from '../../src/access/client-tokens.ts';
+import { type ClientToken, parseClientTokens } from '../../src/clients/client-tokens.ts';
 import { addTokenCommand } from '../../src/commands/token/command.ts';
 import { addToken, listTokens, removeToken } from '../../src/commands/token/tokens-file-editor.ts';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
@@ -20,6 +20,7 @@ const named = (name: string, limits: Partial<ClientToken> = {}): ClientToken => 
   expiresAt: null,
   purpose: null,
   routes: null,
+  limits: null,
   ...limits,
 });
 

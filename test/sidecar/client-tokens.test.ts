@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { ClientTokens } from '../../src/access/client-tokens.ts';
+import type { ClientTokens } from '../../src/clients/client-tokens.ts';
 import { addToken, removeToken } from '../../src/commands/token/tokens-file-editor.ts';
 import { CredentialManager } from '../../src/credentials/manager.ts';
 import { watchPath } from '../../src/files/watch.ts';
@@ -19,7 +19,7 @@ async function start(t: Test) {
   const path = join(await makeFolder(t), 'tokens');
   const file = { path, warn: (line: string) => t.fail(line) };
   const add = (name: string) =>
-    addToken(file, { name, expiresAt: null, purpose: null, routes: null });
+    addToken(file, { name, expiresAt: null, purpose: null, routes: null, limits: null });
   const first = await add('first');
   const upstream = await startUpstream(t, (_request, response) => response.end('ok'));
   const config = { clients: { tokensFile: path } };
@@ -92,7 +92,7 @@ async function makeTokensFile(t: Test) {
   const path = join(await makeFolder(t), 'tokens');
   const file = { path, warn: t.fail };
   const add = (name: string) =>
-    addToken(file, { name, expiresAt: null, purpose: null, routes: null });
+    addToken(file, { name, expiresAt: null, purpose: null, routes: null, limits: null });
   await add('first');
   const used: string[][] = [];
   const captured = captureLog();
@@ -224,7 +224,7 @@ t.test(
     const path = join(await makeFolder(t), 'tokens');
     await addToken(
       { path, warn: t.fail },
-      { name: 'a', expiresAt: null, purpose: null, routes: null },
+      { name: 'a', expiresAt: null, purpose: null, routes: null, limits: null },
     );
     const config = { clients: { tokensFile: path } };
     const warning = `${path} can be written by other users; run: chmod go-w ${path}`;

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseClientTokens } from '../../access/client-tokens.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import { parseClientTokens } from '../../clients/client-tokens.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { TokenSource } from '../../sidecar/preflight.ts';
 import { type Environment, plainVariables, readSettings } from '../../sidecar/settings.ts';

@@ -1,13 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { systemClock } from '../../base/clock.ts';
+import { ConfigError } from '../../base/errors.ts';
 import {
   isTokenName,
   PURPOSES,
   type Purpose,
   parsePatterns,
   parseTime,
-} from '../../access/client-tokens.ts';
-import { systemClock } from '../../base/clock.ts';
-import { ConfigError } from '../../base/errors.ts';
+} from '../../clients/client-tokens.ts';
 import { readSettings } from '../../sidecar/settings.ts';
 import { type CommandIo, parsePath } from '../options.ts';
 import type { TokensFileOptions } from './tokens-file-editor.ts';
@@ -58,7 +58,7 @@ export function addTokenCommand(program: Command, io: CommandIo): void {
       const { addToken } = await import('./tokens-file-editor.ts');
       const { expires: expiresAt = null, routes = null, allRoutes = false } = flags;
       const purpose = flags.for ?? (routes === null && !allRoutes ? 'inference' : null);
-      const token = { name, expiresAt, purpose, routes };
+      const token = { name, expiresAt, purpose, routes, limits: null };
       io.print(await addToken(await tokensFile(flags, io), token));
     });
 

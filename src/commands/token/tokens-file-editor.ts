@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
-import { type ClientToken, parseClientTokens } from '../../access/client-tokens.ts';
 import { wholeSeconds } from '../../base/clock.ts';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
+import { type ClientToken, parseClientTokens } from '../../clients/client-tokens.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
 import { giveToOwnerOfFolder } from '../../files/ownership.ts';
 import { ReadError, readTextFile } from '../../files/read-text.ts';

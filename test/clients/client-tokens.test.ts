@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { parseClientTokens, reachesPath } from '../../src/access/client-tokens.ts';
 import { ConfigError } from '../../src/base/errors.ts';
+import { parseClientTokens, reachesPath } from '../../src/clients/client-tokens.ts';
+import { NO_LIMITS } from '../../src/clients/limits.ts';
 
 const sha256 = (token: string) => createHash('sha256').update(token).digest('hex');
 
@@ -39,15 +40,16 @@ t.test('a token has no limits, or an end, or routes, or both', async (t) => {
   ].join('\n');
   const expiresAt = Date.parse('2027-01-31T00:00:00Z');
   t.strictSame(parseClientTokens(text).list, [
-    { name: 'free', expiresAt: null, purpose: null, routes: null },
-    { name: 'ends', expiresAt, purpose: null, routes: null },
+    { name: 'free', expiresAt: null, purpose: null, routes: null, limits: null },
+    { name: 'ends', expiresAt, purpose: null, routes: null, limits: null },
     {
       name: 'paths',
       expiresAt: null,
       purpose: null,
       routes: ['/backend-api/codex/responses', '/backend-api/wham/*'],
+      limits: null,
     },
-    { name: 'both', expiresAt, purpose: null, routes: ['/*'] },
+    { name: 'both', expiresAt, purpose: null, routes: ['/*'], limits: null },
   ]);
 });
 
@@ -86,7 +88,9 @@ t.test('two lines of one name or one token are refused: their limits could diffe
 t.test('a limit that is not understood is refused, never passed over', async (t) => {
   const token = `name:${sha256('hush')}`;
   for (const limit of ['hush', 'expire=2027-01-31T00:00:00Z', 'ROUTES=/*', '=', 'note=hush']) {
-    refuses(t, `${token} ${limit}`, 'has a limit other than expires=…, for=…, routes=…');
+    const known =
+      'expires=…, for=…, routes=…, requests=…, streams=…, input-tokens=…, output-tokens=…, models=…';
+    refuses(t, `${token} ${limit}`, `has a limit other than ${known}`);
   }
   refuses(t, `${token} routes=/a routes=/b`, 'has two limits of routes');
   const times = ['2027-01-31', '2027-02-30T00:00:00Z', '2027-01-31T24:00:00Z', 'hush', ''];
@@ -107,8 +111,8 @@ t.test('a limit that is not understood is refused, never passed over', async (t)
 });
 
 t.test('a token for inference reaches the Responses API and nothing else', async (t) => {
-  const [token] = parseClientTokens(`a:${sha256('a')} for=inference`).list;
-  const reaches = (path: string) => token !== undefined && reachesPath(token, path);
+  const client = parseClientTokens(`a:${sha256('a')} for=inference`).find('a');
+  const reaches = (path: string) => client !== null && reachesPath(client, path);
   for (const path of ['responses', 'responses/compact', 'models']) {
     t.equal(reaches(`/backend-api/codex/${path}`), true, path);
   }
@@ -127,8 +131,8 @@ t.test('a token for inference reaches the Responses API and nothing else', async
 });
 
 t.test('a token for codex reaches what Codex asks for, and no chats', async (t) => {
-  const [token] = parseClientTokens(`a:${sha256('a')} for=codex routes=/auth/reload`).list;
-  const reaches = (path: string) => token !== undefined && reachesPath(token, path);
+  const client = parseClientTokens(`a:${sha256('a')} for=codex routes=/auth/reload`).find('a');
+  const reaches = (path: string) => client !== null && reachesPath(client, path);
   for (const path of ['codex/alpha/search', 'wham/usage', 'ps/mcp', 'plugins/x', 'files/a']) {
     t.equal(reaches(`/backend-api/${path}`), true, path);
   }
@@ -157,4 +161,47 @@ t.test('no empty credential: the digest of nothing is refused', async (t) => {
     name: 'ConfigError',
     message: /line 1 has the digest of an empty token/,
   });
+});
+
+t.test('limits are read once, and a token without any has none', async (t) => {
+  const line = `a:${sha256('a')} requests=60 streams=4 models=gpt-5.1,gpt-5.1-* input-tokens=1000000000000`;
+  const tokens = parseClientTokens(`${line}\nb:${sha256('b')} output-tokens=1\nc:${sha256('c')}`);
+  t.strictSame(
+    tokens.list.map(({ limits }) => limits),
+    [
+      {
+        requestsPerMinute: 60,
+        streams: 4,
+        inputTokensPerDay: 1_000_000_000_000,
+        outputTokensPerDay: null,
+        models: ['gpt-5.1', 'gpt-5.1-*'],
+      },
+      { ...NO_LIMITS, outputTokensPerDay: 1 },
+      null,
+    ],
+  );
+});
+
+t.test('a limit that is not a number, and a model that is not a name, are refused', async (t) => {
+  const token = `name:${sha256('hush')}`;
+  const values = ['', '0', '-1', '1.5', '1e3', '0x10', '060', 'hush', '1000000000001', '٣', '5,'];
+  for (const name of ['requests', 'streams', 'input-tokens', 'output-tokens']) {
+    for (const value of values) {
+      const problem = `has a value of ${name} that is not a whole number from 1 to 1000000000000`;
+      refuses(t, `${token} ${name}=${value}`, problem);
+    }
+  }
+  for (const models of ['', '*', 'a,', 'a**', 'a*b', 'a,*', '"gpt"', `${'a'.repeat(129)}`]) {
+    const problem =
+      'has models that are not a list of models like gpt-5.1,gpt-5.1-codex* without blanks';
+    refuses(t, `${token} models=${models}`, problem);
+  }
+});
+
+t.test('the same token is found again by itself, not by its name', async (t) => {
+  const client = parseClientTokens(`a:${sha256('one')}`).find('one');
+  if (!client) throw new Error('not found');
+  const renamed = parseClientTokens(`b:${sha256('one')} requests=1\na:${sha256('two')}`);
+  t.match(renamed.current(client), { name: 'b', limits: { requestsPerMinute: 1 } });
+  t.equal(parseClientTokens(`a:${sha256('two')}`).current(client), null);
 });

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../base/errors.ts';
 import { matchesPattern, PATH_PATTERN } from '../base/path-pattern.ts';
+import { type ClientLimits, LIMIT_NAMES, parseLimits } from './limits.ts';
 
 /**
  * What a token is for, as `for=` names it in the tokens file. `inference` is what any client of the
@@ -38,18 +39,24 @@ export interface ClientToken {
   purpose: Purpose | null;
   /** Exact paths, or prefixes that end in `/*`; null with no purpose: every path. */
   routes: readonly string[] | null;
+  /** null: nothing is limited. */
+  limits: ClientLimits | null;
 }
 
-interface TokenEntry extends ClientToken {
-  digest: Buffer;
+/** A client that may call: its name, its rights, and what it proves itself with. */
+export interface Client extends ClientToken {
+  /** Tells it from a later client with the same name; for a token its SHA-256 in hex. */
+  key: string;
+  /** Purpose and routes together; null: every path. */
+  patterns: readonly string[] | null;
 }
 
 /** The client tokens that may use the proxy. */
 export class ClientTokens {
-  readonly #entries: readonly TokenEntry[];
+  readonly #entries: readonly { digest: Buffer; client: Client }[];
 
-  constructor(entries: readonly TokenEntry[]) {
-    this.#entries = entries;
+  constructor(clients: readonly Client[]) {
+    this.#entries = clients.map((client) => ({ digest: Buffer.from(client.key, 'hex'), client }));
   }
 
   get size(): number {
@@ -58,31 +65,39 @@ export class ClientTokens {
 
   /** The tokens without their digests, in the order of the file. */
   get list(): ClientToken[] {
-    return this.#entries.map(({ digest: _, ...token }) => token);
+    return this.#entries.map(({ client: { key: _, patterns: __, ...token } }) => token);
   }
 
-  /** The entry of a token, expired or not. Compares with every entry in constant time. */
-  find(token: string | null): ClientToken | null {
+  /** The client with a token, expired or not. Compares with every entry in constant time. */
+  find(token: string | null): Client | null {
     if (token === null || token === '') return null;
     const digest = createHash('sha256').update(token).digest();
-    let found: TokenEntry | null = null;
+    let found: Client | null = null;
     for (const entry of this.#entries) {
-      if (timingSafeEqual(digest, entry.digest)) found = entry;
+      if (timingSafeEqual(digest, entry.digest)) found = entry.client;
     }
     return found;
+  }
+
+  /** What the same token may do here; null when it is not there any more. */
+  current({ key }: Client): Client | null {
+    return this.#entries.find(({ client }) => client.key === key)?.client ?? null;
   }
 }
 
 /** Whether a token is allowed on a path. @param path in normal form */
-export function reachesPath({ purpose, routes }: ClientToken, path: string): boolean {
-  if (purpose === null && routes === null) return true;
-  const patterns = [...(purpose === null ? [] : PURPOSES[purpose]), ...(routes ?? [])];
-  return patterns.some((pattern) => matchesPattern(pattern, path));
+export function reachesPath({ patterns }: Pick<Client, 'patterns'>, path: string): boolean {
+  return patterns === null || patterns.some((pattern) => matchesPattern(pattern, path));
+}
+
+function patternsOf({ purpose, routes }: Omit<ClientToken, 'name'>): string[] | null {
+  if (purpose === null && routes === null) return null;
+  return [...(purpose === null ? [] : PURPOSES[purpose]), ...(routes ?? [])];
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
-const LIMITS = ['expires', 'for', 'routes'];
+const FIELDS = ['expires', 'for', 'routes', ...LIMIT_NAMES];
 /** What `printf '' | sha256sum` prints; whoever wrote it down had no token. */
 const DIGEST_OF_NOTHING = createHash('sha256').update('').digest('hex');
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
@@ -95,12 +110,13 @@ export function isTokenName(name: string): boolean {
 /**
  * Reads a tokens file. Each line holds one token, `name:sha256-of-token-in-hex`, and after it,
  * separated by blanks, optional limits: `expires=2027-01-31T00:00:00Z`, `for=inference`,
- * `routes=/path,/prefix/*`. A line without `for` and `routes` reaches every path.
+ * `routes=/path,/prefix/*`, and those of {@link ClientLimits}. A line without `for` and `routes`
+ * reaches every path.
  * Blank lines and lines that begin with `#` are skipped.
  * @throws ConfigError naming the line, never its content
  */
 export function parseClientTokens(text: string): ClientTokens {
-  const entries = new Map<string, TokenEntry>();
+  const entries = new Map<string, Client>();
   const digests = new Set<string>();
   for (const [index, line] of text.split('\n').entries()) {
     const trimmed = line.trim();
@@ -117,24 +133,18 @@ export function parseClientTokens(text: string): ClientTokens {
     if (hex === DIGEST_OF_NOTHING)
       refuse('has the digest of an empty token, as a failed command leaves it');
     digests.add(hex);
-    entries.set(name, { name, digest: Buffer.from(hex, 'hex'), ...parseLimits(limits, refuse) });
+    const fields = parseFields(limits, refuse);
+    const patterns = patternsOf(fields);
+    entries.set(name, { name, key: hex, ...fields, patterns });
   }
   return new ClientTokens([...entries.values()]);
 }
 
-function parseLimits(
+function parseFields(
   limits: readonly string[],
   refuse: (problem: string) => never,
 ): Omit<ClientToken, 'name'> {
-  const found = new Map<string, string>();
-  for (const limit of limits) {
-    const [key = '', ...value] = limit.split('=');
-    if (!LIMITS.includes(key)) {
-      refuse(`has a limit other than ${LIMITS.map((name) => `${name}=…`).join(', ')}`);
-    }
-    if (found.has(key)) refuse(`has two limits of ${key}`);
-    found.set(key, value.join('='));
-  }
+  const found = splitFields(limits, refuse);
   const expires = found.get('expires');
   const purpose = found.get('for') ?? null;
   const routes = found.get('routes');
@@ -149,7 +159,23 @@ function parseLimits(
   if (purpose !== null && !isPurpose(purpose)) {
     return refuse(`has a for that is not one of ${Object.keys(PURPOSES).join(', ')}`);
   }
-  return { expiresAt, purpose, routes: paths };
+  return { expiresAt, purpose, routes: paths, limits: parseLimits(found, refuse) };
+}
+
+function splitFields(
+  limits: readonly string[],
+  refuse: (problem: string) => never,
+): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const limit of limits) {
+    const [key = '', ...value] = limit.split('=');
+    if (!FIELDS.includes(key)) {
+      refuse(`has a limit other than ${FIELDS.map((name) => `${name}=…`).join(', ')}`);
+    }
+    if (found.has(key)) refuse(`has two limits of ${key}`);
+    found.set(key, value.join('='));
+  }
+  return found;
 }
 
 /** A time in UTC (RFC 3339) in milliseconds since 1970; null if malformed. */
