@@ -1,23 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { ConfigError } from './base/errors.ts';
 import { onOneLine } from './base/printable.ts';
-import { VERSION } from './base/version.ts';
-import { addCodexConfigCommand } from './commands/codex/command.ts';
-import { addCompletionCommand } from './commands/completion/command.ts';
-import { addDemoCommand } from './commands/demo/command.ts';
-import { addDoctorCommand } from './commands/doctor/command.ts';
-import { addEmulatorCommand } from './commands/emulator/command.ts';
-import { addLoginCommand } from './commands/login/command.ts';
-import { addLogoutCommand } from './commands/logout/command.ts';
 import type { CommandIo } from './commands/options.ts';
 import { hardenProcess, letHeapGrow, readAllText, takeEnvironment } from './commands/process.ts';
-import { addRunCommand } from './commands/run/command.ts';
+import { createProgram } from './commands/program.ts';
 import { ChildStartError } from './commands/run/process.ts';
-import { addServeCommand } from './commands/serve/command.ts';
-import { addHealthcheckCommand, addStatusCommand } from './commands/status/command.ts';
-import { addStoreCommand } from './commands/store/command.ts';
-import { addTokenCommand } from './commands/token/command.ts';
 
 /** Exit codes of the command line. */
 const FAILURE = 1;
@@ -38,31 +26,8 @@ const io: CommandIo = {
   },
 };
 
-const program = new Command('codex-auth-sidecar')
-  .description('Keeps the Codex credentials, so that the coding agent does not have to.')
-  .version(VERSION, '--version', 'print the version')
-  .helpOption('--help', 'print this help')
-  .helpCommand(false)
-  .exitOverride()
-  // report() prints every failure, all in one form.
-  .configureOutput({ outputError: () => undefined });
-
-addServeCommand(program, io);
-addHealthcheckCommand(program, io);
-addLoginCommand(program, io);
-addLogoutCommand(program, io);
-addStatusCommand(program, io);
-addDoctorCommand(program, io);
-addRunCommand(program, io);
-addCodexConfigCommand(program, io);
-addTokenCommand(program, io);
-addStoreCommand(program, io);
-addEmulatorCommand(program, io);
-addDemoCommand(program, io);
-addCompletionCommand(program, io);
-
 try {
-  await program.parseAsync();
+  await createProgram(io).parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }

@@ -3,7 +3,7 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   const [nearest] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance);
-  const close = nearest && nearest.distance <= Math.max(2, nearest.candidate.length / 2);
+  const close = nearest && nearest.distance <= Math.max(2, nearest.candidate.length / 3);
   return close ? nearest.candidate : null;
 }
 

@@ -6,6 +6,7 @@ import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';
 import { readAuthorities } from './authorities.ts';
+import { plainHttpBeyondLoopback } from './plain-http.ts';
 import type { Settings } from './settings.ts';
 import type { TokensFile, TokensRead } from './tokens-file.ts';
 
@@ -19,8 +20,8 @@ export interface Preflight {
   /** null when it is refused. */
   dispatcher: Dispatcher | null;
   clientTokens: TokensRead | null;
-  /** A line for the log; null when there is nothing to say. */
-  warning: string | null;
+  /** Lines for the log: what is worth a look and refused by nobody. */
+  warnings: string[];
 }
 
 /** Something in the settings with which no sidecar may start. */
@@ -54,11 +55,17 @@ export async function preflight(
   const dispatcher = await check('config', () => openDispatcher(settings));
   const read = () => tokens.read(clients.tokensFile, true);
   const clientTokens = await check('client tokens', read);
-  const warning = await check('client tokens', () =>
+  const exposed = await check('client tokens', () =>
     clientTokens ? checkExposure([listen], clientTokens.tokens, allowUnauthenticated) : null,
   );
   await check('audit log', () => checkAuditTarget(log.audit));
-  return { refusals, dispatcher, clientTokens, warning };
+  const plain = plainHttpBeyondLoopback(listen);
+  const warnings = [
+    ...settings.warnings,
+    ...(exposed ? [exposed] : []),
+    ...(plain ? [`${plain.problem}; ${plain.remedy}`] : []),
+  ];
+  return { refusals, dispatcher, clientTokens, warnings };
 }
 
 /**

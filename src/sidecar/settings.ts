@@ -2,12 +2,15 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors.ts';
 import { isObject, parseJson } from '../base/json.ts';
+import { jsonProblem } from '../base/json-fault.ts';
 import { Secret } from '../base/secret.ts';
 import {
   environmentLayer,
   nameVariable,
   type OwnEnvironment,
   unknownVariables,
+  valueAt,
+  variablesInUse,
 } from '../config/environment.ts';
 import { type Config, mapPaths, type PartialConfig, resolveConfig } from '../config/resolve.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
@@ -20,6 +23,8 @@ export type Environment = Record<string, string | undefined>;
 /** Everything that a command takes from outside, read once. */
 export interface Settings {
   config: Config;
+  /** Where the value of a key comes from, in words for people. */
+  originOf: (key: string) => string;
   /** Read anew at each call, because the files behind `*_FILE` may change. */
   credentials: () => Promise<EnvironmentCredentials>;
   oauthClientId: string | null;
@@ -57,9 +62,11 @@ export async function readSettings(
   flags: PartialConfig,
 ): Promise<Settings> {
   const path = configFile ?? textOf(env, 'SIDECAR_CONFIG');
-  const config = resolve(path, await readConfigFile(path), env, flags);
+  const file = await readConfigFile(path);
+  const config = resolve(path, file, env, flags);
   return {
     config,
+    originOf: (key) => originOf(key, path, file, env, flags),
     warnings: [...unknownVariables(env), ...unusedProxies(env), ...postgresVariables(env, config)],
     codexHome: config.codexHome ?? join(homedir(), '.codex'),
     credentials: () => readCredentials(env),
@@ -115,6 +122,21 @@ function resolve(
   return resolveConfig(inFile, inEnvironment, inFlags);
 }
 
+function originOf(
+  key: string,
+  path: string | null,
+  file: PartialConfig,
+  env: OwnEnvironment,
+  flags: PartialConfig,
+): string {
+  if (valueAt(flags, key) !== undefined) return 'command line';
+  const variables = variablesInUse(env);
+  // A section that is given as JSON sets everything in it.
+  const [, variable] = [...variables].findLast(([set]) => `${key}.`.startsWith(`${set}.`)) ?? [];
+  if (variable !== undefined && valueAt(environmentLayer(env), key) !== undefined) return variable;
+  return valueAt(file, key) === undefined ? 'default' : `${path}`;
+}
+
 function checkedLayer(layer: PartialConfig, describe: (message: string) => string): PartialConfig {
   try {
     resolveConfig(layer);
@@ -141,8 +163,9 @@ async function readConfigFile(path: string | null): Promise<PartialConfig> {
   if (path === null) return {};
   const text = await readNamedFile('config file', path);
   const value = parseJson(text);
-  if (value === undefined)
-    throw new ConfigError(`config file ${path} is not valid JSON, or is nested too deeply`);
+  if (value === undefined) {
+    throw new ConfigError(`config file ${path} is not valid JSON, ${jsonProblem(text)}`);
+  }
   if (!isObject(value)) throw new ConfigError(`config file ${path} does not hold a JSON object`);
   return value;
 }

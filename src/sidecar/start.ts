@@ -10,7 +10,6 @@ import { timerSchedule } from '../base/schedule.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { openStore } from './open-store.ts';
-import { plainHttpBeyondLoopback } from './plain-http.ts';
 import { checkExposure, preflight, type TokenSource } from './preflight.ts';
 import { type BuiltSidecar, buildServer, type ConfigRead, type ServerDeps } from './server.ts';
 import type { Settings } from './settings.ts';
@@ -53,7 +52,7 @@ export async function launchSidecar(
   const parts = { log, dispatcher, store, audit, readConfig };
   const sidecar = await build(settings, clientTokens.tokens, parts);
   clientTokens.commit();
-  await warn(settings, store, log);
+  await warn(store, log);
   const close = () => closeParts(sidecar, { tokens, store, dispatcher, audit });
   const address = await listenOrClose(sidecar, log, close);
   void sidecar.manager.prepare();
@@ -78,12 +77,12 @@ async function pass(
   allowUnauthenticated: boolean,
 ): Promise<{ dispatcher: Dispatcher; clientTokens: TokensRead }> {
   const found = await preflight(settings, tokens, allowUnauthenticated);
-  const { dispatcher, clientTokens, refusals, warning } = found;
+  const { dispatcher, clientTokens, refusals, warnings } = found;
   if (refusals[0] || !dispatcher || !clientTokens) {
     await dispatcher?.destroy();
     throw refusals[0]?.error ?? new Error('a start needs what its preflight did not find');
   }
-  if (warning !== null) log.warn(warning);
+  for (const warning of warnings) log.warn(warning);
   return { dispatcher, clientTokens };
 }
 
@@ -105,12 +104,9 @@ function build(
   });
 }
 
-/** Logs what is worth a look and stops no start. */
-async function warn(settings: Settings, store: AuthStore, log: Logger): Promise<void> {
-  for (const warning of settings.warnings) log.warn(warning);
+/** Logs what is worth a look and is not in the settings. */
+async function warn(store: AuthStore, log: Logger): Promise<void> {
   warnOfInspector(log);
-  const plain = plainHttpBeyondLoopback(settings.config.listen);
-  if (plain) log.warn(`${plain.problem}; ${plain.remedy}`);
   if (store.status().kind !== 'file') return;
   for (const { problem, remedy } of await problemsOf(store.location)) {
     log.warn(`${store.location} ${problem}; ${remedy}`);

@@ -11,6 +11,7 @@ const COMMANDS: Record<string, string[]> = {
     ...['--server-info', '--log-level', '--pretty', '--no-pretty', '--allow-unauthenticated'],
   ],
   healthcheck: ADDRESS,
+  config: [],
   login: [
     ...['--config', '--device-auth', '--replace', '--with-agent-identity', '--with-access-token'],
     ...['--with-api-key', '--import', '--take'],
@@ -25,35 +26,58 @@ const COMMANDS: Record<string, string[]> = {
   emulator: ['--host', '--port', '--codex-home'],
   demo: [],
   completion: [],
+  help: [],
+  version: [],
 };
 
 /** The script for bash; the same for all. */
 let script: ReturnType<typeof run> | null = null;
 
-t.test('--version prints the version of package.json', async (t) => {
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  t.strictSame(await run(t, ['--version']), {
-    code: 0,
-    signal: null,
-    stdout: `${version}\n`,
-    stderr: '',
+for (const word of ['--version', '-v', 'version']) {
+  t.test(`${word} prints the version of package.json`, async (t) => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+    t.strictSame(await run(t, [word]), {
+      code: 0,
+      signal: null,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
   });
-});
+}
 
-t.test('--help lists every command', async (t) => {
-  const { code, stdout, stderr } = await run(t, ['--help']);
-  t.equal(code, 0);
-  t.equal(stderr, '');
-  const listed = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name);
-  t.strictSame(listed, Object.keys(COMMANDS));
-});
+for (const word of ['--help', '-h', 'help']) {
+  t.test(`${word} lists every command`, async (t) => {
+    const { code, stdout, stderr } = await run(t, [word]);
+    t.equal(code, 0);
+    t.equal(stderr, '');
+    const listed = [...stdout.matchAll(/^ {2}([a-z][a-z-]*)(?: |$)/gm)].map(([, name]) => name);
+    t.strictSame(listed, Object.keys(COMMANDS));
+  });
+}
+
+for (const [words, same] of [
+  [
+    ['help', 'run'],
+    ['run', '--help'],
+  ],
+  [
+    ['help', 'token', 'add'],
+    ['token', 'add', '-h'],
+  ],
+] as const) {
+  t.test(`${words.join(' ')} is ${same.join(' ')}`, async (t) => {
+    const [help, other] = await Promise.all([run(t, [...words]), run(t, [...same])]);
+    t.match(help.stdout, /^Usage: codex-auth-sidecar /);
+    t.strictSame(help, other);
+  });
+}
 
 for (const [command, options] of Object.entries(COMMANDS)) {
   t.test(`${command} --help names each of its options`, async (t) => {
     const { code, stdout, stderr } = await run(t, [command, '--help']);
     t.equal(code, 0);
     t.equal(stderr, '');
-    const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, name]) => name);
+    const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name);
     t.strictSame(listed, [...options, '--help']);
   });
 
@@ -68,8 +92,13 @@ for (const [command, options] of Object.entries(COMMANDS)) {
 const HINT = '(--help lists the commands and options)';
 const MISUSES: { args: string[]; says: string }[] = [
   { args: ['token'], says: `choose add, list or remove ${HINT}` },
-  { args: ['token', 'ad'], says: `unknown command 'ad' ${HINT}` },
-  { args: ['serv'], says: `unknown command 'serv' ${HINT}` },
+  { args: ['store'], says: `choose init, key, rekey, status or export ${HINT}` },
+  { args: ['token', 'ad'], says: `unknown command 'ad' (Did you mean add?) ${HINT}` },
+  { args: ['serv'], says: `unknown command 'serv' (Did you mean serve?) ${HINT}` },
+  { args: ['statsu', '--json'], says: `unknown command 'statsu' (Did you mean status?) ${HINT}` },
+  { args: ['help', 'tokn'], says: `unknown command 'tokn' (Did you mean token?) ${HINT}` },
+  { args: ['help', 'token', 'ad'], says: `unknown command 'ad' (Did you mean add?) ${HINT}` },
+  { args: ['unlike-any'], says: `unknown command 'unlike-any' ${HINT}` },
   { args: ['--no-such'], says: `unknown option '--no-such' ${HINT}` },
   {
     args: ['healthcheck', '--prot', '1'],

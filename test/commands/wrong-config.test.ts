@@ -82,7 +82,7 @@ t.test('a config file that is missing', async (t) => {
 
 t.test('a config file that is not JSON, which is not quoted', async (t) => {
   const path = await makeFile(t, 'config.json', '{\n  "listen": hunter2\n}\n');
-  await refuses(t, `config file ${path} is not valid JSON, or is nested too deeply`, [
+  await refuses(t, `config file ${path} is not valid JSON, line 2, column 13: expected a value`, [
     '--config',
     path,
   ]);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Ajv } from 'ajv';
 import t from 'tap';
 import type { Static } from 'typebox';
+import { configKeysSource } from '../../scripts/config-keys.ts';
 import { configTypesSource } from '../../scripts/config-types.ts';
 import { validatorSource } from '../../scripts/config-validator.ts';
 import type { Config } from '../../src/config/config.generated.ts';
@@ -22,6 +23,11 @@ t.test('the type of the configuration is what the definitions say', async (t) =>
       defined: Static<typeof ConfigSchema>;
     };
   t.type(both, 'function');
+});
+
+t.test('the keys that the environment can set are those of the definitions', async (t) => {
+  const written = await readFile('src/config/keys.generated.ts', 'utf8');
+  t.equal(written, configKeysSource(), 'run: npm run schema');
 });
 
 t.test('what is checked at a start is what the definitions say', async (t) => {

@@ -1,7 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
+import { withVariablesTable } from '../../scripts/variables-table.ts';
 import { ERROR_STATUS } from '../../src/base/errors.ts';
-import { environmentLayer, unknownVariables } from '../../src/config/environment.ts';
+import {
+  environmentLayer,
+  unknownVariables,
+  variablesInUse,
+} from '../../src/config/environment.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
 import { KEY_HEADER_ENDINGS } from '../../src/proxy/client-keys.ts';
@@ -47,8 +52,22 @@ t.test('the reference names the variable of each key that has one', async (t) =>
     const layer = flatten(environmentLayer({ [name]: '1' }));
     t.strictSame(Object.keys(layer), [key], name);
   }
-  const known = /known are (.*)$/.exec(unknownVariables({ SIDECAR_: '1' })[0] ?? '')?.[1];
-  for (const name of known?.split(', ') ?? ['']) t.match(read(REFERENCE), `\`${name}\``);
+});
+
+t.test('the reference lists every variable, and no other', async (t) => {
+  const text = read(REFERENCE);
+  t.equal(text, withVariablesTable(text), 'run: npm run schema');
+  // The table lists what sets a key; the text above it, what does not.
+  for (const name of ['SIDECAR_CONFIG', 'SIDECAR_STORE_URL_FILE']) {
+    t.strictSame(unknownVariables({ [name]: '1' }), []);
+    t.match(text, `\`${name}\``);
+  }
+  const listed = text.matchAll(/^\| `(SIDECAR_\w+)` \|[^|]*\| `([\w.]+)` \|/gm);
+  const keys = Array.from(listed, ([, name = '', key = '']) => {
+    t.equal(variablesInUse({ [name]: '1' }).get(key), name);
+    return key;
+  });
+  t.ok(keys.length > 30);
 });
 
 t.test('the reference lists the default routes', async (t) => {

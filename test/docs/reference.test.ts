@@ -32,7 +32,9 @@ t.test('every command is listed with its options, and no other', async (t) => {
     const inner = await subcommands(t, name);
     const paths = [[name], ...inner.map((word) => [name, word])];
     const helps = await Promise.all(paths.map((words) => help(t, words)));
-    const options = new Set(helps.flatMap((help) => captured(help, /^ {2}(--[a-z-]+)/gm)));
+    const options = new Set(
+      helps.flatMap((help) => captured(help, /^ {2}(?:-\w, )?(--[a-z-]+)/gm)),
+    );
     options.delete('--help');
     t.strictSame(sorted(captured(text, /`(--[a-z-]+)/g)), sorted(options), name);
     for (const word of inner) t.match(text, `\`${word}`, `${name} ${word}`);
@@ -96,7 +98,7 @@ t.test('the example of the audit log has the fields of a line, in their order', 
 /** Names of the commands below a command; of the program when no words are given. */
 async function subcommands(t: Test, ...words: string[]): Promise<string[]> {
   const [, list = ''] = (await help(t, words)).split('\nCommands:\n');
-  return captured(list, /^ {2}([a-z-]+)/gm);
+  return captured(list, /^ {2}([a-z-]+)(?: |$)/gm);
 }
 
 async function help(t: Test, words: string[]): Promise<string> {

@@ -84,7 +84,7 @@ t.test('every key that names a file or a folder counts as a path', async (t) => 
 t.test('a configuration nested too deeply is refused in words', async (t) => {
   const deep = `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`;
   await t.rejects(readSettings({}, await configFile(t, deep), {}), {
-    message: /is not valid JSON, or is nested too deeply$/,
+    message: /is not valid JSON, it is nested too deeply$/,
   });
 });
 

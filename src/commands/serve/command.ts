@@ -27,10 +27,7 @@ export function addServeCommand(program: Command, io: CommandIo): void {
     .option('--pretty', 'log for people, as on a terminal, instead of JSON')
     .option('--no-pretty', 'log JSON, also on a terminal')
     .option('--allow-unauthenticated', 'listen beyond loopback without client tokens')
-    // The default command also receives words that name no command.
-    .allowExcessArguments()
-    .action(async (flags: ServeFlags, command: Command) => {
-      if (command.args[0] !== undefined) command.error(`unknown command '${command.args[0]}'`);
+    .action(async (flags: ServeFlags) => {
       const { serve } = await import('./index.ts');
       await serve({
         env: io.env,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readSettings } from '../../sidecar/settings.ts';
+import { addGroup } from '../group.ts';
 import type { CommandIo } from '../options.ts';
 
 interface Flags {
@@ -10,16 +11,7 @@ interface Flags {
 
 /** Adds `store init`, `key`, `rekey`, `status` and `export` to the command line. */
 export function addStoreCommand(program: Command, io: CommandIo): void {
-  const store = program
-    .command('store')
-    .description('look after the shared store of a login')
-    .helpCommand(false)
-    .allowExcessArguments()
-    .action(() => {
-      const [given] = store.args;
-      const commands = 'init, key, rekey, status or export';
-      store.error(given === undefined ? `say ${commands}` : `unknown command '${given}'`);
-    });
+  const store = addGroup(program, 'store', 'look after the shared store of a login');
   const add = (name: string, description: string) =>
     store
       .command(name)

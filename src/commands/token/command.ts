@@ -9,6 +9,7 @@ import {
   parseTime,
 } from '../../clients/client-tokens.ts';
 import { readSettings } from '../../sidecar/settings.ts';
+import { addGroup } from '../group.ts';
 import { type CommandIo, parsePath } from '../options.ts';
 import type { TokensFileOptions } from './tokens-file-editor.ts';
 
@@ -24,17 +25,7 @@ interface Flags {
 
 /** Adds `token add`, `token list` and `token remove` to the command line. */
 export function addTokenCommand(program: Command, io: CommandIo): void {
-  const token = program
-    .command('token')
-    .description('make, list and remove client tokens')
-    .helpCommand(false)
-    .allowExcessArguments()
-    .action(() => {
-      const [given] = token.args;
-      token.error(
-        given === undefined ? 'choose add, list or remove' : `unknown command '${given}'`,
-      );
-    });
+  const token = addGroup(program, 'token', 'make, list and remove client tokens');
 
   withFile(token.command('add').description('make a client token and print it, once'))
     .argument('<name>', 'name of the client', parseName)

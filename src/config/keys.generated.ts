@@ -1,0 +1,48 @@
+// Written by "npm run schema" from src/config/schema.ts.
+
+/** A kind of JSON value. */
+export type Kind = 'string' | 'integer' | 'boolean' | 'array' | 'object' | 'null';
+
+/** Every key, and the kinds of value that it can have. */
+export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
+  'listen.host': ['string'],
+  'listen.port': ['integer'],
+  'listen.socket': ['string', 'null'],
+  'listen.socketMode': ['string'],
+  codexHome: ['string', 'null'],
+  'store.kind': ['string'],
+  'store.name': ['string'],
+  'store.caFile': ['string', 'null'],
+  'store.keyFile': ['string', 'null'],
+  'store.pollSeconds': ['integer'],
+  'store.replica': ['string', 'null'],
+  'store.refreshAheadSeconds': ['integer', 'null'],
+  'agentIdentity.policy': ['string'],
+  'agentIdentity.onUnavailable': ['string'],
+  'agentIdentity.onTaskRejected': ['string'],
+  'agentIdentity.minRegistrationIntervalSeconds': ['integer'],
+  'upstream.chatgptBaseUrl': ['string'],
+  'upstream.openaiBaseUrl': ['string'],
+  'upstream.authApiBaseUrl': ['string'],
+  'upstream.jwksBaseUrl': ['string', 'null'],
+  'upstream.oauthIssuer': ['string'],
+  'upstream.oauthTokenUrl': ['string', 'null'],
+  'upstream.oauthRevokeUrl': ['string', 'null'],
+  'upstream.caFile': ['string', 'null'],
+  'upstream.proxy': ['string', 'null'],
+  'upstream.maxConnections': ['integer', 'null'],
+  'upstream.idleSeconds': ['integer'],
+  'upstream.readyConnections': ['integer'],
+  'upstream.readySeconds': ['integer'],
+  routes: ['array', 'null'],
+  'clients.tokensFile': ['string', 'null'],
+  'clients.allowedHosts': ['array'],
+  'clients.allowedOrigins': ['array'],
+  'limits.bodyBytes': ['integer'],
+  'limits.replayBytes': ['integer'],
+  'limits.replayTotalBytes': ['integer'],
+  'limits.drainSeconds': ['integer'],
+  'metrics.enabled': ['boolean'],
+  'log.level': ['string'],
+  'log.audit': ['string', 'null'],
+};
