@@ -49,6 +49,8 @@ if (run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.js
 }
 const { installCodex } = await import('../.build/test/e2e/codex.js');
 for (const version of versions.keys()) await installCodex(version);
+const { installClient, NPM_CLIENTS } = await import('../.build/test/e2e/npm-client.js');
+for (const client of Object.keys(NPM_CLIENTS)) await installClient(client);
 
 const prefix = emptyNetwork();
 const where = prefix ? 'in an empty network namespace' : 'with the network of this machine';

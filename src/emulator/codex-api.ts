@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { createSend } from './app.ts';
+import { codexRefusal, modelOf, wantsStream } from './request-body.ts';
 import { type EmulatedResponse, eventStream, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
-import { compactOutput, modelOf, turnEvents } from './turn.ts';
+import { compactedResponse, turnEvents, wholeResponse } from './turn.ts';
 import type { RequiredAuth } from './verify.ts';
 
 /** Base paths of the model routes: the ChatGPT backend and the API with keys. */
@@ -10,29 +11,34 @@ export const MODEL_BASES: readonly {
   base: string;
   inference: RequiredAuth;
   other: RequiredAuth;
+  /** Why it does not take a body, in its own words; null when it does. */
+  refusal: (body: unknown) => string | null;
 }[] = [
-  { base: '/backend-api/codex', inference: 'assertion', other: 'bearer' },
-  { base: '/v1', inference: 'apiKey', other: 'apiKey' },
+  {
+    base: '/backend-api/codex',
+    inference: 'assertion',
+    other: 'bearer',
+    refusal: codexRefusal,
+  },
+  { base: '/v1', inference: 'apiKey', other: 'apiKey', refusal: () => null },
 ];
 
 /** Inference over SSE, compaction and the model list. */
 export function addCodexApi(app: FastifyInstance, state: EmulatorState): void {
   const send = createSend(state);
-  for (const { base, inference, other } of MODEL_BASES) {
+  for (const { base, inference, other, refusal } of MODEL_BASES) {
     const infer = { config: { emulatorAuth: inference } };
     const side = { config: { emulatorAuth: other } };
-    app.post(`${base}/responses`, infer, ({ body, headers }, reply) =>
-      send(
-        reply,
-        eventStream(turnEvents(body, state.nextId), {
-          'openai-model': modelOf(body),
-          ...turnHeaders(state, headers),
-        }),
-      ),
-    );
+    app.post(`${base}/responses`, infer, ({ body, headers }, reply) => {
+      const detail = refusal(body);
+      if (detail !== null) return send(reply, json(400, { detail }));
+      const named = { 'openai-model': modelOf(body), ...turnHeaders(state, headers) };
+      if (!wantsStream(body)) return send(reply, json(200, wholeResponse(body, state), named));
+      return send(reply, eventStream(turnEvents(body, state), named));
+    });
     app.get(`${base}/responses`, infer, (_request, reply) => send(reply, upgradeRequired()));
     app.post(`${base}/responses/compact`, infer, (_request, reply) =>
-      send(reply, json(200, compactOutput(state.nextId))),
+      send(reply, json(200, compactedResponse(state))),
     );
     app.get(`${base}/models`, side, (_request, reply) => send(reply, modelList()));
   }

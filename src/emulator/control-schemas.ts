@@ -1,3 +1,4 @@
+import { RESPONSE_CODINGS } from './compression.ts';
 import { FAULT_ACTIONS } from './faults.ts';
 
 const text = { type: 'string', minLength: 1 } as const;
@@ -60,5 +61,7 @@ export const CONTROL_BODIES = {
     deviceLogin: flag,
     deviceIntervalSeconds: { type: 'integer', minimum: 1 },
     deviceCodeSeconds: { type: 'integer', minimum: 0 },
+    compression: { enum: [...RESPONSE_CODINGS, null] },
+    workspaceBackendOrigin: { type: ['string', 'null'] },
   }),
 } as const;

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
+import { type Encoder, encoderFor } from './compression.ts';
 import type { EmulatedExchange } from './exchange.ts';
 import { type EmulatedResponse, firstHalf } from './response.ts';
 import type { EmulatorState } from './state.ts';
@@ -43,16 +44,18 @@ export async function deliver(
 ): Promise<void> {
   const { record, fault } = exchange;
   const partial = fault?.action === 'cut' || fault?.action === 'stall';
+  const { compression } = state.settings;
+  const encoder = encoderFor(compression, record.headers['accept-encoding']);
   record.status = response.status;
-  reply.writeHead(response.status, responseHeaders(state, exchange, response));
+  reply.writeHead(response.status, responseHeaders(state, exchange, response, encoder));
   reply.flushHeaders();
   state.recorder.changed(record);
   for (const piece of partial ? firstHalf(response.pieces) : response.pieces) {
     if (fault?.pieceDelayMs !== undefined) await pause(state, fault.pieceDelayMs);
     if (reply.destroyed) return;
-    await write(reply, piece);
+    await write(reply, encoder ? await encoder.encode(piece) : piece);
   }
-  if (!partial) reply.end();
+  if (!partial) reply.end(await encoder?.end());
   if (fault?.action === 'cut') {
     exchange.severed = true;
     reply.destroy();
@@ -85,6 +88,7 @@ function responseHeaders(
   state: EmulatorState,
   exchange: EmulatedExchange,
   response: EmulatedResponse,
+  encoder: Encoder | null,
 ): Record<string, string> {
   const { pieces } = response;
   const headers: Record<string, string> = {
@@ -92,7 +96,10 @@ function responseHeaders(
     'x-request-id': state.nextId('req-'),
     ...response.headers,
   };
-  if (pieces.length === 1) headers['content-length'] = String(Buffer.byteLength(pieces.join('')));
+  if (encoder) headers['content-encoding'] = encoder.coding;
+  else if (pieces.length === 1) {
+    headers['content-length'] = String(Buffer.byteLength(pieces.join('')));
+  }
   for (const [name, value] of Object.entries(exchange.fault?.headers ?? {})) {
     headers[name.toLowerCase()] = value;
   }
@@ -100,7 +107,7 @@ function responseHeaders(
 }
 
 /** Resolves when the bytes went to the kernel, or cannot any more. */
-function write(response: ServerResponse, piece: string): Promise<void> {
+function write(response: ServerResponse, piece: string | Buffer): Promise<void> {
   return new Promise((resolve) => {
     response.once('close', resolve);
     response.write(piece, () => {

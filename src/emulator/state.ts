@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import { createIdSource, type EmulatedAccount, type IdSource } from './accounts.ts';
 import { AgentStore } from './agents.ts';
+import type { ResponseCoding } from './compression.ts';
 import { DeviceLogins } from './device-logins.ts';
 import type { EmulatedExchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
@@ -32,6 +33,10 @@ export interface EmulatorSettings {
   deviceIntervalSeconds: number;
   /** How long a device code can be used; default 900. */
   deviceCodeSeconds: number;
+  /** How responses are compressed for clients that accept it; default null: not at all. */
+  compression: ResponseCoding | null;
+  /** Where `accounts/check` says that the workspace of the account is; null says nothing. */
+  workspaceBackendOrigin: string | null;
 }
 
 /** Everything that the parts of one emulator share. */
@@ -67,6 +72,8 @@ export async function createState(options: {
     deviceLogin: true,
     deviceIntervalSeconds: 5,
     deviceCodeSeconds: 900,
+    compression: null,
+    workspaceBackendOrigin: 'https://chatgpt.com',
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();

@@ -1,75 +1,72 @@
+import type { Clock } from '../base/clock.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { IdSource } from './accounts.ts';
+import { isCompaction, isWarmUp } from './request-body.ts';
 import type { ServerEvent } from './response.ts';
+import { responseObject, USAGE } from './response-object.ts';
 
-const DEFAULT_MODEL = 'gpt-emulated';
+/** Where a turn takes its ids and its time of day from. */
+interface TurnSource {
+  nextId: IdSource;
+  now: Clock;
+}
 
-// Well above the tiny limit with which a client can be made to compact after one turn.
-const USAGE = {
-  input_tokens: 1200,
-  input_tokens_details: { cached_tokens: 0 },
-  output_tokens: 12,
-  output_tokens_details: { reasoning_tokens: 0 },
-  total_tokens: 1212,
-};
+type Item = JsonObject & { type: 'message' | 'compaction'; id: string };
 
 const TEXT = 'Hello from the emulated backend.';
+const PART = { type: 'output_text', annotations: [], logprobs: [] };
 
 /**
- * The events that answer one request of the Responses API, a POST body or a `response.create`
- * frame: nothing but a frame for a warm-up, one compaction item for a compaction (version 2), one
- * message for anything else, also for a body that could not be read. Seen to be enough for Codex.
+ * The events that answer one request of the Responses API, a POST body or a `response.create` frame:
+ * no item for a warm-up, one compaction item for a compaction (version 2), one message for anything
+ * else, also for a body that could not be read. The types of the `openai` package hold for them.
  */
-export function turnEvents(request: unknown, nextId: IdSource): ServerEvent[] {
-  const response = { id: nextId('resp_'), object: 'response', model: modelOf(request) };
-  const item = outputItem(request, nextId);
-  return [
-    { type: 'response.created', response: { ...response, status: 'in_progress' } },
-    ...(item === null ? [] : itemEvents(item)),
-    {
-      type: 'response.completed',
-      response: {
-        ...response,
-        status: 'completed',
-        output: item === null ? [] : [item],
-        usage: isWarmUp(request) ? null : USAGE,
-      },
-    },
+export function turnEvents(request: unknown, source: TurnSource): ServerEvent[] {
+  const { begun, completed, items } = takeTurn(request, source);
+  const events: ServerEvent[] = [
+    { type: 'response.created', response: begun },
+    { type: 'response.in_progress', response: begun },
+    ...items.flatMap(itemEvents),
+    { type: 'response.completed', response: completed },
   ];
+  return events.map((event, index) => ({ ...event, sequence_number: index }));
+}
+
+/** The response to a request that asks for no stream: the last event's. */
+export function wholeResponse(request: unknown, source: TurnSource): JsonObject {
+  return takeTurn(request, source).completed;
 }
 
 /** The response to `POST …/responses/compact` (compaction version 1). */
-export function compactOutput(nextId: IdSource): { output: Item[] } {
-  return { output: [compactionItem(nextId)] };
-}
-
-/** The model that the client asked for, so that it sees no rerouting. */
-export function modelOf(request: unknown): string {
-  const model = field(request, 'model');
-  return typeof model === 'string' ? model : DEFAULT_MODEL;
-}
-
-function isCompaction(request: unknown): boolean {
-  const input = field(request, 'input');
-  return Array.isArray(input) && field(input.at(-1), 'type') === 'compaction_trigger';
-}
-
-type Item = Record<string, unknown>;
-
-/** A frame that only prepares the socket: the client wants no output of it. */
-function isWarmUp(request: unknown): boolean {
-  return field(request, 'generate') === false;
-}
-
-function outputItem(request: unknown, nextId: IdSource): Item | null {
-  if (isWarmUp(request)) return null;
-  if (isCompaction(request)) return compactionItem(nextId);
+export function compactedResponse({ nextId, now }: TurnSource): JsonObject {
   return {
-    type: 'message',
-    role: 'assistant',
-    id: nextId('msg_'),
-    status: 'completed',
-    content: [{ type: 'output_text', text: TEXT, annotations: [] }],
+    id: nextId('resp_'),
+    object: 'response.compaction',
+    created_at: seconds(now),
+    output: [compactionItem(nextId)],
+    usage: USAGE,
   };
+}
+
+function takeTurn(request: unknown, { nextId, now }: TurnSource) {
+  const begun = responseObject(request, nextId('resp_'), seconds(now));
+  const items = outputItems(request, nextId);
+  const completed = {
+    ...begun,
+    status: 'completed',
+    completed_at: seconds(now),
+    output: items,
+    ...(isWarmUp(request) ? {} : { usage: USAGE }),
+  };
+  return { begun, completed, items };
+}
+
+function outputItems(request: unknown, nextId: IdSource): Item[] {
+  if (isWarmUp(request)) return [];
+  if (isCompaction(request)) return [compactionItem(nextId)];
+  const content = [{ ...PART, text: TEXT }];
+  const id = nextId('msg_');
+  return [{ type: 'message', id, role: 'assistant', status: 'completed', content }];
 }
 
 function compactionItem(nextId: IdSource): Item {
@@ -77,20 +74,22 @@ function compactionItem(nextId: IdSource): Item {
   return { type: 'compaction', id: nextId('cmp_'), encrypted_content: content };
 }
 
-// A compaction must be answered by exactly one item, so it gets no event but `done`.
-function itemEvents(item: Item): ServerEvent[] {
-  const done = { type: 'response.output_item.done', output_index: 0, item };
+function itemEvents(item: Item, index: number): ServerEvent[] {
+  const done = { type: 'response.output_item.done', output_index: index, item };
   if (item.type !== 'message') return [done];
   const added = { ...item, status: 'in_progress', content: [] };
-  const delta = { item_id: item.id, output_index: 0, content_index: 0, delta: TEXT };
+  const place = { item_id: item.id, output_index: index, content_index: 0 };
+  const text = { ...place, logprobs: [] };
   return [
-    { type: 'response.output_item.added', output_index: 0, item: added },
-    { type: 'response.output_text.delta', ...delta },
+    { type: 'response.output_item.added', output_index: index, item: added },
+    { type: 'response.content_part.added', ...place, part: { ...PART, text: '' } },
+    { type: 'response.output_text.delta', ...text, delta: TEXT },
+    { type: 'response.output_text.done', ...text, text: TEXT },
+    { type: 'response.content_part.done', ...place, part: { ...PART, text: TEXT } },
     done,
   ];
 }
 
-function field(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
+function seconds(now: Clock): number {
+  return Math.floor(now() / 1000);
 }

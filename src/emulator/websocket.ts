@@ -103,7 +103,7 @@ function turnFrames(state: EmulatorState, frame: unknown): string[] {
     frame !== null &&
     'type' in frame &&
     frame.type === 'response.create';
-  if (isCreate) return turnEvents(frame, state.nextId).map((event) => JSON.stringify(event));
+  if (isCreate) return turnEvents(frame, state).map((event) => JSON.stringify(event));
   const message = 'expected a text frame of type response.create';
   const error = { type: 'invalid_request_error', code: 'invalid_request', message };
   return [JSON.stringify({ type: 'error', status: 400, error, headers: {} })];

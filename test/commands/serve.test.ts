@@ -7,7 +7,7 @@ import { makeFile, makeFolder, run, serve, start } from '../helpers/program.ts';
 
 t.jobs = 2;
 
-const TURN = { model: 'gpt-test', stream: true, input: [] };
+const TURN = { input: [] };
 
 t.test('--server-info says where it listens', async (t) => {
   const path = join(await makeFolder(t), 'info.json');

@@ -1,9 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
+import { installPackages } from './npm-client.ts';
 
 /** A released CLI, for instance `0.169.0`, or `0.171.0 (latest)` where the registry was asked. */
 export type CodexVersion = string;
@@ -32,17 +31,11 @@ export interface CodexRun {
 
 const LIMIT_MS = 90_000;
 
-/** Path of the CLI, installed on first use into a folder that git ignores. */
+/** Path of the CLI, installed on first use. */
 export async function installCodex(given: CodexVersion): Promise<string> {
   const version = numberOf(given);
-  const prefix = resolve('.cache/codex', version);
-  const program = join(prefix, 'node_modules/.bin/codex');
-  if (existsSync(program)) return program;
-  await mkdir(prefix, { recursive: true });
-  await writeFile(join(prefix, 'package.json'), '{"private":true}\n');
-  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
-  await promisify(execFile)('npm', [...args, `@openai/codex@${version}`], { cwd: prefix });
-  return program;
+  const folder = await installPackages(join('codex', version), [`@openai/codex@${version}`]);
+  return join(folder, 'node_modules/.bin/codex');
 }
 
 /** A Codex home of its own, with a provider that points at the sidecar. */

@@ -72,6 +72,8 @@ t.test('changes settings', async (t) => {
     deviceLogin: true,
     deviceIntervalSeconds: 5,
     deviceCodeSeconds: 900,
+    compression: null,
+    workspaceBackendOrigin: 'https://chatgpt.com',
   });
   t.equal((await call(emulator.url + RESPONSES, { headers, body: {} })).status, 401);
 });

@@ -57,7 +57,7 @@ t.test('adds headers to the true answer, and delays it', async (t) => {
   emulator.addFault({ path: RESPONSES, headers: { 'x-extra': '1' }, delayMs: 1, pieceDelayMs: 1 });
   const response = await infer(emulator);
   t.equal(response.headers.get('x-extra'), '1');
-  t.equal(readEvents(await response.text()).length, 5);
+  t.equal(readEvents(await response.text()).length, 9);
 });
 
 const broken: [NonNullable<Fault['action']>, RegExp][] = [

@@ -13,11 +13,17 @@ import {
 
 const TYPES_OF_A_TURN = [
   'response.created',
+  'response.in_progress',
   'response.output_item.added',
+  'response.content_part.added',
   'response.output_text.delta',
+  'response.output_text.done',
+  'response.content_part.done',
   'response.output_item.done',
   'response.completed',
 ];
+/** What the backend asks of every client. */
+const TURN = { model: 'gpt-x', instructions: 'Be brief.', input: [], store: false, stream: true };
 const COMPACTION = { input: [{ type: 'message' }, { type: 'compaction_trigger' }] };
 
 const types = (events: Record<string, unknown>[]) => events.map(({ type }) => type);
@@ -33,7 +39,7 @@ async function infer(emulator: Emulator, body: unknown, headers: Record<string, 
 t.test('a turn over SSE under an assertion', async (t) => {
   const emulator = await start(t);
   const agent = await registerAgent(emulator);
-  const reply = await infer(emulator, { model: 'gpt-x', input: [] }, agent.headers());
+  const reply = await infer(emulator, TURN, agent.headers());
   t.equal(reply.status, 200);
   t.equal(reply.headers['content-type'], 'text/event-stream');
   t.equal(reply.headers['openai-model'], 'gpt-x');
@@ -95,7 +101,7 @@ t.test('a WebSocket serves a warm-up and many turns', async (t) => {
   t.match(socket.extensions, /permessage-deflate/);
   const create = { type: 'response.create', input: [] };
   const warmUp = await turn(socket, { ...create, generate: false });
-  t.same(types(warmUp), ['response.created', 'response.completed']);
+  t.same(types(warmUp), ['response.created', 'response.in_progress', 'response.completed']);
   for (let count = 1; count <= 3; count++) {
     t.same(types(await turn(socket, create)), TYPES_OF_A_TURN);
   }

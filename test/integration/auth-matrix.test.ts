@@ -158,7 +158,7 @@ function ask(url: string, method: string): Promise<Answer> {
   if (method === 'UPGRADE') return tryUpgrade(url, headers);
   if (method === 'GET') return send(url, { headers });
   const json = { ...headers, 'content-type': 'application/json' };
-  return send(url, { method, headers: json, body: '{"model":"gpt-test"}' });
+  return send(url, { method, headers: json, body: '{"input":[]}' });
 }
 
 // Made by the sidecar itself, for whichever route needs it first; a client asks for the JWKS with a

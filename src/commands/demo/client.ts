@@ -21,8 +21,10 @@ const INPUT = [{ role: 'user', content: [{ type: 'input_text', text: 'hi' }] }];
 export async function sseTurn(url: string, clientToken: string): Promise<void> {
   const text = await post(url, clientToken, '/backend-api/codex/responses', {
     model: 'gpt-demo',
-    stream: true,
+    instructions: 'Be brief.',
     input: INPUT,
+    store: false,
+    stream: true,
   });
   if (!text.includes('response.completed')) throw new Error('the stream did not complete');
 }
