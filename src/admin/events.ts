@@ -16,7 +16,10 @@ interface EventSources {
 
 /** What moves all the time, beside the state: the `activity` event. */
 export interface ActivityEvent
-  extends Pick<StatusDocument, 'uptimeSeconds' | 'connections' | 'requests' | 'upstream'> {
+  extends Pick<
+    StatusDocument,
+    'uptimeSeconds' | 'connections' | 'requests' | 'upstream' | 'accountLimits'
+  > {
   recent: ActivityDocument;
 }
 
@@ -163,9 +166,10 @@ export class EventHub {
 
   #current(): Event[] {
     const status = this.#sources.status();
-    const { uptimeSeconds, connections, requests, upstream, ...state } = status;
+    const { uptimeSeconds, connections, requests, upstream, accountLimits, ...state } = status;
     const { authMode, planType, account } = status;
-    const moving = { connections, requests, upstream, recent: this.#sources.activity() };
+    const recent = this.#sources.activity();
+    const moving = { connections, requests, upstream, accountLimits, recent };
     const activity: ActivityEvent = { uptimeSeconds, ...moving };
     return [
       {

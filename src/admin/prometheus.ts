@@ -1,3 +1,4 @@
+import type { AccountLimit } from '../telemetry/account-limits.ts';
 import { METRIC_PREFIX, type Metrics } from '../telemetry/metrics.ts';
 import { type MetricFamily, prometheusText, type Sample } from '../telemetry/prometheus-text.ts';
 import { processMetrics } from './process-metrics.ts';
@@ -29,6 +30,7 @@ export function scrape({ metrics, status, listeners, auditLost }: MetricSources)
     ...metrics.families,
     ...stateMetrics(current),
     ...storeMetrics(current),
+    ...limitMetrics(current),
     gauge('event_listeners', 'Clients that follow /auth/events', [{ value: listeners() }]),
     ...(auditLost ? [auditMetric(auditLost())] : []),
     ...processMetrics(),
@@ -97,6 +99,33 @@ function storeMetrics({ store }: StatusDocument): MetricFamily[] {
       type: 'counter',
       samples: known(shared?.writtenBack ?? null),
     },
+  ];
+}
+
+/** Of the account, as the upstream tells them; there are at most sixteen. */
+function limitMetrics({ accountLimits }: StatusDocument): MetricFamily[] {
+  const samples = (of: (limit: AccountLimit) => number | null) =>
+    accountLimits.flatMap((limit) => {
+      const { limit: name, window } = limit;
+      const value = of(limit);
+      return value === null ? [] : [{ labels: { limit: name, window }, value }];
+    });
+  return [
+    gauge(
+      'account_limit_used_ratio',
+      'How much of a limit of the account is used, 1 is all',
+      samples(({ usedPercent }) => (usedPercent === null ? null : usedPercent / 100)),
+    ),
+    gauge(
+      'account_limit_reset_timestamp_seconds',
+      'When that begins anew',
+      samples(({ resetsAt }) => (resetsAt === null ? null : Date.parse(resetsAt) / 1000)),
+    ),
+    gauge(
+      'account_limit_window_seconds',
+      'The time to which it applies',
+      samples(({ windowMinutes }) => (windowMinutes === null ? null : windowMinutes * 60)),
+    ),
   ];
 }
 

@@ -2,6 +2,7 @@ import type { StoreStatus } from '../auth-store/store.ts';
 import type { RouteRule } from '../config/resolve.ts';
 import type { Account, BearerStatus, IdentityStatus } from '../credentials/provider.ts';
 import type { CredentialSnapshot } from '../credentials/snapshot.ts';
+import type { AccountLimit } from '../telemetry/account-limits.ts';
 import type { TrafficSnapshot } from '../telemetry/traffic.ts';
 
 export type OverallStatus =
@@ -31,6 +32,8 @@ export interface StatusDocument {
     lastResponseAt: string | null;
     clockSkewSeconds: number | null;
   };
+  /** What the upstream said last of the limits of the account. */
+  accountLimits: readonly AccountLimit[];
   /** Where the credential is kept. */
   store: StoreStatus & {
     /** New tokens are in memory only. */
@@ -51,6 +54,7 @@ export interface StatusInput {
   credential: CredentialSnapshot;
   store: StoreStatus;
   traffic: TrafficSnapshot;
+  accountLimits: readonly AccountLimit[];
   /** Our clock minus the upstream's, in whole seconds; null before the first response. */
   clockSkewSeconds: number | null;
 }
@@ -82,6 +86,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
       lastResponseAt,
       clockSkewSeconds: input.clockSkewSeconds,
     },
+    accountLimits: input.accountLimits,
     store: { ...input.store, unwritten: credential.unwritten },
     routes: input.routes,
     connections,

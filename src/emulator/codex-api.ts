@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify';
+import type { JsonObject } from '../base/json.ts';
 import { createSend } from './app.ts';
 import { codexRefusal, modelOf, wantsStream } from './request-body.ts';
 import { type EmulatedResponse, eventStream, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
 import { compactedResponse, turnEvents, wholeResponse } from './turn.ts';
+import { withUsage } from './usage.ts';
 import type { RequiredAuth } from './verify.ts';
 
 /** Base paths of the model routes: the ChatGPT backend and the API with keys. */
@@ -33,15 +35,22 @@ export function addCodexApi(app: FastifyInstance, state: EmulatorState): void {
       const detail = refusal(body);
       if (detail !== null) return send(reply, json(400, { detail }));
       const named = { 'openai-model': modelOf(body), ...turnHeaders(state, headers) };
-      if (!wantsStream(body)) return send(reply, json(200, wholeResponse(body, state), named));
-      return send(reply, eventStream(turnEvents(body, state), named));
+      if (!wantsStream(body)) return send(reply, telling(wholeResponse(body, state), named));
+      const events = turnEvents(body, state);
+      const usage = withUsage(null, events.at(-1)?.response);
+      return send(reply, { ...eventStream(events, named), usage });
     });
     app.get(`${base}/responses`, infer, (_request, reply) => send(reply, upgradeRequired()));
     app.post(`${base}/responses/compact`, infer, (_request, reply) =>
-      send(reply, json(200, compactedResponse(state))),
+      send(reply, telling(compactedResponse(state))),
     );
     app.get(`${base}/models`, side, (_request, reply) => send(reply, modelList()));
   }
+}
+
+/** A document that says what it took. */
+function telling(document: JsonObject, headers?: Record<string, string>): EmulatedResponse {
+  return { ...json(200, document, headers), usage: withUsage(null, document) };
 }
 
 /** The state of a turn, which a client sends back until the turn is over. */

@@ -55,7 +55,10 @@ export async function deliver(
     if (reply.destroyed) return;
     await write(reply, encoder ? await encoder.encode(piece) : piece);
   }
-  if (!partial) reply.end(await encoder?.end());
+  if (!partial) {
+    record.usage = response.usage ?? null;
+    reply.end(await encoder?.end());
+  }
   if (fault?.action === 'cut') {
     exchange.severed = true;
     reply.destroy();

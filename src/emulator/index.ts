@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createEmulatorApp } from './app.ts';
-import { addAppsApi } from './apps-api.ts';
 import { addAuthApi } from './auth-api.ts';
 import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';
@@ -72,7 +71,6 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   addDeviceApi(app, state);
   addCodexApi(app, state);
   addBackendApi(app, state);
-  addAppsApi(app, state);
   addControls(app, state, operator);
   addWebSockets(app.server, state);
   const cutConnections = trackConnections(app);

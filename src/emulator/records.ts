@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { TokenUsage } from '../base/token-usage.ts';
 
 /** One request, or one WebSocket, as the emulated backend saw it. */
 export interface EmulatorRecord {
@@ -26,6 +27,8 @@ export interface EmulatorRecord {
   complete: boolean;
   /** The client went away first. */
   aborted: boolean;
+  /** Tokens of the turns that were told to their end, together; null when there was none. */
+  usage: TokenUsage | null;
 }
 
 export interface RecordedAuth {
@@ -76,6 +79,7 @@ export class Recorder {
       status: null,
       complete: false,
       aborted: false,
+      usage: null,
     };
     if (visible) this.records.push(record);
     return record;

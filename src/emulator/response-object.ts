@@ -1,15 +1,6 @@
 import type { JsonObject } from '../base/json.ts';
 import { fieldOf, modelOf } from './request-body.ts';
 
-/** Well above the tiny limit with which a client can be made to compact after one turn. */
-export const USAGE = {
-  input_tokens: 1200,
-  input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
-  output_tokens: 12,
-  output_tokens_details: { reasoning_tokens: 0 },
-  total_tokens: 1212,
-} as const;
-
 /** What the backend answers where the request says nothing. */
 const DEFAULTS: JsonObject = {
   background: false,

@@ -1,8 +1,12 @@
+import type { TokenUsage } from '../base/token-usage.ts';
+
 /** A response before it is sent; its pieces are written one by one. */
 export interface EmulatedResponse {
   status: number;
   headers: Record<string, string>;
   pieces: string[];
+  /** What its last piece tells of the tokens that it took. */
+  usage?: TokenUsage | null;
 }
 
 /** One event of the Responses API: an SSE event, or a text frame of the WebSocket. */

@@ -3,7 +3,8 @@ import type { JsonObject } from '../base/json.ts';
 import type { IdSource } from './accounts.ts';
 import { isCompaction, isWarmUp } from './request-body.ts';
 import type { ServerEvent } from './response.ts';
-import { responseObject, USAGE } from './response-object.ts';
+import { responseObject } from './response-object.ts';
+import { usageOf } from './usage.ts';
 
 /** Where a turn takes its ids and its time of day from. */
 interface TurnSource {
@@ -39,24 +40,26 @@ export function wholeResponse(request: unknown, source: TurnSource): JsonObject 
 
 /** The response to `POST …/responses/compact` (compaction version 1). */
 export function compactedResponse({ nextId, now }: TurnSource): JsonObject {
+  const id = nextId('resp_');
   return {
-    id: nextId('resp_'),
+    id,
     object: 'response.compaction',
     created_at: seconds(now),
     output: [compactionItem(nextId)],
-    usage: USAGE,
+    usage: usageOf(id),
   };
 }
 
 function takeTurn(request: unknown, { nextId, now }: TurnSource) {
-  const begun = responseObject(request, nextId('resp_'), seconds(now));
+  const id = nextId('resp_');
+  const begun = responseObject(request, id, seconds(now));
   const items = outputItems(request, nextId);
   const completed = {
     ...begun,
     status: 'completed',
     completed_at: seconds(now),
     output: items,
-    ...(isWarmUp(request) ? {} : { usage: USAGE }),
+    ...(isWarmUp(request) ? {} : { usage: usageOf(id) }),
   };
   return { begun, completed, items };
 }

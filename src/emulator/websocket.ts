@@ -4,9 +4,10 @@ import { MODEL_BASES, turnHeaders } from './codex-api.ts';
 import { deliver, pause, trackEnd } from './deliver.ts';
 import type { EmulatedExchange } from './exchange.ts';
 import { examine, intercept } from './gate.ts';
-import { firstHalf, notFound } from './response.ts';
+import { firstHalf, notFound, type ServerEvent } from './response.ts';
 import { type EmulatorState, openExchange } from './state.ts';
 import { turnEvents } from './turn.ts';
+import { withUsage } from './usage.ts';
 import type { RequiredAuth } from './verify.ts';
 
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
@@ -16,7 +17,8 @@ const POLICY_VIOLATION = 1008;
 export function addWebSockets(server: Server, state: EmulatorState): void {
   const sockets = new WebSocketServer({
     noServer: true,
-    perMessageDeflate: true,
+    // Small messages too, so that whoever reads them aside has to inflate them.
+    perMessageDeflate: { threshold: 0 },
     maxPayload: MAX_MESSAGE_BYTES,
   });
   sockets.on('headers', (lines, request) => {
@@ -83,30 +85,32 @@ async function responseFrame(
   client: WebSocket,
   frame: unknown,
 ): Promise<void> {
-  const { fault } = exchange;
+  const { fault, record } = exchange;
   const partial = fault?.action === 'cut' || fault?.action === 'stall';
-  const frames = turnFrames(state, frame);
+  const events = eventsFor(state, frame);
+  const frames = events.map((event) => JSON.stringify(event));
   for (const text of partial ? firstHalf(frames) : frames) {
     if (fault?.pieceDelayMs !== undefined) await pause(state, fault.pieceDelayMs);
     if (client.readyState !== client.OPEN) return;
     await new Promise((resolve) => client.send(text, resolve));
   }
+  if (!partial) record.usage = withUsage(record.usage, events.at(-1)?.response);
   if (fault?.action === 'cut') {
     exchange.severed = true;
     client.terminate();
   }
 }
 
-function turnFrames(state: EmulatorState, frame: unknown): string[] {
+function eventsFor(state: EmulatorState, frame: unknown): ServerEvent[] {
   const isCreate =
     typeof frame === 'object' &&
     frame !== null &&
     'type' in frame &&
     frame.type === 'response.create';
-  if (isCreate) return turnEvents(frame, state).map((event) => JSON.stringify(event));
+  if (isCreate) return turnEvents(frame, state);
   const message = 'expected a text frame of type response.create';
   const error = { type: 'invalid_request_error', code: 'invalid_request', message };
-  return [JSON.stringify({ type: 'error', status: 400, error, headers: {} })];
+  return [{ type: 'error', status: 400, error, headers: {} }];
 }
 
 /** Lets an upgrade be answered like any request, by the same functions. */

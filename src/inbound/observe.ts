@@ -48,8 +48,6 @@ export function beginExchange(
 
 /** Fills in what is known only at the end. */
 function complete(exchange: OpenExchange, request: InboundRequest, reply: FastifyReply): void {
-  // Fastify refuses some requests before the access rules name their client.
-  exchange.client = request.client?.name ?? null;
   exchange.path = request.target?.path ?? pathOf(request.raw.url);
   if (exchange.kind === 'unmatched' && request.routeOptions.config.own) exchange.kind = 'own';
   if (exchange.passed) {

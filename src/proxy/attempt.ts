@@ -12,6 +12,8 @@ import type { ProxiedRequest } from './proxied-request.ts';
 import { type RelayEvents, type RelayOutcome, relay, type UpstreamRequest } from './relay.ts';
 import type { ResponseHead } from './response-head.ts';
 import { upstreamPath } from './routes.ts';
+import type { BodyReader } from './usage/body-reader.ts';
+import type { OpenTunnel } from './websocket/waiting-client.ts';
 
 /** One try of a request, with the headers of `authorization`, and what its response means to us. */
 export class Attempt implements RelayEvents {
@@ -69,6 +71,11 @@ export class Attempt implements RelayEvents {
     return mayReject ? 'hold' : 'pass';
   }
 
+  onPass(head: ResponseHead): BodyReader | null {
+    const { request, options, path } = this.#proxied;
+    return options.usage.body(request.exchange, path, head);
+  }
+
   /** Finds rejections and tells the manager. */
   async onHeld(response: UpstreamResponse): Promise<'pass' | 'drop'> {
     const { request, options, body } = this.#proxied;
@@ -90,7 +97,9 @@ export class Attempt implements RelayEvents {
     const ended = options.traffic.opened('websocket');
     closed();
     const headers = switchingHeaders(head.raw);
-    const tunnel = waiting?.join(reply.raw, headers, socket, options.tunnels, () =>
+    const sinks = options.usage.frames(exchange, head);
+    const open: OpenTunnel = (client, early) => options.tunnels.open(client, socket, early, sinks);
+    const tunnel = waiting?.join(reply.raw, headers, socket, open, () =>
       options.manager.suspectRejected(this.#authorization),
     );
     exchange.status = 101;
@@ -103,8 +112,10 @@ export class Attempt implements RelayEvents {
   }
 
   /** What every response tells us, whether or not the client will see it. */
-  #observe({ status, parsed, header }: ResponseHead): void {
-    const { traffic, backendClock } = this.#proxied.options;
+  #observe(head: ResponseHead): void {
+    const { status, parsed, header } = head;
+    const { traffic, backendClock, usage } = this.#proxied.options;
+    if (this.#authorization.upstream === 'chatgpt') usage.headers(head);
     traffic.answered(status);
     backendClock.observeResponse(header);
     const lines = parsed['set-cookie'];

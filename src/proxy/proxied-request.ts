@@ -8,6 +8,7 @@ import type { BackendClock } from '../upstream/backend-clock.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import type { KeptBody, ReplayBudget } from './request-body.ts';
 import type { UpstreamBase } from './routes.ts';
+import type { UsageReading } from './usage/reading.ts';
 import type { OpenTunnels } from './websocket/open-tunnels.ts';
 import type { WaitingClient } from './websocket/waiting-client.ts';
 
@@ -22,6 +23,8 @@ export interface ForwardOptions {
   /** Cookies of the ChatGPT upstream; they go nowhere else. */
   cookies: CloudflareCookies;
   tunnels: OpenTunnels;
+  /** What reads the responses as they pass. */
+  usage: UsageReading;
   bodyBytes: number;
   replay: ReplayBudget;
   maxConnections: number | null;

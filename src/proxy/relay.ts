@@ -10,6 +10,7 @@ import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
 import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
 import { SentBody } from './sent-body.ts';
+import type { BodyReader } from './usage/body-reader.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /**
@@ -38,6 +39,8 @@ export interface RelayEvents {
    * @returns `hold` when its body has to be seen as well, because it may reject the credential
    */
   onHead(head: ResponseHead): 'pass' | 'hold';
+  /** The response goes to the client. @returns what looks at its body; null when nothing does */
+  onPass(head: ResponseHead): BodyReader | null;
   /** A held response is here as a whole. `drop`: the request will be sent once more. */
   onHeld(response: UpstreamResponse): Promise<'pass' | 'drop'>;
   /** The upstream switched protocols; called in place of `onHead`. */
@@ -83,6 +86,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #clientGone = false;
   #finished = false;
   #held: HeldResponse | null = null;
+  #reader: BodyReader | null = null;
   readonly #batch = new WriteBatch((bytes) => this.#write(bytes));
 
   constructor(
@@ -171,6 +175,7 @@ class Relay implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
     this.#recordBegin(head);
+    this.#reader = this.#events.onPass(head);
     this.#batch.open();
     this.#resolve('answered');
   }
@@ -198,7 +203,9 @@ class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     this.#finish();
-    this.#response.end(this.#batch.take());
+    const last = this.#batch.take();
+    if (last !== null) this.#reader?.push(last);
+    this.#response.end(last);
   }
 
   #write(bytes: Buffer | null): void {
@@ -207,6 +214,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (response.destroyed) return;
     if (bytes !== null) {
       if (!response.write(bytes)) this.#waitForDrain();
+      this.#reader?.push(bytes);
     } else if (!this.#finished) {
       // When headers and body come in one turn of the event loop, they are written together. When no
       // body came with them, headers must not wait for a first event that may be minutes away.
@@ -243,7 +251,10 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#begin(held.head);
     this.#exchange.bytesDown += held.size;
     let flowing = true;
-    for (const chunk of held.chunks) flowing = this.#response.write(chunk);
+    for (const chunk of held.chunks) {
+      flowing = this.#response.write(chunk);
+      this.#reader?.push(chunk);
+    }
     if (!flowing) this.#waitForDrain();
   };
 

@@ -30,8 +30,7 @@ function authorityFiles({ config, trust }: TrustSettings): NamedFile[] {
   return [...(caFile === null ? [] : [{ name: 'upstream.caFile', path: caFile }]), ...trust.files];
 }
 
-/** @throws ConfigError when the file holds none, or one that is damaged */
-export async function readCertificates({ name, path }: NamedFile): Promise<string[]> {
+async function readCertificates({ name, path }: NamedFile): Promise<string[]> {
   const text = await readNamedFile(name, path);
   const blocks = text.split(BEGIN).filter((block) => BEGIN.test(block));
   if (blocks.length === 0) {

@@ -14,14 +14,12 @@ import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
 import { USER_AGENT, VERSION } from '../base/version.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
-import { ClientCounters } from '../clients/counters.ts';
 import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import { DescriptorWatch } from '../inbound/descriptors.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
-import { PeerCertificates } from '../inbound/peer-certificates.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
 import { CloudflareCookies } from '../proxy/cookies.ts';
@@ -29,16 +27,11 @@ import { type ProxyOptions, proxyPlugin } from '../proxy/plugin.ts';
 import { ReplayBudget } from '../proxy/request-body.ts';
 import { parseUpstream } from '../proxy/routes.ts';
 import { OpenTunnels } from '../proxy/websocket/open-tunnels.ts';
-import { Activity } from '../telemetry/activity.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
-import { ExchangeLog, type ExchangeRecord } from '../telemetry/exchange-record.ts';
-import { Metrics } from '../telemetry/metrics.ts';
-import { Traffic } from '../telemetry/traffic.ts';
-import { BackendClock } from '../upstream/backend-clock.ts';
+import type { ExchangeLog } from '../telemetry/exchange-record.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
 import { LiveConfig } from './live-config.ts';
-import type { Listener } from './preflight.ts';
-import { ServerTls } from './server-tls.ts';
+import { createTelemetry, type Telemetry } from './telemetry.ts';
 
 export interface ServerDeps {
   log: Logger;
@@ -46,7 +39,6 @@ export interface ServerDeps {
   store: AuthStore;
   environment: () => Promise<EnvironmentCredentials>;
   clientTokens: ClientTokens | null;
-  listener: Listener;
   now: Clock;
   monotonicNow: MonotonicClock;
   sleep: (ms: number) => Promise<void>;
@@ -82,8 +74,6 @@ export interface BuiltSidecar {
   reload(): Promise<string[]>;
   /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
-  /** Replaces certificate and authorities; connections that are open stay. */
-  useTls: ServerTls['use'];
   /**
    * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
    * when it is idle; resolves when no exchange is open.
@@ -95,7 +85,7 @@ export interface BuiltSidecar {
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<BuiltSidecar> {
-  const live = new LiveConfig(config, deps.clientTokens, deps.listener.certificates);
+  const live = new LiveConfig(config, deps.clientTokens);
   const telemetry = createTelemetry(config, deps);
   const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());
   const { manager } = credentials;
@@ -115,15 +105,13 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
   const parts = { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload };
-  const { app, tls } = await createApp(parts, deps);
   return {
-    app,
+    app: await createApp(parts, deps),
     manager,
     exchangeLog: telemetry.exchangeLog,
     live,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
-    useTls: tls.use,
     drain: async () => {
       shutdown.draining = true;
       tunnels.drain();
@@ -134,37 +122,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   };
 }
 
-type Telemetry = ReturnType<typeof createTelemetry>;
-
-/** Everything that counts or writes down what happens. */
-function createTelemetry(
-  config: Config,
-  { now, store, monotonicNow, log, audit = null }: ServerDeps,
-) {
-  const telemetry = {
-    backendClock: new BackendClock(now, log),
-    traffic: new Traffic(now),
-    exchangeLog: new ExchangeLog(now, monotonicNow),
-    activity: new Activity(now, monotonicNow),
-    counters: new ClientCounters(monotonicNow),
-    metrics: config.metrics.enabled ? new Metrics() : null,
-  };
-  const { exchangeLog, traffic, activity, metrics } = telemetry;
-  exchangeLog.add(traffic.finished);
-  exchangeLog.add(activity.finished);
-  if (metrics) exchangeLog.add(metrics.finished);
-  if (metrics) store.observe(metrics.storeOperation);
-  if (audit) exchangeLog.add(audit.finished);
-  // Whether anyone reads it does not change while we run.
-  if (log.isLevelEnabled('debug')) exchangeLog.add((record) => logExchange(log, record));
-  return telemetry;
-}
-
 /** @param changed called when the status may show something else of the credential */
 function createCredentials(
   live: LiveConfig,
   deps: ServerDeps,
-  { metrics, backendClock }: Telemetry,
+  { metrics, backendClock, accountLimits }: Telemetry,
   changed: () => void,
 ) {
   let changes = 0;
@@ -178,7 +140,10 @@ function createCredentials(
     version: VERSION,
     observe: (event) => {
       metrics?.credential(event);
-      if (event.type === 'changed') changes++;
+      if (event.type === 'changed') {
+        changes++;
+        accountLimits.forget();
+      }
       if (event.type !== 'assertionBuilt') changed();
     },
   });
@@ -212,6 +177,7 @@ function createStatus(
       credential: manager.snapshot(),
       store: store.status(),
       traffic: telemetry.traffic.snapshot(),
+      accountLimits: telemetry.accountLimits.snapshot(),
       clockSkewSeconds: telemetry.backendClock.skewSeconds,
     });
 }
@@ -244,20 +210,15 @@ interface Parts {
 }
 
 /** The web application: what a request meets is listed from top to bottom. */
-async function createApp(
-  parts: Parts,
-  deps: ServerDeps,
-): Promise<{ app: FastifyInstance; tls: ServerTls }> {
+async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
   const { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload } = parts;
   const { log, dispatcher, now } = deps;
   const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock } = telemetry;
   const pendingResponses = new PendingResponses();
   const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
-  const identity = deps.listener.tls?.read.identity ?? null;
-  const app = createHttpServer({ log, pendingResponses, exchangeLog, descriptors, tls: identity });
-  const peers = new PeerCertificates();
-  guardAccess(app, () => live.rules, peers, now);
+  const app = createHttpServer(log, pendingResponses, exchangeLog, descriptors);
+  guardAccess(app, () => live.rules, now);
   limitIdleConnections(app);
   await app.register(adminPlugin, {
     retryNow: () => manager.prepare(),
@@ -280,6 +241,7 @@ async function createApp(
     backendClock,
     cookies: new CloudflareCookies(upstreams.chatgpt.origin, log),
     tunnels,
+    usage: telemetry.usage,
     bodyBytes: limits.bodyBytes,
     replay: new ReplayBudget(limits.replayBytes, limits.replayTotalBytes),
     maxConnections: upstream.maxConnections,
@@ -287,7 +249,7 @@ async function createApp(
     pendingResponses,
     exchangeLog,
   });
-  return { app, tls: new ServerTls(app, peers) };
+  return app;
 }
 
 /** What responds to `GET /metrics`; null when metrics are off. */
@@ -296,10 +258,4 @@ function scraper({ telemetry, status, events }: Parts, { audit }: ServerDeps) {
   if (!metrics) return null;
   const auditLost = audit ? () => audit.lost : null;
   return () => scrape({ metrics, status, listeners: () => events.listeners, auditLost });
-}
-
-function logExchange(log: Logger, record: ExchangeRecord): void {
-  const { client, method, path, kind, status, durationMs, code, outcome } = record;
-  const ms = Math.round(durationMs);
-  log.debug({ client, method, path, kind, status, ms, code, outcome }, 'request');
 }

@@ -205,6 +205,8 @@ export function auditLine(record: ExchangeRecord): string {
     upstreamRequestId: record.upstreamRequestId,
     code,
     outcome,
+    model: record.model,
+    tokens: record.tokens,
   };
   return JSON.stringify(line);
 }

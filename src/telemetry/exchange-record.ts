@@ -1,6 +1,8 @@
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { type ErrorCode, errorBody, type SidecarError } from '../base/errors.ts';
+import { addTokens, type FinishedTurn, type TokenUsage } from '../base/token-usage.ts';
 import type { RouteAuth } from '../config/resolve.ts';
+import { ModelNames } from './model-names.ts';
 
 /**
  * What a request was for: the auth kind of its route (`deny` also where no rule matches), `own` for
@@ -40,6 +42,26 @@ export interface ExchangeRecord {
   /** The sidecar's own error, if it answered with one. */
   readonly code: ErrorCode | null;
   readonly outcome: Outcome;
+  /** The model of the last turn; null when there was none, or it was not read. */
+  readonly model: string | null;
+  /** Tokens of all turns that told them; null when none did. */
+  readonly tokens: TokenUsage | null;
+}
+
+/** Why the upstream responded with 429: the quota of the account is used up, or something else. */
+export type LimitedBy = 'quota' | 'other';
+
+/** Looks at a response while it passes. */
+interface Reading {
+  /** Nothing more will come. @returns null, or a promise when the last bytes are still being read */
+  end(): Promise<void> | null;
+}
+
+/** Where open exchanges report their turns. */
+interface TurnLog {
+  /** @returns the name under which the model is counted */
+  turn(client: string | null, turn: FinishedTurn): string;
+  limited(reason: LimitedBy): void;
 }
 
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx', '6xx', '7xx', '8xx', '9xx'];
@@ -50,6 +72,12 @@ export function statusClass(status: number | null): string {
 }
 
 export type ExchangeListener = (record: ExchangeRecord) => void;
+
+/** What is told of turns before their exchange ends, which for a WebSocket may take an hour. */
+export interface TurnListener {
+  turn(client: string | null, turn: FinishedTurn): void;
+  limited(reason: LimitedBy): void;
+}
 
 /** What is known of an exchange while it runs; becomes its record. */
 export class OpenExchange implements ExchangeRecord {
@@ -72,19 +100,30 @@ export class OpenExchange implements ExchangeRecord {
   /** null: decided at the end, by whether the whole response went out. */
   ending: Outcome | null = null;
   outcome: Outcome = 'complete';
+  model: string | null = null;
+  tokens: TokenUsage | null = null;
+  /** What reads the response; null while nothing does. */
+  reading: Reading | null = null;
   finished = false;
   /** Ends the exchange; may be called more than once, the first call counts. */
   end: () => void = () => undefined;
   readonly method: string | null;
   readonly upgrade: boolean;
   readonly #monotonicNow: MonotonicClock;
+  readonly #log: TurnLog | null;
   readonly #start: number;
   #sentAt: number | null = null;
 
-  constructor(method: string | null, upgrade: boolean, monotonicNow: MonotonicClock) {
+  constructor(
+    method: string | null,
+    upgrade: boolean,
+    monotonicNow: MonotonicClock,
+    log: TurnLog | null = null,
+  ) {
     this.method = method;
     this.upgrade = upgrade;
     this.#monotonicNow = monotonicNow;
+    this.#log = log;
     this.#start = monotonicNow();
   }
 
@@ -110,6 +149,17 @@ export class OpenExchange implements ExchangeRecord {
     this.firstByteMs = this.#monotonicNow() - this.#start;
   }
 
+  /** A turn of this exchange has ended. */
+  turn(turn: FinishedTurn): void {
+    this.model = this.#log?.turn(this.client, turn) ?? null;
+    if (turn.usage) this.tokens = addTokens(this.tokens, turn.usage);
+  }
+
+  /** The upstream refused a turn because of some limit. */
+  limited(reason: LimitedBy): void {
+    this.#log?.limited(reason);
+  }
+
   stop(): void {
     this.durationMs = this.#monotonicNow() - this.#start;
   }
@@ -120,6 +170,8 @@ export class ExchangeLog {
   readonly #now: Clock;
   readonly #monotonicNow: MonotonicClock;
   readonly #listeners: ExchangeListener[] = [];
+  readonly #turnListeners: TurnListener[] = [];
+  readonly #models = new ModelNames();
   /** From now on, responses that break off do so because of us. */
   shuttingDown = false;
 
@@ -132,8 +184,12 @@ export class ExchangeLog {
     this.#listeners.push(listener);
   }
 
+  addTurns(listener: TurnListener): void {
+    this.#turnListeners.push(listener);
+  }
+
   begin(method: string | null, upgrade: boolean): OpenExchange {
-    return new OpenExchange(method, upgrade, this.#monotonicNow);
+    return new OpenExchange(method, upgrade, this.#monotonicNow, this.#turnLog);
   }
 
   /** Records something that is refused before it becomes a request of Fastify. */
@@ -153,6 +209,24 @@ export class ExchangeLog {
     exchange.outcome = exchange.ending ?? (whole ? 'complete' : 'clientGone');
     const isCut = exchange.status === 101 || exchange.outcome !== 'complete';
     if (this.shuttingDown && isCut) exchange.outcome = 'shutdown';
+    const rest = exchange.reading?.end() ?? null;
+    // At the end of the process nobody waits for the last count.
+    if (rest === null || this.shuttingDown) this.#tell(exchange);
+    else void rest.then(() => this.#tell(exchange));
+  }
+
+  #tell(exchange: OpenExchange): void {
     for (const listen of this.#listeners) listen(exchange);
   }
+
+  readonly #turnLog: TurnLog = {
+    turn: (client, turn) => {
+      const model = this.#models.bounded(turn.model);
+      for (const listener of this.#turnListeners) listener.turn(client, { ...turn, model });
+      return model;
+    },
+    limited: (reason) => {
+      for (const listener of this.#turnListeners) listener.limited(reason);
+    },
+  };
 }

@@ -1,5 +1,6 @@
+import { TOKEN_KINDS, UNKNOWN_USAGE } from '../base/token-usage.ts';
 import type { CredentialEvent } from './credential-events.ts';
-import { type ExchangeRecord, statusClass } from './exchange-record.ts';
+import { type ExchangeRecord, statusClass, type TurnListener } from './exchange-record.ts';
 import { Counter, Histogram } from './instruments.ts';
 import type { MetricFamily } from './prometheus-text.ts';
 
@@ -61,6 +62,27 @@ export class Metrics {
     'client_requests_total',
     'Finished requests by client token',
     ['client'],
+  );
+  readonly #tokens = this.#counter(
+    'tokens_total',
+    'Tokens of turns, as the upstream counts them; input includes cached, output includes reasoning',
+    ['client', 'model', 'type'],
+  );
+  readonly #turns = this.#counter('turns_total', 'Turns that told their tokens', [
+    'client',
+    'model',
+  ]);
+  readonly #unknownTurns = this.#counter(
+    'unknown_turns_total',
+    'Turns whose tokens are not known',
+    ['reason'],
+    UNKNOWN_USAGE.map((reason) => [reason]),
+  );
+  readonly #limited = this.#counter(
+    'rate_limited_total',
+    'Turns and requests that the upstream refused because of a limit',
+    ['reason'],
+    [['quota'], ['other']],
   );
   readonly #challenges = this.#counter(
     'cloudflare_challenges_total',
@@ -128,6 +150,18 @@ export class Metrics {
     // A client that watches the events always leaves at some point.
     if (outcome !== 'complete' && kind !== 'own') this.#interrupted.add(1, outcome);
     this.#observeTimes(record);
+  };
+
+  readonly turns: TurnListener = {
+    turn: (client, { model, usage, unknown }) => {
+      if (unknown) this.#unknownTurns.add(1, unknown);
+      if (!usage) return;
+      // Whoever needs no token has no name, and an empty label is none to Prometheus.
+      const labels = [client ?? '', model ?? 'unknown'];
+      this.#turns.add(1, ...labels);
+      for (const kind of TOKEN_KINDS) this.#tokens.add(usage[kind], ...labels, kind);
+    },
+    limited: (reason) => this.#limited.add(1, reason),
   };
 
   readonly credential = (event: CredentialEvent): void => {

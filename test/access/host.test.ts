@@ -8,7 +8,6 @@ const RULES: AccessRules = {
   allowedHosts: [],
   allowedOrigins: [],
   tokens: null,
-  certificates: null,
 };
 
 function allows(
@@ -24,7 +23,6 @@ function allows(
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
-    certificate: null,
   };
   try {
     checkAccess(caller, { level: 'open', fromOwnPage: false }, { ...RULES, ...changes });

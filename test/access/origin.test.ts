@@ -15,7 +15,6 @@ function allows(
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
-    certificate: null,
     ...headers,
   };
   const rules = {
@@ -24,7 +23,6 @@ function allows(
     allowedHosts: [],
     allowedOrigins,
     tokens: null,
-    certificates: null,
   };
   try {
     checkAccess(caller, { level: 'open', fromOwnPage: false }, rules);

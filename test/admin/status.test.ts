@@ -53,6 +53,7 @@ const INPUT: StatusInput = {
     lastStatus: 200,
     lastResponseAt: '2026-11-20T21:30:37.000Z',
   },
+  accountLimits: [],
   clockSkewSeconds: -1,
 };
 
@@ -87,6 +88,7 @@ t.test('the whole document, and nothing whole that is private', async (t) => {
     routes: DEFAULT_ROUTES,
     connections: { http: 3, websocket: 1 },
     requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
+    accountLimits: [],
     store: { ...FILE, unwritten: false },
   });
 });

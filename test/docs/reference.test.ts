@@ -4,6 +4,7 @@ import { scrape } from '../../src/admin/prometheus.ts';
 import { buildStatus } from '../../src/admin/status.ts';
 import type { SharedStoreStatus } from '../../src/auth-store/store.ts';
 import { PROXY_PREFIX } from '../../src/proxy/routes.ts';
+import type { AccountLimit } from '../../src/telemetry/account-limits.ts';
 import { auditLine } from '../../src/telemetry/audit-log.ts';
 import { OpenExchange } from '../../src/telemetry/exchange-record.ts';
 import { METRIC_PREFIX, Metrics } from '../../src/telemetry/metrics.ts';
@@ -20,6 +21,11 @@ const SHARED_STORE: SharedStoreStatus = {
   ...{ lastContactAt: '2026-11-20T21:30:36.000Z', version: 1, login: 1, rotation: 1, keyId: null },
   ...{ synchronous: null, writtenBack: 0 },
   refresh: { state: 'idle', by: null, since: null, code: null, ageSeconds: 0 },
+};
+
+const ACCOUNT_LIMIT: AccountLimit = {
+  ...{ limit: 'codex', window: 'primary', usedPercent: 42, windowMinutes: 300 },
+  ...{ resetsAt: '2026-11-20T21:30:36Z', seenAt: '2026-11-20T20:30:36Z' },
 };
 
 t.test('every command is listed with its options, and no other', async (t) => {
@@ -57,8 +63,11 @@ t.test('every endpoint of the sidecar is listed, and no other', async (t) => {
 t.test('every metric is listed with its labels, and no other', async (t) => {
   const metrics = new Metrics();
   metrics.finished(new OpenExchange('GET', false, () => 0));
+  const usage = { input: 1, cached: 0, output: 1, reasoning: 0 };
+  metrics.turns.turn('agent-1', { model: 'gpt-x', usage, unknown: null });
   metrics.storeOperation({ operation: 'read', outcome: 'ok', seconds: 0 });
-  const status = () => buildStatus(statusInput({ store: SHARED_STORE }));
+  const status = () =>
+    buildStatus(statusInput({ store: SHARED_STORE, accountLimits: [ACCOUNT_LIMIT] }));
   const text = scrape({ metrics, status, listeners: () => 0, auditLost: () => 0 });
   const [, section = ''] = /^## Metrics$([\s\S]*?)^## /m.exec(WATCH) ?? [];
   const rows = section.matchAll(/^\| (`[a-z_]+`(?:, `[a-z_]+`)?) \| ([`a-z_, ]*)\| [^|]+ \|$/gm);

@@ -46,7 +46,8 @@ t.test('a turn over SSE under an assertion', async (t) => {
   t.match(reply.headers, { 'x-codex-turn-state': /^turn-/, 'x-request-id': /^req-/ });
   const events = readEvents(reply.text);
   t.same(types(events), TYPES_OF_A_TURN);
-  t.match(events.at(-1), { response: { usage: { total_tokens: 1212 } } });
+  const { usage } = (events.at(-1) as { response: { usage: Record<string, number> } }).response;
+  t.equal(usage.total_tokens, Number(usage.input_tokens) + Number(usage.output_tokens));
 
   const record = await emulator.waitFor(({ path, complete }) => path === RESPONSES && complete);
   t.match(record, {
@@ -56,6 +57,7 @@ t.test('a turn over SSE under an assertion', async (t) => {
     aborted: false,
     body: { model: 'gpt-x' },
     auth: { kind: 'assertion', verified: true, taskId: agent.taskId },
+    usage: { input: usage.input_tokens, output: usage.output_tokens },
   });
 });
 

@@ -20,6 +20,8 @@ export function exchangeRecord(change: Partial<ExchangeRecord> = {}): ExchangeRe
     challenged: false,
     code: null,
     outcome: 'complete',
+    model: null,
+    tokens: null,
     ...change,
   };
 }

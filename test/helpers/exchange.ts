@@ -7,10 +7,8 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeaders,
 } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
-import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
 
 export interface SendOptions {
@@ -18,8 +16,6 @@ export interface SendOptions {
   headers?: OutgoingHttpHeaders | readonly string[];
   body?: string | Buffer;
   agent?: Agent;
-  /** For https: whom to trust, and what to show. */
-  tls?: ConnectionOptions;
 }
 
 export interface Answer {
@@ -43,9 +39,7 @@ export function open(
   options: SendOptions = {},
 ): { request: ClientRequest; response: Promise<IncomingMessage> } {
   const { method = options.body === undefined ? 'GET' : 'POST', headers = {}, agent } = options;
-  const make = url.startsWith('https:') ? httpsRequest : httpRequest;
-  const request = make(url, {
-    ...options.tls,
+  const request = httpRequest(url, {
     method,
     headers: headers as OutgoingHttpHeaders,
     agent: agent ?? false,

@@ -36,6 +36,7 @@ export function statusInput(change: Partial<StatusInput> = {}): StatusInput {
       lastStatus: null,
       lastResponseAt: null,
     },
+    accountLimits: [],
     clockSkewSeconds: null,
     ...change,
   };

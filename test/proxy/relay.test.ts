@@ -35,6 +35,7 @@ async function startRelay(
       calls.push(`held ${body}`);
       return decide.held ?? 'pass';
     },
+    onPass: () => null,
     onUpgrade: () => calls.push('upgrade'),
   };
   const server = createServer((request, response) => {

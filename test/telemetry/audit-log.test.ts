@@ -44,6 +44,8 @@ t.test('one line says who asked for what and what came of it', async (t) => {
     upstreamRequestId: 'req-1',
     code: null,
     outcome: 'complete',
+    model: null,
+    tokens: null,
   });
 });
 

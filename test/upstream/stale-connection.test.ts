@@ -26,6 +26,7 @@ async function startRelay(t: Test, origin: string, before: () => void): Promise<
     await relay(sent, response, exchange, {
       onHead: () => 'pass',
       onHeld: async () => 'pass',
+      onPass: () => null,
       onUpgrade: () => undefined,
     });
   };

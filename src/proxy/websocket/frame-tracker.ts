@@ -2,9 +2,17 @@ const FIN = 0x80;
 const OPCODE = 0x0f;
 const CLOSE = 0x8;
 
+/** Gets what one direction of a WebSocket says, frame by frame. */
+export interface FrameSink {
+  /** @param first FIN, the reserved bits and the opcode */
+  begin(first: number, masked: boolean): void;
+  payload(bytes: Buffer, from: number, to: number): void;
+  end(): void;
+}
+
 /**
  * Where one direction of a WebSocket stands, from the heads of its frames alone (RFC 6455, section
- * 5.2), which no extension compresses. A payload is skipped by its length, never looked at.
+ * 5.2), which no extension compresses. A payload is skipped by its length; only a sink looks at it.
  */
 export class FrameTracker {
   /** Bytes of the current head so far. */
@@ -15,9 +23,16 @@ export class FrameTracker {
   #length = 0;
   /** Bytes of the current payload still to come. */
   #left = 0;
+  #masked = false;
   #control = false;
   #fragmented = false;
   #closed = false;
+  readonly #sink: FrameSink | null;
+
+  /** @param sink null: nobody reads the payloads */
+  constructor(sink: FrameSink | null = null) {
+    this.#sink = sink;
+  }
 
   /** Whether a frame may be put in here: none is half sent, and none was the last. */
   get atBoundary(): boolean {
@@ -35,14 +50,16 @@ export class FrameTracker {
   }
 
   /** @returns whether the chunk held some of a message, and not control frames alone */
-  push(chunk: Uint8Array): boolean {
+  push(chunk: Buffer): boolean {
     let data = false;
     let at = 0;
     while (at < chunk.length && !this.#closed) {
       if (this.#left > 0) {
         const step = Math.min(this.#left, chunk.length - at);
+        this.#sink?.payload(chunk, at, at + step);
         this.#left -= step;
         at += step;
+        if (this.#left === 0) this.#sink?.end();
       } else if (this.#endsHead(chunk[at++] as number)) {
         this.#beginPayload();
       } else continue;
@@ -58,8 +75,8 @@ export class FrameTracker {
       const short = byte & 0x7f;
       this.#extended = short === 127 ? 8 : short === 126 ? 2 : 0;
       this.#length = this.#extended > 0 ? 0 : short;
-      const mask = byte & 0x80 ? 4 : 0;
-      this.#headSize = 2 + this.#extended + mask;
+      this.#masked = (byte & 0x80) !== 0;
+      this.#headSize = 2 + this.#extended + (this.#masked ? 4 : 0);
     } else if (this.#seen < 2 + this.#extended) {
       this.#length = this.#length * 256 + byte;
     }
@@ -74,5 +91,8 @@ export class FrameTracker {
     this.#control = opcode >= CLOSE;
     if (opcode === CLOSE) this.#closed = true;
     if (!this.#control) this.#fragmented = (this.#first & FIN) === 0;
+    if (!this.#sink) return;
+    this.#sink.begin(this.#first, this.#masked);
+    if (this.#length === 0) this.#sink.end();
   }
 }

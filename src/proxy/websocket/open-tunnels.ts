@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MonotonicClock } from '../../base/clock.ts';
-import { TUNNEL_LIMITS, Tunnel } from './tunnel.ts';
+import { type FrameSinks, TUNNEL_LIMITS, Tunnel } from './tunnel.ts';
 
 const CHECK_EVERY_MS = 250;
 
@@ -16,8 +16,13 @@ export class OpenTunnels {
   }
 
   /** See {@link Tunnel}. */
-  open(client: Duplex, upstream: Duplex, early: readonly Buffer[]): Tunnel {
-    const tunnel = new Tunnel(client, upstream, early, this.#monotonicNow);
+  open(
+    client: Duplex,
+    upstream: Duplex,
+    early: readonly Buffer[],
+    sinks: FrameSinks | null,
+  ): Tunnel {
+    const tunnel = new Tunnel(client, upstream, early, this.#monotonicNow, sinks);
     this.#open.add(tunnel);
     void tunnel.ended.then(() => this.#open.delete(tunnel));
     return tunnel;

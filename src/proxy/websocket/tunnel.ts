@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { MonotonicClock } from '../../base/clock.ts';
 import { closeGently } from '../../inbound/lingering-close.ts';
-import { FrameTracker } from './frame-tracker.ts';
+import { type FrameSink, FrameTracker } from './frame-tracker.ts';
 
 interface TunnelLimits {
   /** How long the upstream is silent after its last message before the tunnel is idle; milliseconds. */
@@ -21,6 +21,12 @@ export const TUNNEL_LIMITS: TunnelLimits = {
   halfClosedMs: 60_000,
 };
 
+/** What looks at the two directions. */
+export interface FrameSinks {
+  up: FrameSink;
+  down: FrameSink;
+}
+
 /** Status code 1001, "going away" (RFC 6455, section 7.4.1). */
 const GOING_AWAY = Buffer.from([0x03, 0xe9]);
 
@@ -36,8 +42,8 @@ export class Tunnel {
   readonly #upstream: Duplex;
   readonly #monotonicNow: MonotonicClock;
   readonly #limits: TunnelLimits;
-  readonly #up = new FrameTracker();
-  readonly #down = new FrameTracker();
+  readonly #up: FrameTracker;
+  readonly #down: FrameTracker;
   #lastByteAt: number;
   /** Control frames do not count. */
   #lastMessageAt: number;
@@ -46,14 +52,20 @@ export class Tunnel {
   #goingAway: 'no' | 'at the next boundary' | 'said' = 'no';
   #halfClosed: NodeJS.Timeout | null = null;
 
-  /** @param early what the client sent before; not yet sent on */
+  /**
+   * @param early what the client sent before; not yet sent on
+   * @param sinks null: nobody looks at the messages
+   */
   constructor(
     client: Duplex,
     upstream: Duplex,
     early: readonly Buffer[],
     monotonicNow: MonotonicClock,
+    sinks: FrameSinks | null = null,
     limits = TUNNEL_LIMITS,
   ) {
+    this.#up = new FrameTracker(sinks?.up);
+    this.#down = new FrameTracker(sinks?.down);
     this.#client = client;
     this.#upstream = upstream;
     this.#monotonicNow = monotonicNow;

@@ -3,11 +3,13 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { headText } from '../headers.ts';
 import { watchOpening } from './early-close.ts';
-import type { OpenTunnels } from './open-tunnels.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** Bytes that a client may send before the response to its upgrade. It should send none. */
 const EARLY_BYTES = 64 * 1024;
+
+/** Joins a client, with what it has sent before, to its upstream. */
+export type OpenTunnel = (client: Duplex, early: readonly Buffer[]) => Tunnel;
 
 /** The client of an upgrade, until it is refused or joined to the upstream. */
 export class WaitingClient {
@@ -50,7 +52,7 @@ export class WaitingClient {
     response: ServerResponse,
     headers: string[],
     upstream: Duplex,
-    tunnels: OpenTunnels,
+    open: OpenTunnel,
     closedEarly: () => void,
   ): Tunnel {
     this.#joined = true;
@@ -64,7 +66,7 @@ export class WaitingClient {
     this.#readBefore = client.bytesRead - this.#size;
     this.#writtenBefore = client.bytesWritten;
     watchOpening(client, upstream, this.#size, closedEarly);
-    return tunnels.open(client, upstream, this.#early);
+    return open(client, this.#early);
   }
 
   /** Bytes that came from the client, and went to it, since it was joined. */

@@ -31,7 +31,7 @@ const frame = (opcode: number, length = 3, more: Partial<Frame> = {}): Frame => 
   ...more,
 });
 
-function follow(...chunks: Uint8Array[]): FrameTracker {
+function follow(...chunks: Buffer[]): FrameTracker {
   const tracker = new FrameTracker();
   for (const chunk of chunks) tracker.push(chunk);
   return tracker;

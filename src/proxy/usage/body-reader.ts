@@ -1,0 +1,164 @@
+import { tokenUsage } from '../../base/token-usage.ts';
+import type { ResponseHead } from '../response-head.ts';
+import { AsideDecoder, type DecodingBudget, decoderOf } from './aside-decoder.ts';
+import { EventStream } from './event-stream.ts';
+import { JsonFields } from './json-fields.ts';
+import { limitedBy, ServerEvents } from './server-events.ts';
+import type { TurnCounter } from './turn-counter.ts';
+
+/** Looks at a body as it goes to the client. */
+export interface BodyReader {
+  push(bytes: Buffer): void;
+  /** The body has ended, or breaks off. @returns null when there is nothing to wait for */
+  finish(): Promise<void> | null;
+}
+
+/** Reads a body from which all codings are taken off. */
+interface PlainReader {
+  push(bytes: Buffer): void;
+  finish(): void;
+  /** The codings cannot be taken off. */
+  lost(): void;
+}
+
+/** Paths whose responses tell what they took. */
+const TURN_PATHS = new Set([
+  '/backend-api/codex/responses',
+  '/backend-api/codex/responses/compact',
+]);
+
+/** @returns null when the body tells nothing of interest, or cannot be read */
+export function bodyReader(
+  path: string,
+  head: ResponseHead,
+  turns: TurnCounter,
+  now: () => number,
+  budget: DecodingBudget,
+): BodyReader | null {
+  const plain = plainReader(path, head, turns, now);
+  if (!plain) return null;
+  const coding = head.header('content-encoding')?.trim() ?? '';
+  if (coding === '' || coding.toLowerCase() === 'identity') return undecoded(plain);
+  const decoder = decoderOf(coding);
+  if (decoder) return decoded(plain, new AsideDecoder(decoder, plain, budget));
+  plain.lost();
+  return null;
+}
+
+function undecoded(plain: PlainReader): BodyReader {
+  return {
+    push: (bytes) => plain.push(bytes),
+    finish: () => {
+      plain.finish();
+      return null;
+    },
+  };
+}
+
+function decoded(plain: PlainReader, decoder: AsideDecoder): BodyReader {
+  return {
+    push: (bytes) => decoder.push(bytes),
+    finish: () => decoder.finish().then(() => plain.finish()),
+  };
+}
+
+function plainReader(
+  path: string,
+  { status, header }: ResponseHead,
+  turns: TurnCounter,
+  now: () => number,
+): PlainReader | null {
+  if (status === 429) return new RefusalReader(turns);
+  if (status !== 200 || !TURN_PATHS.has(path)) return null;
+  const type = header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type === 'application/json') return new DocumentReader(turns);
+  return type === 'text/event-stream' ? new StreamReader(turns, now) : null;
+}
+
+/** A response as server-sent events. */
+class StreamReader implements PlainReader {
+  readonly #turns: TurnCounter;
+  readonly #stream: EventStream;
+
+  constructor(turns: TurnCounter, now: () => number) {
+    this.#turns = turns;
+    this.#stream = new EventStream(new ServerEvents(turns, now));
+    turns.asked();
+  }
+
+  push(bytes: Buffer): void {
+    this.#stream.push(bytes);
+  }
+
+  finish(): void {}
+
+  lost(): void {
+    this.#turns.lost();
+  }
+}
+
+/** A response as one document. */
+class DocumentReader implements PlainReader {
+  readonly #turns: TurnCounter;
+  readonly #fields = new JsonFields(['model', 'usage']);
+
+  constructor(turns: TurnCounter) {
+    this.#turns = turns;
+    turns.asked();
+    turns.created();
+  }
+
+  push(bytes: Buffer): void {
+    this.#fields.push(bytes, 0, bytes.length);
+  }
+
+  finish(): void {
+    if (this.#fields.state !== 'whole') return;
+    const model = fieldOf(this.#fields, 'model');
+    const named = typeof model === 'string' ? model : null;
+    try {
+      this.#turns.ended(named, tokenUsage(this.#fields.value('usage')));
+    } catch {
+      this.#turns.ended(named, 'unreadable');
+    }
+  }
+
+  lost(): void {
+    this.#turns.lost();
+  }
+}
+
+/** A refusal with 429, whose body says whether the quota of the account is used up. */
+class RefusalReader implements PlainReader {
+  readonly #turns: TurnCounter;
+  readonly #fields = new JsonFields(['error.type', 'error.code']);
+  #isTold = false;
+
+  constructor(turns: TurnCounter) {
+    this.#turns = turns;
+  }
+
+  push(bytes: Buffer): void {
+    this.#fields.push(bytes, 0, bytes.length);
+  }
+
+  finish(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const names = ['error.type', 'error.code'].map((path) => fieldOf(this.#fields, path));
+    this.#turns.limited(limitedBy(...names));
+  }
+
+  lost(): void {
+    this.finish();
+  }
+}
+
+/** undefined also for what is too long, or not JSON. */
+function fieldOf(fields: JsonFields, path: string): unknown {
+  try {
+    return fields.value(path);
+  } catch {
+    return undefined;
+  }
+}

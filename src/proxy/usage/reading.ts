@@ -1,0 +1,78 @@
+import type { Clock } from '../../base/clock.ts';
+import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
+import type { OpenExchange } from '../../telemetry/exchange-record.ts';
+import type { ResponseHead } from '../response-head.ts';
+import type { FrameSink } from '../websocket/frame-tracker.ts';
+import type { FrameSinks } from '../websocket/tunnel.ts';
+import { DecodingBudget } from './aside-decoder.ts';
+import { type BodyReader, bodyReader } from './body-reader.ts';
+import { FrameReader } from './frame-reader.ts';
+import { TurnCounter } from './turn-counter.ts';
+
+/** Reads the usage of tokens and the limits of the account out of the responses that pass. */
+export class UsageReading {
+  readonly #limits: Pick<AccountLimits, 'observe'>;
+  readonly #now: Clock;
+  readonly #enabled: boolean;
+  readonly #budget = new DecodingBudget();
+
+  /** @param enabled whether bodies are looked at; headers are, in any case */
+  constructor(limits: Pick<AccountLimits, 'observe'>, now: Clock, enabled: boolean) {
+    this.#limits = limits;
+    this.#now = now;
+    this.#enabled = enabled;
+  }
+
+  headers({ parsed }: Pick<ResponseHead, 'parsed'>): void {
+    for (const report of limitsInHeaders(parsed, this.#now())) this.#limits.observe(report);
+  }
+
+  /** @returns what looks at the body of this response; null when nothing does */
+  body(exchange: OpenExchange, path: string, head: ResponseHead): BodyReader | null {
+    if (!this.#enabled) return null;
+    const turns = new TurnCounter(exchange, this.#limits, head.header('openai-model'));
+    const reader = bodyReader(path, head, turns, this.#now, this.#budget);
+    exchange.reading = reader && { end: () => settle(reader.finish(), turns) };
+    return reader;
+  }
+
+  /** @returns what looks at the frames of a WebSocket; null when nothing does */
+  frames(exchange: OpenExchange, { header }: Pick<ResponseHead, 'header'>): FrameSinks | null {
+    if (!this.#enabled) return null;
+    const turns = new TurnCounter(exchange, this.#limits, null);
+    const extensions = header('sec-websocket-extensions');
+    const down = new FrameReader(extensions, turns, this.#now, this.#budget);
+    exchange.reading = { end: () => settle(down.finish(), turns) };
+    const asked = () => {
+      turns.asked();
+      down.flush();
+    };
+    return { up: new MessageWatch(asked), down };
+  }
+}
+
+function settle(rest: Promise<void> | null, turns: TurnCounter): Promise<void> | null {
+  if (rest) return rest.then(() => turns.over());
+  turns.over();
+  return null;
+}
+
+const CONTROL = 0x8;
+
+/** Notices where a message begins. */
+class MessageWatch implements FrameSink {
+  readonly #began: () => void;
+
+  constructor(began: () => void) {
+    this.#began = began;
+  }
+
+  begin(first: number): void {
+    const opcode = first & 0x0f;
+    if (opcode !== 0 && opcode < CONTROL) this.#began();
+  }
+
+  payload(): void {}
+
+  end(): void {}
+}

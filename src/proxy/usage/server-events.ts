@@ -1,0 +1,187 @@
+import { isObject } from '../../base/json.ts';
+import { type TokenUsage, tokenUsage } from '../../base/token-usage.ts';
+import {
+  type LimitReport,
+  limitsInEvent,
+  limitsInHeaders,
+} from '../../telemetry/account-limits.ts';
+import type { LimitedBy } from '../../telemetry/exchange-record.ts';
+import { JsonFields } from './json-fields.ts';
+
+/** What the events of the backend tell about usage and limits. */
+export interface ServerEventListener {
+  /** A turn has begun. */
+  created(): void;
+  /** @param usage null when the backend counted nothing, `unreadable` when it says no count */
+  ended(model: string | null, usage: TokenUsage | null | 'unreadable'): void;
+  limits(report: LimitReport): void;
+  /** The backend refuses a turn because of some limit. */
+  limited(reason: LimitedBy): void;
+}
+
+const ENDS = new Set(['response.completed', 'response.incomplete', 'response.failed']);
+const FIELDS = [
+  'type',
+  'response.model',
+  'response.usage',
+  'rate_limits',
+  'metered_limit_name',
+  'limit_name',
+  'status',
+  'status_code',
+  'error.type',
+  'error.code',
+  'headers',
+];
+
+/** How the backend begins nearly every event. */
+const BEGINNING = Buffer.from('{"type":"response.');
+const NAME_AT = BEGINNING.length;
+/** So many letters of the name tell what is of interest from all else. */
+const LETTERS = 3;
+const [CREATED, COMPLETED, INCOMPLETE, FAILED] = ['cre', 'com', 'inc', 'fai'].map(lettersOf);
+
+/**
+ * Reads the events of the Responses API, one after the other. Nearly all of them are deltas, which are
+ * told by their first bytes and cost next to nothing.
+ */
+export class ServerEvents {
+  readonly #listener: ServerEventListener;
+  readonly #nowMs: () => number;
+  readonly #fields = new JsonFields(FIELDS);
+  #looking: 'at first bytes' | 'at all' | 'away' = 'at first bytes';
+
+  constructor(listener: ServerEventListener, nowMs: () => number) {
+    this.#listener = listener;
+    this.#nowMs = nowMs;
+  }
+
+  /** Whether the rest of this event is of no interest. */
+  get isPassingOver(): boolean {
+    return this.#looking === 'away';
+  }
+
+  /** The next bytes belong to another event. */
+  begin(): void {
+    if (this.#looking === 'at all') this.#fields.reset();
+    this.#looking = 'at first bytes';
+  }
+
+  push(bytes: Buffer, from: number, to: number): void {
+    if (this.#looking === 'at first bytes') this.#looking = this.#peek(bytes, from, to);
+    if (this.#looking === 'at all') this.#fields.push(bytes, from, to);
+  }
+
+  /** The event is here as a whole. */
+  end(): void {
+    if (this.#looking === 'at all') this.#tell();
+    this.begin();
+  }
+
+  /**
+   * Reads events that stand side by side, without anything between them.
+   * @returns whether they can be told apart
+   */
+  pushSideBySide(bytes: Buffer): boolean {
+    let at = 0;
+    while (at < bytes.length) {
+      this.#looking = 'at all';
+      at = this.#fields.push(bytes, at, bytes.length);
+      if (this.#fields.state === 'broken') return false;
+      if (this.#fields.state === 'whole') this.end();
+    }
+    return true;
+  }
+
+  #peek(bytes: Buffer, from: number, to: number): 'at all' | 'away' {
+    if (!isPeekable(bytes, from, to)) return 'at all';
+    if (letters(bytes, from + NAME_AT) === CREATED) {
+      this.#listener.created();
+      return 'away';
+    }
+    return isOfNoInterest(bytes, from, to) ? 'away' : 'at all';
+  }
+
+  #tell(): void {
+    const type = this.#read('type');
+    if (this.#fields.state !== 'whole') {
+      if (typeof type === 'string' && ENDS.has(type)) this.#listener.ended(null, 'unreadable');
+    } else if (type === 'response.created') this.#listener.created();
+    else if (type === 'codex.rate_limits') this.#tellLimits();
+    else if (type === 'error') this.#tellError();
+    else if (typeof type === 'string' && ENDS.has(type)) this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    const model = this.#read('response.model');
+    const named = typeof model === 'string' ? model : null;
+    try {
+      this.#listener.ended(named, tokenUsage(this.#fields.value('response.usage')));
+    } catch {
+      this.#listener.ended(named, 'unreadable');
+    }
+  }
+
+  #tellLimits(): void {
+    const name = this.#read('metered_limit_name') ?? this.#read('limit_name');
+    const report = limitsInEvent(this.#read('rate_limits'), name);
+    if (report) this.#listener.limits(report);
+  }
+
+  /** An error of a WebSocket stands for a response with this status, and brings its headers. */
+  #tellError(): void {
+    const headers = this.#read('headers');
+    const known = isObject(headers) ? withTexts(headers) : {};
+    for (const report of limitsInHeaders(known, this.#nowMs())) this.#listener.limits(report);
+    const status = this.#read('status') ?? this.#read('status_code');
+    if (status !== 429) return;
+    this.#listener.limited(limitedBy(this.#read('error.type'), this.#read('error.code')));
+  }
+
+  /** undefined also for what is too long, or not JSON. */
+  #read(path: string): unknown {
+    try {
+      return this.#fields.value(path);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Whether an event that begins there is a delta, or something else that tells nothing here. */
+export function isOfNoInterest(bytes: Buffer, from: number, to: number): boolean {
+  if (!isPeekable(bytes, from, to)) return false;
+  const name = letters(bytes, from + NAME_AT);
+  return name !== COMPLETED && name !== CREATED && name !== INCOMPLETE && name !== FAILED;
+}
+
+/** What begins in another way, or comes in small pieces, has to be read as a whole. */
+function isPeekable(bytes: Buffer, from: number, to: number): boolean {
+  if (to - from < NAME_AT + LETTERS) return false;
+  for (let i = 0; i < NAME_AT; i++) if (bytes[from + i] !== BEGINNING[i]) return false;
+  return true;
+}
+
+/** Why a backend that names this error has responded with 429. */
+export function limitedBy(...names: unknown[]): LimitedBy {
+  return names.includes('usage_limit_reached') ? 'quota' : 'other';
+}
+
+/** The next {@link LETTERS} bytes as one number. */
+function letters(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
+  );
+}
+
+function lettersOf(text: string): number {
+  return letters(Buffer.from(text), 0);
+}
+
+function withTexts(headers: Record<string, unknown>): Record<string, string> {
+  const entries = Object.entries(headers).map(([name, value]) => [
+    name.toLowerCase(),
+    String(value),
+  ]);
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,125 @@
+import * as zlib from 'node:zlib';
+import t from 'tap';
+import { headerLookup } from '../../../src/proxy/headers.ts';
+import { DecodingBudget } from '../../../src/proxy/usage/aside-decoder.ts';
+import { bodyReader } from '../../../src/proxy/usage/body-reader.ts';
+import { countedTurns, endEvent, USAGE } from './told.ts';
+
+const RESPONSES = '/backend-api/codex/responses';
+const COUNTED = 'gpt-x 12/3/5/2';
+const STREAM = { 'content-type': 'text/event-stream; charset=utf-8' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+const created = 'data: {"type":"response.created","response":{}}\n\n';
+const delta = 'event: response.x.delta\ndata: {"type":"response.x.delta","delta":"word"}\n\n';
+const completed = `data: ${JSON.stringify(endEvent(USAGE))}\n\n`;
+const whole = created + delta.repeat(50) + completed;
+
+interface Case {
+  path?: string;
+  status?: number;
+  headers?: Record<string, string>;
+  model?: string;
+}
+
+/** What is told of a body, read in pieces. */
+async function read(body: Buffer | string, { path, status, headers = STREAM, model }: Case = {}) {
+  const { turns, lines } = countedTurns(model);
+  const parsed = headers;
+  const head = { status: status ?? 200, statusMessage: '', raw: [], parsed };
+  const asked = bodyReader(
+    path ?? RESPONSES,
+    { ...head, header: headerLookup(parsed) },
+    turns,
+    () => 0,
+    new DecodingBudget(),
+  );
+  const bytes = Buffer.from(body);
+  for (let at = 0; at < bytes.length; at += 100) asked?.push(bytes.subarray(at, at + 100));
+  await asked?.finish();
+  turns.over();
+  return lines;
+}
+
+t.test('an event stream, whole and cut', async (t) => {
+  t.strictSame(await read(whole), [COUNTED]);
+  t.strictSame(await read(whole.slice(0, -200), { model: 'gpt-y' }), ['gpt-y unfinished']);
+  t.strictSame(await read(''), []);
+});
+
+t.test('an event stream with a coding, whole and cut', async (t) => {
+  const codings: Record<string, (text: string) => Buffer> = {
+    gzip: zlib.gzipSync,
+    'X-GZIP': zlib.gzipSync,
+    deflate: zlib.deflateSync,
+    br: zlib.brotliCompressSync,
+    identity: (text) => Buffer.from(text),
+  };
+  for (const [name, code] of Object.entries(codings)) {
+    const headers = { ...STREAM, 'content-encoding': name };
+    t.strictSame(await read(code(whole), { headers }), [COUNTED], name);
+    const start = code(whole).subarray(0, name === 'identity' ? 2_000 : -60);
+    t.strictSame(await read(start, { headers }), ['unknown unfinished'], `${name}, cut`);
+  }
+});
+
+t.test('zstd, where Node has it', async (t) => {
+  const headers = { ...STREAM, 'content-encoding': 'zstd' };
+  const compress = 'zstdCompressSync' in zlib ? zlib.zstdCompressSync : null;
+  const body = typeof compress === 'function' ? compress(Buffer.from(whole)) : whole;
+  t.strictSame(await read(body, { headers }), [compress ? COUNTED : 'unknown unreadable']);
+});
+
+t.test('a coding that is unknown or broken is unreadable', async (t) => {
+  for (const name of ['compress', 'gzip, br', 'constructor']) {
+    const headers = { ...STREAM, 'content-encoding': name };
+    t.strictSame(await read(whole, { headers }), ['unknown unreadable'], name);
+  }
+  const headers = { ...STREAM, 'content-encoding': 'gzip' };
+  t.strictSame(await read(whole, { headers }), ['unknown unreadable'], 'no gzip at all');
+  const bomb = zlib.gzipSync(Buffer.alloc(8 * 1024 * 1024, 0x0a));
+  t.strictSame(await read(bomb, { headers }), ['unknown unreadable'], 'a bomb');
+});
+
+t.test('a response in one document', async (t) => {
+  const { response } = endEvent(USAGE);
+  const headers = JSON_TYPE;
+  t.strictSame(await read(JSON.stringify(response), { headers }), [COUNTED]);
+  t.strictSame(await read(JSON.stringify(response).slice(0, -9), { headers }), [
+    'unknown unfinished',
+  ]);
+  const wrong = { ...response, usage: { input_tokens: '1' } };
+  t.strictSame(await read(JSON.stringify(wrong), { headers }), ['gpt-x unreadable']);
+  const path = `${RESPONSES}/compact`;
+  t.strictSame(await read('{"output":[]}', { headers, path }), ['unknown nothing']);
+});
+
+t.test('nothing else is read', async (t) => {
+  t.strictSame(await read(whole, { status: 500 }), []);
+  t.strictSame(await read(whole, { headers: {} }), []);
+  t.strictSame(await read(whole, { headers: { 'content-type': 'text/html' } }), []);
+  t.strictSame(await read(whole, { path: '/backend-api/codex/models' }), []);
+});
+
+t.test('a 429 of the quota, and any other', async (t) => {
+  const refusal = (error: unknown) => JSON.stringify({ error });
+  const cases: [Buffer | string, object, string][] = [
+    [refusal({ type: 'usage_limit_reached', resets_in_seconds: 9 }), {}, 'quota'],
+    [refusal({ code: 'usage_limit_reached' }), {}, 'quota'],
+    [refusal({ type: 'rate_limit_exceeded' }), {}, 'other'],
+    ['<html>', {}, 'other'],
+    ['', {}, 'other'],
+    [
+      zlib.gzipSync(refusal({ type: 'usage_limit_reached' })),
+      { 'content-encoding': 'gzip' },
+      'quota',
+    ],
+    [refusal({ type: 'usage_limit_reached' }), { 'content-encoding': 'compress' }, 'other'],
+    [refusal({ type: 'usage_limit_reached' }), { 'content-encoding': 'gzip' }, 'other'],
+  ];
+  for (const [body, more, reason] of cases) {
+    const headers = { ...JSON_TYPE, ...more };
+    const path = '/backend-api/codex/models';
+    t.strictSame(await read(body, { status: 429, headers, path }), [`limited ${reason}`]);
+  }
+});

@@ -1,0 +1,181 @@
+import { constants, createDeflateRaw, deflateRawSync } from 'node:zlib';
+import t from 'tap';
+import { DecodingBudget } from '../../../src/proxy/usage/aside-decoder.ts';
+import { FrameReader } from '../../../src/proxy/usage/frame-reader.ts';
+import { FrameTracker } from '../../../src/proxy/websocket/frame-tracker.ts';
+import { countedTurns, endEvent, USAGE } from './told.ts';
+
+const CREATED = { type: 'response.created', response: {} };
+const DELTA = { type: 'response.output_text.delta', delta: 'word' };
+const TURN = [CREATED, DELTA, DELTA, endEvent(USAGE)];
+const COUNTED = 'gpt-x 12/3/5/2';
+const DEFLATE = 'permessage-deflate; server_no_context_takeover';
+
+const FIN = 0x80;
+const RSV1 = 0x40;
+const TEXT = 1;
+
+/** A frame as a server sends it; `first` is the first byte of its head. */
+function frame(first: number, payload: Buffer): Buffer {
+  const { length } = payload;
+  const size = Buffer.alloc(length < 126 ? 1 : length < 65_536 ? 3 : 9);
+  if (size.length === 1) size[0] = length;
+  else if (size.length === 3) size.writeUInt16BE(length, size.writeUInt8(126));
+  else size.writeBigUInt64BE(BigInt(length), size.writeUInt8(127));
+  return Buffer.concat([Buffer.from([first]), size, payload]);
+}
+
+const plain = (event: object) => frame(FIN | TEXT, Buffer.from(JSON.stringify(event)));
+
+/** Compresses message after message as one sender does, each with the window of those before. */
+class Sender {
+  readonly #deflate = createDeflateRaw();
+
+  async frame(text: string): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    const collect = (chunk: Buffer) => void chunks.push(chunk);
+    this.#deflate.on('data', collect);
+    this.#deflate.write(text);
+    await new Promise<void>((resolve) => this.#deflate.flush(constants.Z_SYNC_FLUSH, resolve));
+    this.#deflate.off('data', collect);
+    return frame(FIN | RSV1 | TEXT, Buffer.concat(chunks).subarray(0, -4));
+  }
+
+  event(event: object): Promise<Buffer> {
+    return this.frame(JSON.stringify(event));
+  }
+}
+
+function reader(extensions: string | null) {
+  const { turns, lines, reports } = countedTurns();
+  const frames = new FrameReader(extensions, turns, () => 0, new DecodingBudget());
+  const tracker = new FrameTracker(frames);
+  const end = async () => {
+    await frames.finish();
+    turns.over();
+  };
+  return { push: (bytes: Buffer) => tracker.push(bytes), frames, turns, lines, reports, end };
+}
+
+t.test('turns in plain frames', async (t) => {
+  const { push, lines } = reader(null);
+  for (const event of [...TURN, ...TURN]) push(plain(event));
+  t.strictSame(lines, [COUNTED, COUNTED], 'at once');
+});
+
+t.test(
+  'turns in frames that are cut anywhere, in fragments, with control frames between',
+  async (t) => {
+    const message = Buffer.from(JSON.stringify(endEvent(USAGE)));
+    const ping = frame(FIN | 9, Buffer.from('{"type":"response.completed"}'));
+    const pieces = [0, 5, 200].map((at, i, all) => message.subarray(at, all[i + 1]));
+    const fragments = pieces.map((piece, i) =>
+      frame((i === 0 ? TEXT : 0) | (i === pieces.length - 1 ? FIN : 0), piece),
+    );
+    const empty = frame(FIN | TEXT, Buffer.alloc(0));
+    const bytes = Buffer.concat([empty, ...fragments.flatMap((part) => [part, ping]), ping, empty]);
+    for (const size of [1, 2, 7, 1_000]) {
+      const { push, lines } = reader(null);
+      for (let at = 0; at < bytes.length; at += size) push(bytes.subarray(at, at + size));
+      t.strictSame(lines, [COUNTED], `${size}`);
+    }
+  },
+);
+
+t.test('turns in compressed frames, and in small ones that are not', async (t) => {
+  const { push, lines, end } = reader(DEFLATE);
+  const sender = new Sender();
+  for (const event of [...TURN, ...TURN]) {
+    push(event === DELTA ? plain(event) : await sender.event(event));
+  }
+  const [first, ...rest] = [await sender.event(endEvent(USAGE))];
+  for (const byte of first ?? []) push(Buffer.of(byte));
+  t.equal(rest.length, 0);
+  await end();
+  t.strictSame(lines, [COUNTED, COUNTED, COUNTED]);
+});
+
+t.test('a compressed message of ten megabytes', async (t) => {
+  const { push, lines, end } = reader(DEFLATE);
+  const noise = Array.from({ length: 400_000 }, (_, i) => Math.sin(i).toString(36)).join(' ');
+  const text = JSON.stringify(endEvent(USAGE, { instructions: noise.repeat(2) }));
+  t.ok(text.length > 10_000_000);
+  const bytes = frame(
+    FIN | RSV1 | TEXT,
+    deflateRawSync(text, { level: 1, finishFlush: constants.Z_SYNC_FLUSH }),
+  );
+  for (let at = 0; at < bytes.length; at += 65_536) {
+    push(bytes.subarray(at, at + 65_536));
+    await new Promise(setImmediate);
+  }
+  await end();
+  t.strictSame(lines, [COUNTED]);
+});
+
+t.test('a turn that breaks off is unfinished, once', async (t) => {
+  for (const extensions of [null, DEFLATE]) {
+    const { push, lines, end } = reader(extensions);
+    const sender = new Sender();
+    for (const event of [...TURN, CREATED, DELTA]) {
+      push(extensions ? await sender.event(event) : plain(event));
+    }
+    await end();
+    t.strictSame(lines, [COUNTED, 'unknown unfinished']);
+  }
+});
+
+t.test(
+  'what cannot be read is unknown: this turn, and each that the client asks for',
+  async (t) => {
+    const sender = new Sender();
+    const garbage = frame(FIN | RSV1 | TEXT, Buffer.alloc(60, 0xff));
+    const cases: [string, string | null, Buffer[]][] = [
+      ['an extension that nobody knows', 'x-secret', []],
+      ['one more extension', 'permessage-deflate, x-secret', []],
+      ['a compressed frame without agreement', null, [await sender.event(CREATED)]],
+      ['a masked frame of a server', null, [Buffer.from([0x81, 0x81, 1, 2, 3, 4, 5])]],
+      ['reserved bits', null, [frame(FIN | 0x20 | TEXT, Buffer.from('{}'))]],
+      ['compression that is none', DEFLATE, [garbage]],
+      ['compressed text that is no JSON', DEFLATE, [await new Sender().frame('hello')]],
+      ['a window that is over', DEFLATE, [frame(FIN | RSV1 | TEXT, deflateRawSync('{}'))]],
+      [
+        'a bomb',
+        DEFLATE,
+        [frame(FIN | RSV1 | TEXT, deflateRawSync(Buffer.alloc(16_777_216, 0x20)))],
+      ],
+    ];
+    for (const [what, extensions, frames] of cases) {
+      const { push, lines, turns, frames: read, end } = reader(extensions);
+      turns.asked();
+      for (const bytes of frames) push(bytes);
+      read.flush();
+      // The last two chunks of a decoder come in turns of their own.
+      for (let turn = 0; lines.length === 0 && turn < 1_000; turn++) {
+        await new Promise(setImmediate);
+      }
+      turns.asked();
+      await end();
+      t.strictSame(lines, ['unknown unreadable', 'unknown unreadable'], what);
+    }
+  },
+);
+
+t.test('frames without text tell nothing', async (t) => {
+  const { push, lines, end } = reader(null);
+  push(frame(FIN | 2, Buffer.from(JSON.stringify(endEvent(USAGE)))));
+  push(frame(FIN | TEXT, Buffer.from('hello')));
+  push(plain([endEvent(USAGE)]));
+  await end();
+  t.strictSame(lines, []);
+});
+
+t.test('errors that stand for a 429, and the limits that they tell', async (t) => {
+  const { push, lines, reports } = reader(null);
+  const headers = { 'X-Codex-Primary-Used-Percent': '100', 'x-codex-primary-window-minutes': 300 };
+  push(plain({ type: 'error', status: 429, error: { type: 'usage_limit_reached' }, headers }));
+  push(plain({ type: 'error', status_code: 429, error: { code: 'rate_limit_exceeded' } }));
+  push(plain({ type: 'error', status: 400, error: { code: 'usage_limit_reached' } }));
+  t.strictSame(lines, ['limited quota', 'limited other']);
+  t.match(reports, [{ limit: 'codex', primary: { usedPercent: 100, windowMinutes: 300 } }]);
+  t.equal(reports.length, 1);
+});
