@@ -26,7 +26,10 @@ export async function startEmulator(stage: Stage): Promise<Emulated> {
     // The line after the settings.
     if (!text.includes('auth.json')) return null;
     const settings = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
-    return (JSON.parse(settings) as { upstream: Emulated }).upstream;
+    // No sign-in is measured, and a `--baseline` from before the key refuses a configuration with it.
+    const { oauthIssuer: _, ...upstream } = (JSON.parse(settings) as { upstream: Emulated })
+      .upstream;
+    return upstream;
   });
 }
 
