@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { letHeapGrow } from '../src/commands/process.ts';
+import { tuneHeap } from '../src/commands/process.ts';
 import { selfSigned } from '../test/helpers/certificates.ts';
 import { acceptKey, eventFrame } from './frames.ts';
 import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
@@ -11,7 +11,7 @@ import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './prot
  */
 
 // It rests while others are measured, and must not be slower for that.
-letHeapGrow();
+tuneHeap();
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = '0\r\n\r\n';
 const MASKED_HEAD_BYTES = 8;

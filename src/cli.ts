@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { ConfigError } from './base/errors.ts';
 import { onOneLine } from './base/printable.ts';
 import type { CommandIo } from './commands/options.ts';
-import { hardenProcess, letHeapGrow, readAllText, takeEnvironment } from './commands/process.ts';
+import { hardenProcess, readAllText, takeEnvironment, tuneHeap } from './commands/process.ts';
 import { createProgram } from './commands/program.ts';
 import { ChildStartError } from './commands/run/process.ts';
 
@@ -12,7 +12,7 @@ const FAILURE = 1;
 const USAGE = 2;
 
 hardenProcess();
-letHeapGrow();
+tuneHeap();
 
 const io: CommandIo = {
   env: takeEnvironment(process.env),

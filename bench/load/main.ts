@@ -1,4 +1,4 @@
-import { letHeapGrow } from '../../src/commands/process.ts';
+import { tuneHeap } from '../../src/commands/process.ts';
 import type { Job } from '../protocol.ts';
 import { runRequests } from './requests.ts';
 import { runProbe, runUpload } from './single.ts';
@@ -8,7 +8,7 @@ import { runStreams } from './streams.ts';
 /** The load generator: does one job after another for its parent. */
 
 // It rests while memory at rest is read, and must not be slower for that.
-letHeapGrow();
+tuneHeap();
 process.on('message', (job: Job) => {
   run(job).then(
     (result) => process.send?.({ result }),

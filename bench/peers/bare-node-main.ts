@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { letHeapGrow } from '../../src/commands/process.ts';
+import { tuneHeap } from '../../src/commands/process.ts';
 import { exchange, upstreamOf } from './bare-exchange.ts';
 
 // The least that a proxy on Node does: node:http on one side, undici on the other, and nothing
 // between them but the headers of the hop taken out; an upgrade becomes two sockets that are piped.
 // It checks, authorises, counts and logs nothing.
-letHeapGrow();
+tuneHeap();
 const { origin, agent, secureContext } = upstreamOf(process.argv);
 const { port, protocol } = new URL(origin);
 

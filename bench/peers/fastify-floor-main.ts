@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net';
 import httpProxy from '@fastify/http-proxy';
 import Fastify from 'fastify';
-import { letHeapGrow } from '../../src/commands/process.ts';
+import { tuneHeap } from '../../src/commands/process.ts';
 import { exchange, upstreamOf } from './bare-exchange.ts';
 
 // What the sidecar is built on, and none of its own work.
-letHeapGrow();
+tuneHeap();
 const { origin, agent } = upstreamOf(process.argv);
 const app = Fastify({ forceCloseConnections: true });
 await app.register(httpProxy, {
