@@ -87,6 +87,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'commands/doctor/credential.ts',
       'commands/token',
       'oauth/device-login.ts',
+      'sidecar/tls-files.ts',
       'credentials/identity-failure.ts',
       'files/replace-file.ts',
       'telemetry/account-limits.ts',

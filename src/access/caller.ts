@@ -1,7 +1,9 @@
 import { isIPv6 } from 'node:net';
 import { SidecarError } from '../base/errors.ts';
 import { isHost, isLoopbackHost, parseHost } from '../base/host.ts';
+import type { ClientCertificates } from '../clients/client-certificates.ts';
 import { type Client, type ClientTokens, reachesPath } from '../clients/client-tokens.ts';
+import type { PeerCertificate } from '../inbound/peer-certificates.ts';
 import type { AccessLevel } from '../inbound/request-context.ts';
 
 /** What is known of a caller before anything of the request is trusted. */
@@ -15,6 +17,8 @@ export interface Caller {
   secFetchSite: string | undefined;
   authorization: string | undefined;
   sidecarToken: string | undefined;
+  /** What the client has shown of itself in the TLS handshake; null: nothing. */
+  certificate: PeerCertificate | null;
 }
 
 export interface AccessRules {
@@ -24,8 +28,10 @@ export interface AccessRules {
   listenHost: string;
   allowedHosts: readonly string[];
   allowedOrigins: readonly string[];
-  /** null: clients need no token. */
+  /** null: there are none; without certificates either, clients need no token. */
   tokens: ClientTokens | null;
+  /** Client certificates that stand for a token; null: none is asked for. */
+  certificates: ClientCertificates | null;
 }
 
 /** Who may call a route. */
@@ -57,12 +63,41 @@ export function checkAccess(
       'requests from web pages are refused; add the origin to clients.allowedOrigins',
     );
   }
-  if (level === 'open' || (level === 'local' && caller.local) || rules.tokens === null) return null;
-  const client = rules.tokens.find(presentedToken(caller));
+  const needsNone = rules.tokens === null && rules.certificates === null;
+  if (level === 'open' || (level === 'local' && caller.local) || needsNone) return null;
+  return identify(caller, rules);
+}
+
+/** A token that is sent decides, right or wrong. A certificate stands in where none is. */
+function identify(caller: Caller, { tokens, certificates }: AccessRules): Client {
+  const given = presentedToken(caller);
+  if (given === null && certificates !== null && caller.certificate !== null) {
+    return identifyByCertificate(caller.certificate, certificates);
+  }
+  const client = tokens?.find(given);
+  if (client) return client;
+  const send = 'send it as "Authorization: Bearer" or "x-sidecar-token"';
+  throw new SidecarError(
+    'AUTH_CLIENT_TOKEN',
+    `missing or wrong client token; ${certificates === null ? send : `${send}, or show a client certificate`}`,
+  );
+}
+
+function identifyByCertificate(
+  certificate: PeerCertificate,
+  certificates: ClientCertificates,
+): Client {
+  if (certificate.problem !== null) {
+    throw new SidecarError(
+      'AUTH_CLIENT_TOKEN',
+      `the client certificate is not accepted (${certificate.problem})`,
+    );
+  }
+  const client = certificates.find(certificate);
   if (client) return client;
   throw new SidecarError(
     'AUTH_CLIENT_TOKEN',
-    'missing or wrong client token; send it as "Authorization: Bearer" or "x-sidecar-token"',
+    'the client certificate has no name that listen.tls.clientNames holds',
   );
 }
 

@@ -2,6 +2,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
+import type { PeerCertificates } from '../inbound/peer-certificates.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
 import { routePath, withPathHint } from '../inbound/route-names.ts';
 import { type AccessRules, type Caller, checkAccess, checkRights } from './caller.ts';
@@ -12,13 +13,19 @@ import { normalizeTarget } from './path.ts';
  * instance before any route is added.
  * @param rules asked at every request, because a reload may change them
  */
-export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now: Clock): void {
+export function guardAccess(
+  app: FastifyInstance,
+  rules: () => AccessRules,
+  peers: PeerCertificates,
+  now: Clock,
+): void {
+  peers.watch(app.server);
   app.decorateRequest('target', null);
   app.decorateRequest('client', null);
   app.addHook('onRoute', checkRoute);
   app.addHook('onRequest', (request, _reply, done) => {
     try {
-      admit(request, rules(), now);
+      admit(request, rules(), peers, now);
       done();
     } catch (error) {
       done(error as Error);
@@ -30,9 +37,14 @@ export function guardAccess(app: FastifyInstance, rules: () => AccessRules, now:
  * @throws SidecarError when the request is refused, or there is no route for it. That is said here
  *   and not in Fastify's handler for it, which is called only after the body has been read.
  */
-function admit(request: InboundRequest, rules: AccessRules, now: Clock): void {
+function admit(
+  request: InboundRequest,
+  rules: AccessRules,
+  peers: PeerCertificates,
+  now: Clock,
+): void {
   const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
-  const caller = describeCaller(request, rules.viaSocket);
+  const caller = describeCaller(request, rules.viaSocket, peers);
   const client = checkAccess(caller, { level, fromOwnPage }, rules);
   // Set before its rights are checked, so a refused request is logged with its client.
   request.client = client;
@@ -72,7 +84,11 @@ function requireTarget(url: string): NormalizedTarget {
   );
 }
 
-function describeCaller(request: InboundRequest, viaSocket: boolean): Caller {
+function describeCaller(
+  request: InboundRequest,
+  viaSocket: boolean,
+  peers: PeerCertificates,
+): Caller {
   const { headers, socket } = request.raw;
   return {
     // Empty once a TCP client is gone, which then counts as coming from another machine.
@@ -83,6 +99,7 @@ function describeCaller(request: InboundRequest, viaSocket: boolean): Caller {
     secFetchSite: single(headers['sec-fetch-site']),
     authorization: headers.authorization,
     sidecarToken: single(headers['x-sidecar-token']),
+    certificate: peers.of(socket),
   };
 }
 

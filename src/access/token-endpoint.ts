@@ -61,9 +61,9 @@ export async function tokenEndpoint(
 
 /** @returns null where clients need no token */
 function admit(given: string, { rules }: TokenEndpointOptions): Client | null {
-  const { tokens } = rules();
-  if (tokens === null) return null;
-  const client = tokens.find(given);
+  const { tokens, certificates } = rules();
+  if (tokens === null && certificates === null) return null;
+  const client = tokens?.find(given);
   if (client) return client;
   throw new SidecarError('AUTH_CLIENT_TOKEN', 'this client token is not known to the sidecar');
 }

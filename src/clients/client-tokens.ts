@@ -45,7 +45,7 @@ export interface ClientToken {
 
 /** A client that may call: its name, its rights, and what it proves itself with. */
 export interface Client extends ClientToken {
-  /** Tells it from a later client with the same name; for a token its SHA-256 in hex. */
+  /** Tells it from a later client with the same name: of a token its SHA-256 in hex. */
   key: string;
   /** Purpose and routes together; null: every path. */
   patterns: readonly string[] | null;
@@ -90,7 +90,8 @@ export function reachesPath({ patterns }: Pick<Client, 'patterns'>, path: string
   return patterns === null || patterns.some((pattern) => matchesPattern(pattern, path));
 }
 
-function patternsOf({ purpose, routes }: Omit<ClientToken, 'name'>): string[] | null {
+/** Purpose and routes together; null: every path. */
+export function patternsOf({ purpose, routes }: Omit<ClientToken, 'name'>): string[] | null {
   if (purpose === null && routes === null) return null;
   return [...(purpose === null ? [] : PURPOSES[purpose]), ...(routes ?? [])];
 }
@@ -140,7 +141,11 @@ export function parseClientTokens(text: string): ClientTokens {
   return new ClientTokens([...entries.values()]);
 }
 
-function parseFields(
+/**
+ * Reads what follows a name, `key=value` each.
+ * @param refuse throws, with a problem that goes behind the place of the limits
+ */
+export function parseFields(
   limits: readonly string[],
   refuse: (problem: string) => never,
 ): Omit<ClientToken, 'name'> {

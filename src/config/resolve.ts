@@ -48,6 +48,9 @@ function trimBaseUrls(upstream: { [key: string]: unknown }): void {
 const PATHS = [
   'codexHome',
   'listen.socket',
+  'listen.tls.certFile',
+  'listen.tls.keyFile',
+  'listen.tls.clientCaFile',
   'upstream.caFile',
   'clients.tokensFile',
   'log.audit',

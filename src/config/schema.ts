@@ -34,6 +34,21 @@ export const RouteSchema = Type.Object(
   { additionalProperties: false },
 );
 
+/** TLS on a listener; made anew for each, so that no two keys share a schema. */
+const tls = () =>
+  section({
+    certFile: text(
+      'PEM file with the certificate and, behind it, those of its issuers; null means plain HTTP',
+    ),
+    keyFile: text('PEM file with the key of the certificate'),
+    clientCaFile: text('PEM file with the authorities of client certificates; null asks for none'),
+    clientNames: Type.Array(Type.String(), {
+      default: [],
+      description:
+        'DNS names or SPIFFE ids; a client certificate with one of them stands for a client token. Limits may follow a name, as in the tokens file',
+    }),
+  });
+
 /** The one source of the configuration: its type, defaults, checks and JSON Schema. */
 export const ConfigSchema = Type.Object(
   {
@@ -52,6 +67,7 @@ export const ConfigSchema = Type.Object(
         default: '0600',
         description: 'File mode of the socket, three octal digits',
       }),
+      tls: tls(),
     }),
     codexHome: text('Folder of auth.json; null means $CODEX_HOME, then ~/.codex'),
     store: section({

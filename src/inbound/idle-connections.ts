@@ -42,6 +42,12 @@ export class IdleConnections {
     this.#wait(connection);
   }
 
+  /** A handshake is over: requests come on `secure`, which takes the place of the connection below it. */
+  secured(raw: Duplex | null, secure: Duplex): void {
+    if (raw) this.#idle.delete(raw);
+    this.opened(secure);
+  }
+
   /** A request passed the access rules. @returns a function to call when its response is finished */
   busy(connection: Duplex): () => void {
     const responses = this.#responses.get(connection) ?? this.#watch(connection);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { monotonicClock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
@@ -7,6 +8,7 @@ import { IdleConnections } from './idle-connections.ts';
 import type { PendingResponses } from './pending-responses.ts';
 import type { InboundRequest } from './request-context.ts';
 import { SlowBodies } from './slow-body.ts';
+import { rawConnection } from './tls.ts';
 import { checkWellFormed } from './well-formed.ts';
 
 const HEADERS_TIMEOUT_MS = 30_000;
@@ -53,6 +55,9 @@ export function limitIdleConnections(
   idle = new IdleConnections(MAX_IDLE_CONNECTIONS, monotonicClock),
 ): void {
   app.server.on('connection', (socket: Socket) => idle.opened(socket));
+  app.server.on('secureConnection', (socket: TLSSocket) =>
+    idle.secured(rawConnection(socket), socket),
+  );
   app.addHook('onRequest', (request: InboundRequest, reply, done) => {
     const { socket } = request.raw;
     // The target comes first because Fastify makes `routeOptions` anew at each look; it is never

@@ -17,6 +17,7 @@ import { beginExchange, recordExchanges } from './observe.ts';
 import type { PendingResponses } from './pending-responses.ts';
 import { rawResponse } from './raw-response.ts';
 import type { InboundRequest } from './request-context.ts';
+import { admitTlsOnly, type TlsIdentity, tlsOptions } from './tls.ts';
 
 /** No route has a schema, and Fastify would load its compilers for them at every start. */
 const NO_SCHEMAS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
@@ -25,18 +26,29 @@ function refuseSchema(): never {
   throw new Error('routes have no schemas here');
 }
 
+export interface HttpServerOptions {
+  log: Logger;
+  pendingResponses: PendingResponses;
+  exchangeLog: ExchangeLog;
+  descriptors: DescriptorWatch;
+  /** null: plain HTTP. */
+  tls: TlsIdentity | null;
+  /** How long a TLS handshake may take, in milliseconds; has a default. */
+  handshakeMs?: number;
+}
+
 /**
  * The server without routes: what every request meets before its caller is known, and how errors
  * are answered.
  */
-export function createHttpServer(
-  log: Logger,
-  pendingResponses: PendingResponses,
-  exchangeLog: ExchangeLog,
-  descriptors: DescriptorWatch,
-): FastifyInstance {
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { log, pendingResponses, exchangeLog, descriptors, tls } = options;
   const quiet = quietLogger(log);
+  // To Fastify's types an HTTPS server is another one; all that we use of an HTTP server is there too.
+  const protocol =
+    tls === null ? { http: HTTP_OPTIONS } : { https: { ...HTTP_OPTIONS, ...tlsOptions(tls) } };
   const app: FastifyInstance = Fastify({
+    ...protocol,
     // With a logger of its own Fastify waits for the end of each response, to log a line that we do
     // not want. What else it has to say about a request comes through the factory all the same.
     logger: false,
@@ -44,7 +56,6 @@ export function createHttpServer(
     logController: new LogController({ disableRequestLogging: true }),
     schemaController: { compilersFactory: NO_SCHEMAS },
     forceCloseConnections: true,
-    http: HTTP_OPTIONS,
     clientErrorHandler: (error, socket) =>
       respondToBrokenRequest(error, socket, pendingResponses, exchangeLog),
     frameworkErrors: (error, request, reply) => {
@@ -53,6 +64,7 @@ export function createHttpServer(
       sendError(reply, known);
     },
   });
+  if (tls) admitTlsOnly(app, log, exchangeLog, options.handshakeMs);
   const hooks = [
     catchWriteErrors(quiet),
     recordExchanges(app, exchangeLog),

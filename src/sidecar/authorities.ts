@@ -30,7 +30,8 @@ function authorityFiles({ config, trust }: TrustSettings): NamedFile[] {
   return [...(caFile === null ? [] : [{ name: 'upstream.caFile', path: caFile }]), ...trust.files];
 }
 
-async function readCertificates({ name, path }: NamedFile): Promise<string[]> {
+/** @throws ConfigError when the file holds none, or one that is damaged */
+export async function readCertificates({ name, path }: NamedFile): Promise<string[]> {
   const text = await readNamedFile(name, path);
   const blocks = text.split(BEGIN).filter((block) => BEGIN.test(block));
   if (blocks.length === 0) {

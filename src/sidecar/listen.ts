@@ -31,7 +31,10 @@ export async function listen(
 ): Promise<ListenAddress> {
   try {
     return config.socket === null
-      ? addressOf(await listenTcp(app, config.host, config.port, warn))
+      ? addressOf(
+          await listenTcp(app, config.host, config.port, warn),
+          config.tls.certFile !== null,
+        )
       : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8), warn);
   } catch (error) {
     if (error instanceof ListenError || error instanceof LockError) throw error;
@@ -40,9 +43,9 @@ export async function listen(
 }
 
 /** The URL of an address that is listened on. */
-function addressOf({ address, family, port }: AddressInfo): ListenAddress {
+function addressOf({ address, family, port }: AddressInfo, isTls: boolean): ListenAddress {
   const name = family === 'IPv6' ? `[${address}]` : address;
-  return { port, socket: null, url: `http://${name}:${port}` };
+  return { port, socket: null, url: `${isTls ? 'https' : 'http'}://${name}:${port}` };
 }
 
 /**

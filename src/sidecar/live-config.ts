@@ -1,4 +1,5 @@
 import type { AccessRules } from '../access/caller.ts';
+import type { ClientCertificates } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
 import type { Config, RouteRule } from '../config/resolve.ts';
 import { DEFAULT_ROUTES } from '../proxy/routes.ts';
@@ -8,13 +9,19 @@ const RELOADABLE = new Set(['routes', 'clients', 'agentIdentity']);
 
 /** The one owner of the configuration in use, in the forms that every request needs. */
 export class LiveConfig {
+  readonly #certificates: ClientCertificates | null;
   #config: Config;
   #rules: AccessRules;
   #routes: readonly RouteRule[];
 
-  constructor(config: Config, tokens: ClientTokens | null) {
+  constructor(
+    config: Config,
+    tokens: ClientTokens | null,
+    certificates: ClientCertificates | null,
+  ) {
+    this.#certificates = certificates;
     this.#config = config;
-    this.#rules = accessRules(config, tokens);
+    this.#rules = accessRules(config, tokens, certificates);
     this.#routes = config.routes ?? DEFAULT_ROUTES;
   }
 
@@ -39,18 +46,23 @@ export class LiveConfig {
     );
     const { routes, clients, agentIdentity } = next;
     this.#config = Object.freeze({ ...this.#config, routes, clients, agentIdentity });
-    this.#rules = accessRules(this.#config, tokens);
+    this.#rules = accessRules(this.#config, tokens, this.#certificates);
     this.#routes = routes ?? DEFAULT_ROUTES;
     return waiting;
   }
 }
 
-function accessRules({ listen, clients }: Config, tokens: ClientTokens | null): AccessRules {
+function accessRules(
+  { listen, clients }: Config,
+  tokens: ClientTokens | null,
+  certificates: ClientCertificates | null,
+): AccessRules {
   return {
     viaSocket: listen.socket !== null,
     listenHost: listen.host,
     allowedHosts: clients.allowedHosts,
     allowedOrigins: clients.allowedOrigins,
     tokens,
+    certificates,
   };
 }

@@ -8,14 +8,14 @@ interface PlainHttp {
 }
 
 /**
- * The listener has no TLS, so on a network everything that a client sends can be read on the way.
- * @returns null when connections cannot leave this machine: on loopback and on a Unix socket
+ * Without TLS, everything that a client sends over a network can be read on the way.
+ * @returns null with TLS, and when connections cannot leave this machine: on loopback and on a Unix socket
  */
-export function plainHttpBeyondLoopback({ socket, host }: Config['listen']): PlainHttp | null {
-  if (socket !== null || isLoopbackHost(host)) return null;
+export function plainHttpBeyondLoopback({ socket, host, tls }: Config['listen']): PlainHttp | null {
+  if (socket !== null || isLoopbackHost(host) || tls.certFile !== null) return null;
   return {
     problem: `listen.host ${host} is reached over plain HTTP: whoever can read that network can read client tokens and prompts`,
     remedy:
-      'put a proxy with TLS in front of it, or allow only a network that nobody else can read',
+      'set listen.tls.certFile and keyFile, or allow only a network that nobody else can read',
   };
 }

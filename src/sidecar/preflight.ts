@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
+import { type ClientCertificates, parseClientNames } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
 import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
@@ -8,6 +9,7 @@ import { createDispatcher } from '../upstream/dispatcher.ts';
 import { readAuthorities } from './authorities.ts';
 import { plainHttpBeyondLoopback } from './plain-http.ts';
 import type { Settings } from './settings.ts';
+import { readTls, type TlsFiles, type TlsRead, tlsFilesOf } from './tls-files.ts';
 import type { TokensFile, TokensRead } from './tokens-file.ts';
 
 /** Where the client tokens come from; asked again at every reload. */
@@ -20,13 +22,22 @@ export interface Preflight {
   /** null when it is refused. */
   dispatcher: Dispatcher | null;
   clientTokens: TokensRead | null;
+  listener: Listener | null;
   /** Lines for the log: what is worth a look and refused by nobody. */
   warnings: string[];
 }
 
+/** What a listener needs beside its address. */
+export interface Listener {
+  /** null: plain HTTP. */
+  tls: { files: TlsFiles; read: TlsRead } | null;
+  /** null: no client certificate is asked for. */
+  certificates: ClientCertificates | null;
+}
+
 /** Something in the settings with which no sidecar may start. */
 interface Refusal {
-  about: 'config' | 'client tokens' | 'audit log';
+  about: 'config' | 'client tokens' | 'audit log' | 'certificate';
   error: ConfigError;
 }
 
@@ -53,6 +64,7 @@ export async function preflight(
   // A secret that cannot be read is a wrong start, not a credential that fails later.
   await check('config', settings.credentials);
   const dispatcher = await check('config', () => openDispatcher(settings));
+  const listener = await check('certificate', () => openListener('listen', listen));
   const read = () => tokens.read(clients.tokensFile, true);
   const clientTokens = await check('client tokens', read);
   const exposed = await check('client tokens', () =>
@@ -65,7 +77,18 @@ export async function preflight(
     ...(exposed ? [exposed] : []),
     ...(plain ? [`${plain.problem}; ${plain.remedy}`] : []),
   ];
-  return { refusals, dispatcher, clientTokens, warnings };
+  return { refusals, dispatcher, clientTokens, listener, warnings };
+}
+
+/** @throws ConfigError */
+async function openListener(place: string, listen: Config['listen']): Promise<Listener> {
+  const files = tlsFilesOf(place, listen);
+  if (files === null) return { tls: null, certificates: null };
+  const certificates =
+    files.clientCaFile === null
+      ? null
+      : parseClientNames(`${files.key}.clientNames`, listen.tls.clientNames);
+  return { tls: { files, read: await readTls(files) }, certificates };
 }
 
 /**
@@ -94,7 +117,8 @@ export async function openDispatcher(settings: Settings): Promise<Dispatcher> {
 }
 
 /**
- * A listener that other machines can reach would lend the account to all of them.
+ * A listener that other machines can reach, and that asks for neither token nor certificate, would lend
+ * the account to all of them.
  * @param addresses what is bound, and at a reload also what the next start would bind
  * @returns a line for the log where that is allowed
  * @throws ConfigError where it is not
@@ -104,7 +128,10 @@ export function checkExposure(
   tokens: ClientTokens | null,
   allowUnauthenticated: boolean,
 ): string | null {
-  const exposed = addresses.find(({ socket, host }) => socket === null && !isLoopbackHost(host));
+  const exposed = addresses.find(
+    ({ socket, host, tls }) =>
+      socket === null && !isLoopbackHost(host) && tls.clientCaFile === null,
+  );
   if (tokens || !exposed) return null;
   if (allowUnauthenticated) {
     return `anyone who reaches ${exposed.host} can use the account (--allow-unauthenticated)`;

@@ -20,6 +20,7 @@ import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import { DescriptorWatch } from '../inbound/descriptors.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
+import { PeerCertificates } from '../inbound/peer-certificates.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
 import { CloudflareCookies } from '../proxy/cookies.ts';
@@ -31,6 +32,8 @@ import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { ExchangeLog } from '../telemetry/exchange-record.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
 import { LiveConfig } from './live-config.ts';
+import type { Listener } from './preflight.ts';
+import { ServerTls } from './server-tls.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 
 export interface ServerDeps {
@@ -39,6 +42,7 @@ export interface ServerDeps {
   store: AuthStore;
   environment: () => Promise<EnvironmentCredentials>;
   clientTokens: ClientTokens | null;
+  listener: Listener;
   now: Clock;
   monotonicNow: MonotonicClock;
   sleep: (ms: number) => Promise<void>;
@@ -74,6 +78,8 @@ export interface BuiltSidecar {
   reload(): Promise<string[]>;
   /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
+  /** Replaces certificate and authorities; connections that are open stay. */
+  useTls: ServerTls['use'];
   /**
    * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
    * when it is idle; resolves when no exchange is open.
@@ -85,7 +91,7 @@ export interface BuiltSidecar {
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<BuiltSidecar> {
-  const live = new LiveConfig(config, deps.clientTokens);
+  const live = new LiveConfig(config, deps.clientTokens, deps.listener.certificates);
   const telemetry = createTelemetry(config, deps);
   const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());
   const { manager } = credentials;
@@ -105,13 +111,15 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
   const parts = { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload };
+  const { app, tls } = await createApp(parts, deps);
   return {
-    app: await createApp(parts, deps),
+    app,
     manager,
     exchangeLog: telemetry.exchangeLog,
     live,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
+    useTls: tls.use,
     drain: async () => {
       shutdown.draining = true;
       tunnels.drain();
@@ -210,15 +218,20 @@ interface Parts {
 }
 
 /** The web application: what a request meets is listed from top to bottom. */
-async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
+async function createApp(
+  parts: Parts,
+  deps: ServerDeps,
+): Promise<{ app: FastifyInstance; tls: ServerTls }> {
   const { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload } = parts;
   const { log, dispatcher, now } = deps;
   const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock } = telemetry;
   const pendingResponses = new PendingResponses();
   const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
-  const app = createHttpServer(log, pendingResponses, exchangeLog, descriptors);
-  guardAccess(app, () => live.rules, now);
+  const identity = deps.listener.tls?.read.identity ?? null;
+  const app = createHttpServer({ log, pendingResponses, exchangeLog, descriptors, tls: identity });
+  const peers = new PeerCertificates();
+  guardAccess(app, () => live.rules, peers, now);
   limitIdleConnections(app);
   await app.register(adminPlugin, {
     retryNow: () => manager.prepare(),
@@ -249,7 +262,7 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     pendingResponses,
     exchangeLog,
   });
-  return app;
+  return { app, tls: new ServerTls(app, peers) };
 }
 
 /** What responds to `GET /metrics`; null when metrics are off. */

@@ -10,9 +10,11 @@ import { timerSchedule } from '../base/schedule.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { openStore } from './open-store.ts';
-import { checkExposure, preflight, type TokenSource } from './preflight.ts';
+import { checkExposure, type Listener, preflight, type TokenSource } from './preflight.ts';
 import { type BuiltSidecar, buildServer, type ConfigRead, type ServerDeps } from './server.ts';
 import type { Settings } from './settings.ts';
+import { certificateWarnings } from './tls-files.ts';
+import { TlsWatch } from './tls-watch.ts';
 import { TokensFile, type TokensRead } from './tokens-file.ts';
 import { wideningOf } from './widening.ts';
 
@@ -37,7 +39,8 @@ export async function launchSidecar(
   tokenSource: TokenSource | null = null,
 ): Promise<RunningSidecar> {
   const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
-  const { dispatcher, clientTokens } = await pass(settings, log, tokens, allowUnauthenticated);
+  const found = await pass(settings, log, tokens, allowUnauthenticated);
+  const { dispatcher, clientTokens, listener } = found;
   const { audit: auditTarget } = settings.config.log;
   const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
   const store = await openStore(settings, log);
@@ -49,11 +52,12 @@ export async function launchSidecar(
       const widened = wideningOf(live.config, config, settings.config);
       return warning === null ? widened : [...widened, warning];
     });
-  const parts = { log, dispatcher, store, audit, readConfig };
+  const parts = { log, dispatcher, store, audit, readConfig, listener };
   const sidecar = await build(settings, clientTokens.tokens, parts);
   clientTokens.commit();
   await warn(store, log);
-  const close = () => closeParts(sidecar, { tokens, store, dispatcher, audit });
+  const tls = watchTls(listener, log, sidecar.useTls);
+  const close = () => closeParts(sidecar, { tokens, store, dispatcher, audit, tls });
   const address = await listenOrClose(sidecar, log, close);
   void sidecar.manager.prepare();
   const stopWatching = store.watch(() => void sidecar.manager.reload());
@@ -75,21 +79,29 @@ async function pass(
   log: Logger,
   tokens: TokenSource,
   allowUnauthenticated: boolean,
-): Promise<{ dispatcher: Dispatcher; clientTokens: TokensRead }> {
+): Promise<{ dispatcher: Dispatcher; clientTokens: TokensRead; listener: Listener }> {
   const found = await preflight(settings, tokens, allowUnauthenticated);
-  const { dispatcher, clientTokens, refusals, warnings } = found;
-  if (refusals[0] || !dispatcher || !clientTokens) {
+  const { dispatcher, clientTokens, listener, refusals, warnings } = found;
+  if (refusals[0] || !dispatcher || !clientTokens || !listener) {
     await dispatcher?.destroy();
     throw refusals[0]?.error ?? new Error('a start needs what its preflight did not find');
   }
   for (const warning of warnings) log.warn(warning);
-  return { dispatcher, clientTokens };
+  return { dispatcher, clientTokens, listener };
+}
+
+/** @returns null where there are no files to watch */
+function watchTls({ tls }: Listener, log: Logger, use: BuiltSidecar['useTls']): TlsWatch | null {
+  if (tls === null) return null;
+  const { files, read } = tls;
+  for (const line of certificateWarnings(files, read.certificate, systemClock())) log.warn(line);
+  return new TlsWatch({ files, read, use, log, now: systemClock, schedule: timerSchedule });
 }
 
 function build(
   { config, credentials, oauthClientId }: Settings,
   clientTokens: TokensRead['tokens'],
-  parts: Pick<ServerDeps, 'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig'>,
+  parts: Pick<ServerDeps, 'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig' | 'listener'>,
 ): Promise<BuiltSidecar> {
   return buildServer(config, {
     ...parts,
@@ -148,13 +160,15 @@ interface ClosedParts {
   store: AuthStore;
   dispatcher: Dispatcher;
   audit: AuditLog | null;
+  tls: TlsWatch | null;
 }
 
 async function closeParts(
   { app, manager }: BuiltSidecar,
-  { tokens, store, dispatcher, audit }: ClosedParts,
+  { tokens, store, dispatcher, audit, tls }: ClosedParts,
 ): Promise<void> {
   tokens.close();
+  tls?.close();
   await app.close();
   await manager.settle();
   manager.dispose();

@@ -21,6 +21,7 @@ function allows(
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
+    certificate: null,
   };
   const rules = {
     viaSocket: false,
@@ -28,6 +29,7 @@ function allows(
     allowedHosts: [],
     allowedOrigins: [],
     tokens,
+    certificates: null,
   };
   try {
     checkAccess({ ...nobody, ...caller }, { level, fromOwnPage: false }, rules);
@@ -95,6 +97,7 @@ t.test('a refusal does not repeat what was sent', async (t) => {
     allowedHosts: [],
     allowedOrigins: [],
     tokens: TOKENS,
+    certificates: null,
   };
   t.throws(() => checkAccess(caller, { level: 'client', fromOwnPage: false }, rules), {
     message: /^((?!hush).)*$/s,

@@ -4,6 +4,7 @@ import type { AccessRules } from '../../src/access/caller.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
 import { SidecarError } from '../../src/base/errors.ts';
 import { parseClientTokens } from '../../src/clients/client-tokens.ts';
+import { PeerCertificates } from '../../src/inbound/peer-certificates.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';
@@ -20,11 +21,13 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
     allowedHosts: [],
     allowedOrigins: [],
     tokens: parseClientTokens(`test:${DIGEST}`),
+    certificates: null,
     ...changes,
   };
   guardAccess(
     app,
     () => rules,
+    new PeerCertificates(),
     () => NOW,
   );
   app.setErrorHandler((error, _request, reply) => {

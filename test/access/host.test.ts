@@ -8,6 +8,7 @@ const RULES: AccessRules = {
   allowedHosts: [],
   allowedOrigins: [],
   tokens: null,
+  certificates: null,
 };
 
 function allows(
@@ -23,6 +24,7 @@ function allows(
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
+    certificate: null,
   };
   try {
     checkAccess(caller, { level: 'open', fromOwnPage: false }, { ...RULES, ...changes });

@@ -15,6 +15,7 @@ function allows(
     secFetchSite: undefined,
     authorization: undefined,
     sidecarToken: undefined,
+    certificate: null,
     ...headers,
   };
   const rules = {
@@ -23,6 +24,7 @@ function allows(
     allowedHosts: [],
     allowedOrigins,
     tokens: null,
+    certificates: null,
   };
   try {
     checkAccess(caller, { level: 'open', fromOwnPage: false }, rules);

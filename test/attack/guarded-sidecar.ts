@@ -4,10 +4,12 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { makeFolder, startTestSidecar, type TestSidecar } from '../helpers/sidecar.ts';
+import { dialTls, type TlsStand } from '../helpers/tls-listener.ts';
 
 export const TOKEN = 'client-token-of-the-attacked';
 
@@ -28,11 +30,13 @@ export interface GuardedSidecar extends TestSidecar {
   /** What the upstream could not parse: the sidecar must never send such a thing. */
   broken: string[];
   /** Opens a connection to the sidecar that goes with the test. */
-  dial(): Socket;
+  dial(shown?: ConnectionOptions): Socket;
 }
 
 export interface GuardedSidecarOptions {
   viaSocket?: boolean;
+  /** A listener with TLS. */
+  tls?: TlsStand;
   config?: PartialConfig;
 }
 
@@ -56,6 +60,7 @@ export async function startGuardedSidecar(
     config: {
       ...options.config,
       ...(options.viaSocket ? { listen: { socket } } : {}),
+      ...(options.tls ? { listen: { tls: options.tls.config } } : {}),
       agentIdentity: { policy: 'chatgptAuth' },
       clients: { tokensFile },
       upstream: { ...emulator.upstream, chatgptBaseUrl: `${origin}/backend-api`, proxy: null },
@@ -63,7 +68,8 @@ export async function startGuardedSidecar(
   });
   // Registers the identity, so that no test has to wait for it.
   await sidecar.sidecar.manager.prepare();
-  const dial = () => {
+  const dial = (shown: ConnectionOptions = {}) => {
+    if (options.tls) return dialTls(t, sidecar.port, { ...options.tls.trust, ...shown });
     const client = connect(
       options.viaSocket
         ? { path: socket, allowHalfOpen: true }

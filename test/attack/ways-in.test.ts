@@ -1,6 +1,8 @@
+import type { ConnectionOptions } from 'node:tls';
 import t, { type Test } from 'tap';
 import type { Caller } from '../../src/access/caller.ts';
 import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
+import { makeTls } from '../helpers/tls-listener.ts';
 import { type GuardedSidecar, startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
 import { beginRaw, exchangeRaw } from './raw-exchange.ts';
 
@@ -14,6 +16,8 @@ type Check =
   | 'no token'
   | 'a wrong token'
   | 'no token, from elsewhere'
+  | 'a certificate'
+  | 'the certificate of a stranger'
   | 'a path with two readings'
   | 'a denied path'
   | 'draining';
@@ -50,20 +54,32 @@ const REFUSALS = {
   'no token': 'AUTH_CLIENT_TOKEN',
   'a wrong token': 'AUTH_CLIENT_TOKEN',
   'no token, from elsewhere': 'AUTH_CLIENT_TOKEN',
+  'the certificate of a stranger': 'AUTH_CLIENT_TOKEN',
   'a path with two readings': 'AUTH_PATH_INVALID',
   'a denied path': 'AUTH_ROUTE_DENIED',
 } as const;
 
 /** The proxy: everything is asked for, and nothing new during a drain. */
-const proxied = { 'nothing wrong': 'passes', ...REFUSALS, draining: 'AUTH_DRAINING' } as const;
+const proxied = {
+  'nothing wrong': 'passes',
+  'a certificate': 'passes',
+  ...REFUSALS,
+  draining: 'AUTH_DRAINING',
+} as const;
 /** The proxy, where no rule of the default routes allows a path. */
-const unknown = { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED' } as const;
+const unknown = {
+  ...proxied,
+  'nothing wrong': 'AUTH_ROUTE_DENIED',
+  'a certificate': 'AUTH_ROUTE_DENIED',
+} as const;
 /** Where there is no route, during a drain either. */
 const unserved = { ...unknown, draining: 'AUTH_ROUTE_DENIED' } as const;
 /** Where only a token is not asked for, from this machine. */
 const own = {
   ...REFUSALS,
   'nothing wrong': 'own',
+  'a certificate': 'own',
+  'the certificate of a stranger': 'own',
   'no token': 'own',
   'a wrong token': 'own',
   draining: 'own',
@@ -124,7 +140,7 @@ const TABLE: Row[] = [
   [
     '/auth/reload',
     line('POST', '/auth/reload'),
-    { ...proxied, 'nothing wrong': 'own', draining: 'own' },
+    { ...proxied, 'nothing wrong': 'own', 'a certificate': 'own', draining: 'own' },
   ],
   // Its token comes in the body; test/attack/phantom-login.test.ts has what it refuses there.
   [
@@ -136,27 +152,17 @@ const TABLE: Row[] = [
     {
       ...own,
       'nothing wrong': 'AUTH_REQUEST_INVALID',
+      'a certificate': 'AUTH_REQUEST_INVALID',
+      'the certificate of a stranger': 'AUTH_REQUEST_INVALID',
       'no token': 'AUTH_REQUEST_INVALID',
       'a wrong token': 'AUTH_REQUEST_INVALID',
       'no token, from elsewhere': 'AUTH_REQUEST_INVALID',
       draining: 'AUTH_REQUEST_INVALID',
     },
   ],
-  [
-    'no route',
-    line('GET', '/nowhere'),
-    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
-  ],
-  [
-    'no route, upgrade',
-    { ...line('GET', '/nowhere'), headers: HANDSHAKE },
-    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
-  ],
-  [
-    'a method without a route',
-    line('TRACE', MODELS),
-    { ...proxied, 'nothing wrong': 'AUTH_ROUTE_DENIED', draining: 'AUTH_ROUTE_DENIED' },
-  ],
+  ['no route', line('GET', '/nowhere'), unserved],
+  ['no route, upgrade', { ...line('GET', '/nowhere'), headers: HANDSHAKE }, unserved],
+  ['a method without a route', line('TRACE', MODELS), unserved],
   [
     'absolute form',
     {
@@ -221,6 +227,7 @@ const CHECKS_OF: Record<keyof Caller, Check[]> = {
   secFetchSite: ['a page'],
   authorization: ['a wrong token', 'no token'],
   sidecarToken: ['nothing wrong'],
+  certificate: ['a certificate', 'the certificate of a stranger'],
 };
 
 function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): string {
@@ -230,6 +237,8 @@ function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): str
   const token = {
     'no token': '',
     'no token, from elsewhere': '',
+    'a certificate': '',
+    'the certificate of a stranger': '',
     'a wrong token': 'authorization: Bearer wrong\r\n',
   }[check as string];
   const more = {
@@ -245,13 +254,18 @@ function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): str
   ].join('');
 }
 
-async function tryWay(stand: GuardedSidecar, row: Row, check: Check): Promise<Outcome> {
+async function tryWay(
+  stand: GuardedSidecar,
+  row: Row,
+  check: Check,
+  shown: ConnectionOptions,
+): Promise<Outcome> {
   const before = stand.seen.length;
   const text = textOf(row, check);
   const { answers } =
     row[0] === EVENTS
-      ? { answers: [await beginRaw(stand.dial(), text)] }
-      : await exchangeRaw(stand.dial(), text);
+      ? { answers: [await beginRaw(stand.dial(shown), text)] }
+      : await exchangeRaw(stand.dial(shown), text);
   const reached = stand.seen.length - before;
   const [answer] = answers;
   if (!answer) return reached === 0 ? 'closed' : 'passes';
@@ -264,10 +278,12 @@ async function tryAll(
   stand: GuardedSidecar,
   checks: Check[],
   expected = outcomeOf,
+  shownFor: (check: Check) => ConnectionOptions = () => ({}),
 ): Promise<void> {
   for (const row of TABLE) {
     for (const check of checks) {
-      t.equal(await tryWay(stand, row, check), expected(row, check), `${row[0]}: ${check}`);
+      const outcome = await tryWay(stand, row, check, shownFor(check));
+      t.equal(outcome, expected(row, check), `${row[0]}: ${check}`);
     }
   }
 }
@@ -278,8 +294,9 @@ const viaSocket = (row: Row, check: Check): Outcome =>
   outcomeOf(row, check.endsWith('host') ? 'nothing wrong' : check);
 
 const ELSEWHERE: Check = 'no token, from elsewhere';
+const CERTIFICATES: Check[] = ['a certificate', 'the certificate of a stranger'];
 const HERE = (Object.keys(proxied) as Check[]).filter(
-  (check) => check !== 'draining' && check !== ELSEWHERE,
+  (check) => check !== 'draining' && check !== ELSEWHERE && !CERTIFICATES.includes(check),
 );
 
 t.test('every route has its row, and every check its column', async (t) => {
@@ -305,6 +322,17 @@ t.test('over TCP', async (t) => tryAll(t, await startGuardedSidecar(t), HERE));
 
 t.test('through a Unix socket', async (t) => {
   await tryAll(t, await startGuardedSidecar(t, { viaSocket: true }), HERE, viaSocket);
+});
+
+t.test('over TLS', async (t) => {
+  const tls = await makeTls(t, ['agent.example routes=/*']);
+  const stand = await startGuardedSidecar(t, { tls });
+  const shown = {
+    'a certificate': tls.client({ names: ['DNS:agent.example'] }),
+    'the certificate of a stranger': tls.client({ names: ['DNS:stranger.example'] }),
+  };
+  const shownFor = (check: Check) => shown[check as keyof typeof shown] ?? {};
+  await tryAll(t, stand, [...HERE, ...CERTIFICATES], outcomeOf, shownFor);
 });
 
 t.test('from another machine', async (t) => {

@@ -7,8 +7,10 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeaders,
 } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { Duplex, type Readable, type Writable } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
 
 export interface SendOptions {
@@ -16,6 +18,8 @@ export interface SendOptions {
   headers?: OutgoingHttpHeaders | readonly string[];
   body?: string | Buffer;
   agent?: Agent;
+  /** For https: whom to trust, and what to show. */
+  tls?: ConnectionOptions;
 }
 
 export interface Answer {
@@ -39,7 +43,9 @@ export function open(
   options: SendOptions = {},
 ): { request: ClientRequest; response: Promise<IncomingMessage> } {
   const { method = options.body === undefined ? 'GET' : 'POST', headers = {}, agent } = options;
-  const request = httpRequest(url, {
+  const make = url.startsWith('https:') ? httpsRequest : httpRequest;
+  const request = make(url, {
+    ...options.tls,
     method,
     headers: headers as OutgoingHttpHeaders,
     agent: agent ?? false,

@@ -125,6 +125,7 @@ export async function startAnotherSidecar(
     store,
     environment: settings.credentials,
     clientTokens: null,
+    listener: { tls: null, certificates: null },
     now: time.now,
     monotonicNow: time.monotonicNow,
     sleep: async () => undefined,

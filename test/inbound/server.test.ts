@@ -8,12 +8,13 @@ import { captureLog } from '../helpers/captured-log.ts';
 
 t.test('what Fastify has to say of a request is logged', async (t) => {
   const captured = captureLog();
-  const app = createHttpServer(
-    captured.log,
-    new PendingResponses(),
-    new ExchangeLog(Date.now, Date.now),
-    new DescriptorWatch(null, monotonicClock, captured.log),
-  );
+  const app = createHttpServer({
+    log: captured.log,
+    pendingResponses: new PendingResponses(),
+    exchangeLog: new ExchangeLog(Date.now, Date.now),
+    descriptors: new DescriptorWatch(null, monotonicClock, captured.log),
+    tls: null,
+  });
   t.teardown(() => app.close());
   app.get('/twice', (_request, reply) => {
     reply.send('once');
@@ -27,12 +28,13 @@ t.test('what Fastify has to say of a request is logged', async (t) => {
 
 t.test('an answer that cannot be written ends nothing but itself', async (t) => {
   const captured = captureLog();
-  const app = createHttpServer(
-    captured.log,
-    new PendingResponses(),
-    new ExchangeLog(Date.now, Date.now),
-    new DescriptorWatch(null, monotonicClock, captured.log),
-  );
+  const app = createHttpServer({
+    log: captured.log,
+    pendingResponses: new PendingResponses(),
+    exchangeLog: new ExchangeLog(Date.now, Date.now),
+    descriptors: new DescriptorWatch(null, monotonicClock, captured.log),
+    tls: null,
+  });
   t.teardown(() => app.close());
   const failed = new Promise<void>((resolve) => {
     app.get('/late', (_request, reply) => {

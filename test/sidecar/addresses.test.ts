@@ -92,7 +92,7 @@ t.test('an address that the machine does not have is left out, and said', async 
   const app = Fastify();
   t.teardown(() => app.close());
   const warnings: string[] = [];
-  const config = { host: 'box.example', port: 0, socket: null, socketMode: '0600' };
+  const { listen: config } = resolveConfig({ listen: { host: 'box.example', port: 0 } });
   const { url } = await listen(app, config, (line) => warnings.push(line));
   t.match(url, `http://${FIRST}:`);
   t.strictSame(warnings, ['box.example is 192.0.2.1 as well, which this machine does not have']);

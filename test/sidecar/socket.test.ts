@@ -6,6 +6,7 @@ import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import { Client } from 'undici';
 import { WebSocket } from 'ws';
+import { resolveConfig } from '../../src/config/resolve.ts';
 import { withFileLock } from '../../src/files/lock.ts';
 import { listen } from '../../src/sidecar/listen.ts';
 import { RESPONSES, start as startBackend } from '../emulator/client.ts';
@@ -115,7 +116,7 @@ t.test('a socket that comes to life while another start waits is not taken away'
   await leaveStale(t, socket);
   const app = Fastify();
   t.teardown(() => app.close());
-  const config = { host: '', port: 0, socket, socketMode: '0600' };
+  const { listen: config } = resolveConfig({ listen: { socket } });
   let waiting: Promise<unknown> = Promise.resolve();
   const other = createServer();
   await withFileLock(`${socket}.lock`, 30, async () => {
@@ -136,7 +137,7 @@ t.test('where there can be no lock it starts, and warns', async (t) => {
   t.teardown(() => app.close());
   const lines: string[] = [];
   await mkdir(`${socket}.lock`);
-  const config = { host: '', port: 0, socket, socketMode: '0600' };
+  const { listen: config } = resolveConfig({ listen: { socket } });
   await listen(app, config, (line) => lines.push(line));
   t.strictSame(lines, [
     `cannot open ${socket}.lock; start no other sidecar on ${socket} at the same moment`,

@@ -84,7 +84,12 @@ export async function run(options: RunOptions): Promise<number> {
 /** Overrides the configuration: this sidecar serves one child and does not outlive it. */
 function privateListener(level: string | null) {
   return {
-    listen: { host: '127.0.0.1', port: 0, socket: null },
+    listen: {
+      host: '127.0.0.1',
+      port: 0,
+      socket: null,
+      tls: { certFile: null, keyFile: null, clientCaFile: null, clientNames: [] },
+    },
     clients: { tokensFile: null },
     limits: { drainSeconds: 0 },
     ...(level === null ? {} : { log: { level } }),

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { closeGently } from '../../inbound/lingering-close.ts';
 import type { PendingResponses } from '../../inbound/pending-responses.ts';
+import { connectionEvent } from '../../inbound/tls.ts';
 import { isWellFormed } from '../../inbound/well-formed.ts';
 import { isWebSocketHandshake } from './handshake.ts';
 import { WaitingClient } from './waiting-client.ts';
@@ -72,5 +73,5 @@ function handBack(server: Server, request: IncomingMessage, socket: Duplex, head
   }
   const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   socket.unshift(Buffer.concat([text, head]));
-  server.emit('connection', socket);
+  server.emit(connectionEvent(server), socket);
 }
