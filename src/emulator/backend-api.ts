@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import type { EmulatedAccount } from './accounts.ts';
 import { createSend } from './app.ts';
 import { type EmulatedResponse, json } from './response.ts';
+import { SIDE_RESPONSES } from './side-responses.ts';
 import { type EmulatorState, ofAccount } from './state.ts';
 
 const BEARER = { config: { emulatorAuth: 'bearer' } } as const;
@@ -16,31 +16,15 @@ export function addBackendApi(app: FastifyInstance, state: EmulatorState): void 
       send(reply, json(200, state.signingKey.jwks)),
     );
   }
-  const ofAccounts = { usage, 'accounts/check': accountsCheck, 'settings/user': userSettings };
-  for (const [path, make] of Object.entries(ofAccounts)) {
-    app.get(`/backend-api/wham/${path}`, BEARER, ({ raw }, reply) =>
-      send(reply, ofAccount(state, raw, make)),
+  for (const [path, make] of Object.entries(SIDE_RESPONSES)) {
+    app.get(`/backend-api/${path}`, BEARER, ({ raw }, reply) =>
+      send(
+        reply,
+        ofAccount(state, raw, (account) => make(account, state)),
+      ),
     );
   }
   app.all('/backend-api/*', BEARER, (_request, reply) => send(reply, anythingElse()));
-}
-
-function usage({ planType }: EmulatedAccount): EmulatedResponse {
-  const window = { used_percent: 1, limit_window_seconds: 18_000, reset_after_seconds: 9_000 };
-  return json(200, {
-    plan_type: planType,
-    rate_limit: { allowed: true, limit_reached: false, primary_window: window },
-    credits: null,
-  });
-}
-
-function accountsCheck({ accountId, planType }: EmulatedAccount): EmulatedResponse {
-  const account = { id: accountId, plan_type: planType, structure: 'personal' };
-  return json(200, { accounts: [account], default_account_id: accountId });
-}
-
-function userSettings({ email }: EmulatedAccount): EmulatedResponse {
-  return json(200, { email, settings: {} });
 }
 
 /** Enough for a client that only wants to know whether its credential was good. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createEmulatorApp } from './app.ts';
+import { addAppsApi } from './apps-api.ts';
 import { addAuthApi } from './auth-api.ts';
 import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';
@@ -71,6 +72,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   addDeviceApi(app, state);
   addCodexApi(app, state);
   addBackendApi(app, state);
+  addAppsApi(app, state);
   addControls(app, state, operator);
   addWebSockets(app.server, state);
   const cutConnections = trackConnections(app);
