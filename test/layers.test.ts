@@ -84,6 +84,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'auth-store/shared-transaction.ts',
       // Compares two clocks, to say that they differ.
       'auth-store/postgres-inspect.ts',
+      'commands/doctor/certificate.ts',
       'commands/doctor/credential.ts',
       'commands/token',
       'oauth/device-login.ts',

@@ -38,8 +38,9 @@ export function scrape({ metrics, status, listeners, auditLost }: MetricSources)
 }
 
 function stateMetrics(status: StatusDocument): MetricFamily[] {
-  const { version, connections, bearer, upstream } = status;
-  const expiresAt = bearer.expiresAt === null ? null : Date.parse(bearer.expiresAt) / 1000;
+  const { version, connections, bearer, upstream, listener } = status;
+  const expiresAt = seconds(bearer.expiresAt);
+  const certificateEnd = seconds(listener.certificate?.expiresAt ?? null);
   return [
     gauge('active_exchanges', 'Proxied exchanges that are open', [
       { labels: { transport: 'http' }, value: connections.http },
@@ -54,6 +55,11 @@ function stateMetrics(status: StatusDocument): MetricFamily[] {
       })),
     ),
     gauge('credential_expiry_timestamp_seconds', 'End of the bearer, if known', known(expiresAt)),
+    gauge(
+      'certificate_expiry_timestamp_seconds',
+      'End of the certificate of the listener, with TLS',
+      known(certificateEnd),
+    ),
     gauge(
       'clock_skew_seconds',
       "Own clock minus the backend's, if known",
@@ -71,7 +77,7 @@ const ATTEMPT_STATES = ['idle', 'underWay', 'uncertain', 'over'] as const;
 function storeMetrics({ store }: StatusDocument): MetricFamily[] {
   const shared = store.kind === 'file' ? null : store;
   const { lastContactAt = null, rotation = null } = shared ?? {};
-  const contact = lastContactAt === null ? null : Date.parse(lastContactAt) / 1000;
+  const contact = seconds(lastContactAt);
   const states = ATTEMPT_STATES.map((state) => ({
     labels: { state },
     value: state === shared?.refresh.state ? 1 : 0,
@@ -137,6 +143,10 @@ function auditMetric(lost: number): MetricFamily {
 
 function gauge(name: string, help: string, samples: Sample[]): MetricFamily {
   return { name: METRIC_PREFIX + name, help, type: 'gauge', samples };
+}
+
+function seconds(time: string | null): number | null {
+  return time === null ? null : Date.parse(time) / 1000;
 }
 
 function known(value: number | null): Sample[] {

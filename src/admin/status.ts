@@ -34,6 +34,17 @@ export interface StatusDocument {
   };
   /** What the upstream said last of the limits of the account. */
   accountLimits: readonly AccountLimit[];
+  listener: {
+    protocol: 'http' | 'https';
+    /** What a client is shown; null with plain HTTP. */
+    certificate: {
+      names: string[];
+      issuer: string;
+      expiresAt: string;
+      /** SHA-256 in hex. */
+      fingerprint: string;
+    } | null;
+  };
   /** Where the credential is kept. */
   store: StoreStatus & {
     /** New tokens are in memory only. */
@@ -57,6 +68,16 @@ export interface StatusInput {
   accountLimits: readonly AccountLimit[];
   /** Our clock minus the upstream's, in whole seconds; null before the first response. */
   clockSkewSeconds: number | null;
+  /** What the listener shows its clients; null with plain HTTP. */
+  certificate: ListenerCertificate | null;
+}
+
+interface ListenerCertificate {
+  names: readonly { value: string }[];
+  issuer: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
+  fingerprint: string;
 }
 
 /** Pure; all that changes is passed in. */
@@ -87,10 +108,26 @@ export function buildStatus(input: StatusInput): StatusDocument {
       clockSkewSeconds: input.clockSkewSeconds,
     },
     accountLimits: input.accountLimits,
+    listener: describeListener(input.certificate),
     store: { ...input.store, unwritten: credential.unwritten },
     routes: input.routes,
     connections,
     requests,
+  };
+}
+
+function describeListener(shown: ListenerCertificate | null): StatusDocument['listener'] {
+  if (shown === null) return { protocol: 'http', certificate: null };
+  const { names, issuer, expiresAt, fingerprint } = shown;
+  const values = names.map(({ value }) => value);
+  return {
+    protocol: 'https',
+    certificate: {
+      names: values,
+      issuer,
+      expiresAt: new Date(expiresAt).toISOString(),
+      fingerprint,
+    },
   };
 }
 

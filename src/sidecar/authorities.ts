@@ -25,6 +25,11 @@ export async function readAuthorities(settings: TrustSettings): Promise<string[]
   return (await Promise.all(authorityFiles(settings).map(readCertificates))).flat();
 }
 
+/** Those of the variables alone, for commands that need no configuration. @throws ConfigError */
+export async function readAuthoritiesOf({ files }: Settings['trust']): Promise<string[]> {
+  return (await Promise.all(files.map(readCertificates))).flat();
+}
+
 function authorityFiles({ config, trust }: TrustSettings): NamedFile[] {
   const { caFile } = config.upstream;
   return [...(caFile === null ? [] : [{ name: 'upstream.caFile', path: caFile }]), ...trust.files];

@@ -15,7 +15,6 @@ export function plainHttpBeyondLoopback({ socket, host, tls }: Config['listen'])
   if (socket !== null || isLoopbackHost(host) || tls.certFile !== null) return null;
   return {
     problem: `listen.host ${host} is reached over plain HTTP: whoever can read that network can read client tokens and prompts`,
-    remedy:
-      'set listen.tls.certFile and keyFile, or allow only a network that nobody else can read',
+    remedy: 'set listen.tls (certFile, keyFile), or allow only a network that nobody else can read',
   };
 }

@@ -1,28 +1,45 @@
 import type { Server } from 'node:https';
 import type { FastifyInstance } from 'fastify';
-import type { PeerCertificates } from '../inbound/peer-certificates.ts';
-import { tlsOptions } from '../inbound/tls.ts';
-import type { TlsRead } from './tls-files.ts';
+import { PeerCertificates } from '../inbound/peer-certificates.ts';
+import { type TlsIdentity, tlsOptions } from '../inbound/tls.ts';
+import type { ServerCertificate, TlsRead } from './tls-files.ts';
 
-/** TLS of a server that runs. */
+/** TLS of one server: its certificate, and those of its clients. */
 export class ServerTls {
-  readonly #app: FastifyInstance;
-  readonly #peers: PeerCertificates;
+  readonly peers = new PeerCertificates();
+  #read: TlsRead | null;
+  #app: FastifyInstance | null = null;
 
-  constructor(app: FastifyInstance, peers: PeerCertificates) {
+  /** @param read null: plain HTTP */
+  constructor(read: TlsRead | null) {
+    this.#read = read;
+  }
+
+  /** What the server begins with. */
+  get identity(): TlsIdentity | null {
+    return this.#read?.identity ?? null;
+  }
+
+  /** The certificate that the next client is shown. */
+  get certificate(): ServerCertificate | null {
+    return this.#read?.certificate ?? null;
+  }
+
+  /** The server that was made with {@link identity}. */
+  attach(app: FastifyInstance): void {
     this.#app = app;
-    this.#peers = peers;
   }
 
   /**
-   * From the next connection on. Sessions of TLS that are taken up again are checked anew too, because
-   * the keys of their tickets go with the old context.
-   * @param authorityRemoved also lets no certificate count that was shown before
+   * From the next connection on. Sessions that a client resumes are checked anew too, because the keys of
+   * their tickets go with the old context.
+   * @param authorityRemoved also lets no client certificate count that was shown before
    */
-  readonly use = ({ identity }: TlsRead, authorityRemoved: boolean): void => {
-    // Made by an HTTPS server, or there would be no files to read again.
-    const server = this.#app.server as unknown as Server;
-    server.setSecureContext(tlsOptions(identity));
-    if (authorityRemoved) this.#peers.distrust();
-  };
+  use(read: TlsRead, authorityRemoved: boolean): void {
+    this.#read = read;
+    // It is an HTTPS server, or there would be no files to read again.
+    const server = this.#app?.server as unknown as Server | undefined;
+    server?.setSecureContext(tlsOptions(read.identity));
+    if (authorityRemoved) this.peers.distrust();
+  }
 }

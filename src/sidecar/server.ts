@@ -20,7 +20,6 @@ import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import { DescriptorWatch } from '../inbound/descriptors.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
-import { PeerCertificates } from '../inbound/peer-certificates.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
 import { CloudflareCookies } from '../proxy/cookies.ts';
@@ -35,6 +34,7 @@ import { LiveConfig } from './live-config.ts';
 import type { Listener } from './preflight.ts';
 import { ServerTls } from './server-tls.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
+import type { TlsRead } from './tls-files.ts';
 
 export interface ServerDeps {
   log: Logger;
@@ -79,7 +79,7 @@ export interface BuiltSidecar {
   /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
   /** Replaces certificate and authorities; connections that are open stay. */
-  useTls: ServerTls['use'];
+  useTls(read: TlsRead, authorityRemoved: boolean): void;
   /**
    * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
    * when it is idle; resolves when no exchange is open.
@@ -101,7 +101,8 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
   };
-  const status = createStatus({ live, telemetry, manager, upstreams, shutdown }, deps);
+  const tls = new ServerTls(deps.listener.tls?.read ?? null);
+  const status = createStatus({ live, telemetry, manager, upstreams, shutdown, tls }, deps);
   const events = new EventHub({
     status,
     retryNow: () => manager.prepare(),
@@ -110,16 +111,15 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   });
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
-  const parts = { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload };
-  const { app, tls } = await createApp(parts, deps);
+  const state = { live, telemetry, manager, tunnels, upstreams, shutdown, tls };
   return {
-    app,
+    app: await createApp({ ...state, status, events, reload }, deps),
     manager,
     exchangeLog: telemetry.exchangeLog,
     live,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
-    useTls: tls.use,
+    useTls: (read, authorityRemoved) => tls.use(read, authorityRemoved),
     drain: async () => {
       shutdown.draining = true;
       tunnels.drain();
@@ -170,7 +170,8 @@ function createStatus(
     manager,
     upstreams,
     shutdown,
-  }: Pick<Parts, 'live' | 'telemetry' | 'manager' | 'upstreams' | 'shutdown'>,
+    tls,
+  }: Pick<Parts, 'live' | 'telemetry' | 'manager' | 'upstreams' | 'shutdown' | 'tls'>,
   { monotonicNow, store }: Pick<ServerDeps, 'monotonicNow' | 'store'>,
 ): () => StatusDocument {
   const startedAt = monotonicNow();
@@ -187,6 +188,7 @@ function createStatus(
       traffic: telemetry.traffic.snapshot(),
       accountLimits: telemetry.accountLimits.snapshot(),
       clockSkewSeconds: telemetry.backendClock.skewSeconds,
+      certificate: tls.certificate,
     });
 }
 
@@ -212,26 +214,30 @@ interface Parts {
   tunnels: OpenTunnels;
   upstreams: ProxyOptions['upstreams'];
   shutdown: { draining: boolean };
+  tls: ServerTls;
   status: () => StatusDocument;
   events: EventHub;
   reload: () => Promise<string[]>;
 }
 
 /** The web application: what a request meets is listed from top to bottom. */
-async function createApp(
-  parts: Parts,
-  deps: ServerDeps,
-): Promise<{ app: FastifyInstance; tls: ServerTls }> {
-  const { live, telemetry, manager, tunnels, upstreams, shutdown, status, events, reload } = parts;
+async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
+  const { live, telemetry, manager, tunnels, upstreams, shutdown, tls } = parts;
+  const { status, events, reload } = parts;
   const { log, dispatcher, now } = deps;
   const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock } = telemetry;
   const pendingResponses = new PendingResponses();
   const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
-  const identity = deps.listener.tls?.read.identity ?? null;
-  const app = createHttpServer({ log, pendingResponses, exchangeLog, descriptors, tls: identity });
-  const peers = new PeerCertificates();
-  guardAccess(app, () => live.rules, peers, now);
+  const app = createHttpServer({
+    log,
+    pendingResponses,
+    exchangeLog,
+    descriptors,
+    tls: tls.identity,
+  });
+  tls.attach(app);
+  guardAccess(app, () => live.rules, tls.peers, now);
   limitIdleConnections(app);
   await app.register(adminPlugin, {
     retryNow: () => manager.prepare(),
@@ -262,7 +268,7 @@ async function createApp(
     pendingResponses,
     exchangeLog,
   });
-  return { app, tls: new ServerTls(app, peers) };
+  return app;
 }
 
 /** What responds to `GET /metrics`; null when metrics are off. */

@@ -92,7 +92,8 @@ const TRUST_FLAG = /^--use-(?:openssl|system|bundled)-ca$/;
 /** Node 20 has its own variable at connections that trust nothing else, so we read that file too. */
 const AUTHORITY_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'CODEX_CA_CERTIFICATE', 'SSL_CERT_FILE'];
 
-function trustOf(env: OwnEnvironment): TrustEnvironment {
+/** What the environment says about certificate authorities. */
+export function trustOf(env: OwnEnvironment): TrustEnvironment {
   const options = [...process.execArgv, ...(textOf(env, 'NODE_OPTIONS') ?? '').split(/\s+/)];
   const flags = [...new Set(options.filter((option) => TRUST_FLAG.test(option)))];
   return {

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { type AltName, readAltNames } from '../base/alt-names.ts';
 import { ConfigError } from '../base/errors.ts';
@@ -27,6 +28,10 @@ export interface TlsRead {
 /** The certificate of a listener, for people. */
 export interface ServerCertificate {
   names: AltName[];
+  /** Whether a client that connects to this name or address accepts it. */
+  covers: (host: string) => boolean;
+  /** SHA-256 in hex. */
+  fingerprint: string;
   issuer: string;
   /** Milliseconds since 1970. */
   validFrom: number;
@@ -121,6 +126,8 @@ function parseKey(name: string, path: string, text: string): KeyObject {
 function describe(leaf: X509Certificate, chain: readonly X509Certificate[]): ServerCertificate {
   return {
     names: readAltNames(leaf.subjectAltName),
+    covers: (host) => (isIP(host) ? leaf.checkIP(host) : leaf.checkHost(host)) !== undefined,
+    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
     issuer: leaf.issuer.split('\n').join(', '),
     validFrom: Date.parse(leaf.validFrom),
     expiresAt: Date.parse(leaf.validTo),

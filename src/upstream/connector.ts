@@ -105,7 +105,7 @@ function readingFirst(done: buildConnector.Callback): buildConnector.Callback {
  * A secure context that trusts whatever Node.js trusts by itself, with `--use-openssl-ca` too, and
  * `authorities`. The option `ca` would take the place of Node's own, which Node 20 cannot list.
  */
-function trusting(authorities: readonly string[]): SecureContext {
+export function trusting(authorities: readonly string[]): SecureContext {
   const secureContext = createSecureContext();
   // Untyped; tests show that it is there.
   const native: { addCACert(pem: string): void } = secureContext.context;

@@ -17,6 +17,11 @@ const TIMEOUT_CODES = new Set([
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/;
 
+/** Whether a code says that a TLS handshake failed. */
+export function isTlsCode(code: string): boolean {
+  return TLS_CODE.test(code);
+}
+
 /** A failed exchange in the words of `docs/errors.md`. */
 export function upstreamError(error: unknown, origin: string): SidecarError {
   // A body that grew over its limit aborts the exchange with its own error.
@@ -35,7 +40,7 @@ export function upstreamError(error: unknown, origin: string): SidecarError {
     const who = through === null ? '' : `; ${through}`;
     return new SidecarError('UPSTREAM_TIMEOUT', `${origin} did not answer in time${who}`, options);
   }
-  if (TLS_CODE.test(code)) {
+  if (isTlsCode(code)) {
     const whose =
       through === null ? `the certificate of ${origin} is not trusted (${code})` : through;
     return new SidecarError('UPSTREAM_TLS', `${whose}; nothing was sent`, { cause: error });

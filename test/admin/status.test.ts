@@ -55,6 +55,7 @@ const INPUT: StatusInput = {
   },
   accountLimits: [],
   clockSkewSeconds: -1,
+  certificate: null,
 };
 
 t.test('the whole document, and nothing whole that is private', async (t) => {
@@ -89,6 +90,7 @@ t.test('the whole document, and nothing whole that is private', async (t) => {
     connections: { http: 3, websocket: 1 },
     requests: { assertion: 17, bearer: 4, degraded: 1, denied: 2 },
     accountLimits: [],
+    listener: { protocol: 'http', certificate: null },
     store: { ...FILE, unwritten: false },
   });
 });

@@ -9,20 +9,27 @@ import {
   checkAgentLogin,
   checkCodex,
   checkCodexConfig,
-  checkListener,
   readProfiles,
 } from '../../src/commands/doctor/codex.ts';
-import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
+import type { Finding } from '../../src/commands/doctor/finding.ts';
+import { checkListener } from '../../src/commands/doctor/listener.ts';
+import { type Config, type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { readStatus, untilStatus } from '../helpers/until-status.ts';
 import { closedPort, startUpstream } from '../helpers/upstream.ts';
 
 const listening = (port: number) => resolveConfig({ listen: { port } });
 
+async function listenerFinding(config: Config): Promise<Finding> {
+  const [finding, ...more] = await checkListener(config, null);
+  if (!finding || more.length > 0) throw new Error('not one finding');
+  return finding;
+}
+
 t.test('a sidecar that listens', async (t) => {
   const { port, url } = await startSidecarWithEmulator(t);
   await untilStatus(url, ({ status }) => status !== 'starting');
-  t.match(await checkListener(listening(port)), { outcome: 'ok', message: /ready$/ });
+  t.match(await listenerFinding(listening(port)), { outcome: 'ok', message: /ready$/ });
 });
 
 t.test('a sidecar that cannot serve', async (t) => {
@@ -30,25 +37,25 @@ t.test('a sidecar that cannot serve', async (t) => {
     credential: () => ({ authJson: null }),
   });
   await untilStatus(url, ({ status }) => status !== 'starting');
-  t.match(await checkListener(listening(port)), {
+  t.match(await listenerFinding(listening(port)), {
     outcome: 'failure',
     message: /unauthenticated: .*no credential/,
   });
 });
 
 t.test('no sidecar', async (t) => {
-  t.match(await checkListener(listening(await closedPort())), {
+  t.match(await listenerFinding(listening(await closedPort())), {
     outcome: 'warning',
     remedy: /serve/,
   });
-  t.match(await checkListener(listening(0)), { outcome: 'warning', remedy: 'set listen.port' });
+  t.match(await listenerFinding(listening(0)), { outcome: 'warning', remedy: 'set listen.port' });
   const socket = join(t.testdir({}), 'none');
-  t.match(await checkListener(resolveConfig({ listen: { socket } })), { outcome: 'warning' });
+  t.match(await listenerFinding(resolveConfig({ listen: { socket } })), { outcome: 'warning' });
 });
 
 const answers = async (t: Test, body: string) => {
   const { port } = await startUpstream(t, (_request, response) => response.end(body));
-  return checkListener(listening(port));
+  return listenerFinding(listening(port));
 };
 
 t.test('something else at its address', async (t) => {
@@ -174,7 +181,14 @@ const CONFIGS: [name: string, given: Given, outcome: string, message: RegExp][] 
 for (const [name, { text, listen = {}, tokens = null, env = {} }, outcome, message] of CONFIGS) {
   t.test(`config.toml with ${name}`, async (t) => {
     const config = resolveConfig({ listen });
-    const finding = checkCodexConfig({ text, path: '/c', listen: config.listen, tokens, env });
+    const finding = checkCodexConfig({
+      text,
+      path: '/c',
+      listen: config.listen,
+      certificate: null,
+      tokens,
+      env,
+    });
     t.equal(finding.outcome, outcome, finding.message);
     t.match(finding.message, message);
     t.notMatch(JSON.stringify(finding), /the-token|secret-token/);
@@ -204,7 +218,7 @@ t.test(
       `model_provider = "sidecar"\n[model_providers.sidecar]\nname = "OpenAI"\nbase_url = "${origin}/backend-api/codex"\nwire_api = "responses"\nsupports_websockets = true\nexperimental_bearer_token = "x"\nrequires_openai_auth = ${auth}\n`;
     const check = (text: string | null, profile?: string) =>
       checkCodexConfig({
-        ...{ text, path: '/home/config.toml', listen, tokens: null, env: {} },
+        ...{ text, path: '/home/config.toml', listen, certificate: null, tokens: null, env: {} },
         ...(profile === undefined
           ? {}
           : { profile: { text: profile, path: '/home/x.config.toml' } }),

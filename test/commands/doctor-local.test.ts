@@ -64,6 +64,7 @@ for (const [listen, outcome] of [
   [{ host: '0.0.0.0' }, ['warning']],
   [{ host: '::' }, ['warning']],
   [{ host: 'box.example' }, ['warning']],
+  [{ host: '0.0.0.0', tls: { certFile: '/c', keyFile: '/k' } }, []],
   [{ host: '127.0.0.1' }, []],
   [{ host: '::1' }, []],
   [{ host: 'localhost' }, []],
@@ -74,7 +75,7 @@ for (const [listen, outcome] of [
     t.strictSame(outcomes(findings), outcome);
     for (const { message, remedy } of findings) {
       t.match(message, `listen.host ${listen.host} is reached over plain HTTP`);
-      t.match(remedy, 'TLS');
+      t.match(remedy, 'listen.tls');
     }
   });
 }

@@ -38,6 +38,7 @@ export function statusInput(change: Partial<StatusInput> = {}): StatusInput {
     },
     accountLimits: [],
     clockSkewSeconds: null,
+    certificate: null,
     ...change,
   };
 }

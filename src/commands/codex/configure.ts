@@ -6,8 +6,10 @@ import { parseJsonObject } from '../../base/json.ts';
 import { normalizePlanType, type PlanType } from '../../base/plan-type.ts';
 import type { Config, PartialConfig } from '../../config/resolve.ts';
 import { phantomLogin } from '../../oauth/phantom-login.ts';
-import { type Environment, readNamedFile, readSettings } from '../../sidecar/settings.ts';
-import { askSidecar, statusTarget } from '../status/ask.ts';
+import { readAuthoritiesOf } from '../../sidecar/authorities.ts';
+import { type Environment, readNamedFile, readSettings, trustOf } from '../../sidecar/settings.ts';
+import { askSidecar, type StatusTarget, statusTarget } from '../status/ask.ts';
+import { certificateProblems } from './certificate.ts';
 import { ConfigFile } from './config-file.ts';
 import {
   parseToml,
@@ -65,11 +67,13 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   const token = await readToken(options);
   if (options.login && !options.write) throw new ConfigError('--login goes with --write');
   const home = agentHome(env);
+  const own = options.url === null ? config.listen : null;
+  for (const line of await certificateProblems(new URL(baseUrl), own, env)) warn(line);
   if (options.login) {
     await requireNoOther(join(home, 'auth.json'));
     const root = { chatgpt_base_url: chatGptBaseUrl(baseUrl), ...WITHOUT_APPS };
     const used = await writeInto(new ConfigFile(home), baseUrl, token, print, root);
-    await signInTo(home, new URL(baseUrl).origin, used, options);
+    await signInTo(home, new URL(baseUrl).origin, used, options, await planSource(options, config));
   } else if (options.write) {
     await writeInto(new ConfigFile(home), baseUrl, token, print);
     await warnOfLogin(home, warn);
@@ -110,8 +114,9 @@ async function signInTo(
   issuer: string,
   clientToken: string,
   { print, warn }: CodexConfigOptions,
+  source: StatusTarget,
 ): Promise<void> {
-  const planType = await askPlan(issuer).catch(() => null);
+  const planType = await askPlan(source).catch(() => null);
   const login = phantomLogin({ issuer, clientToken }, planType, systemClock());
   print(
     `${await writePhantomLogin(home, login)} now signs Codex in to ${issuer}, and nowhere else`,
@@ -122,8 +127,13 @@ async function signInTo(
   );
 }
 
-async function askPlan(issuer: string): Promise<PlanType | null> {
-  const { text } = await askSidecar({ url: issuer }, '/auth/status');
+async function planSource({ url, env }: CodexConfigOptions, { listen }: Config) {
+  if (url === null) return statusTarget(listen);
+  return { url: new URL(url).origin, authorities: await readAuthoritiesOf(trustOf(env)) };
+}
+
+async function askPlan(source: StatusTarget): Promise<PlanType | null> {
+  const { text } = await askSidecar(source, '/auth/status');
   const plan = parseJsonObject(text)?.planType;
   return typeof plan === 'string' ? normalizePlanType(plan) : null;
 }

@@ -3,59 +3,22 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { isUsable } from '../../admin/status.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { isLoopbackHost } from '../../base/host.ts';
-import { VERSION } from '../../base/version.ts';
 import type { Config } from '../../config/resolve.ts';
 import { readTextFile } from '../../files/read-text.ts';
 import type { Environment } from '../../sidecar/settings.ts';
+import type { ServerCertificate } from '../../sidecar/tls-files.ts';
 import { parseToml, providerIn, type Table } from '../codex/config-toml.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
 import { codexUsesProxy, noProxyEntry } from '../codex/proxy-variables.ts';
 import { findProgram } from '../find-program.ts';
 import { statusTarget } from '../status/ask.ts';
-import { fetchStatus } from '../status/client.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
 const POINT =
   'run "codex-auth-sidecar codex-config --write", or start Codex with "codex-auth-sidecar run"';
-
-/** Whether a sidecar responds at the configured address. */
-export async function checkListener({ listen }: Config): Promise<Finding> {
-  const name = 'listener';
-  if (listen.socket === null && listen.port === 0) {
-    return warning(
-      name,
-      'listen.port is 0, so every start gets a different port',
-      'set listen.port',
-    );
-  }
-  const target = statusTarget(listen);
-  const place = 'url' in target ? target.url : target.socket;
-  try {
-    const { status, version, agentIdentity, bearer } = await fetchStatus(target);
-    if (status === 'starting')
-      return warning(name, `the sidecar at ${place} is starting`, 'run doctor again in a moment');
-    if (!isUsable(status)) {
-      const reason = agentIdentity.lastError ?? bearer.lastError ?? 'see its log';
-      return failure(name, `the sidecar at ${place} is ${status}: ${reason}`, null);
-    }
-    if (version === VERSION) return ok(name, `the sidecar at ${place} is ${status}`);
-    return warning(
-      name,
-      `version ${version} runs at ${place}, but this is version ${VERSION}`,
-      'restart it',
-    );
-  } catch (error) {
-    const { message } = error as Error;
-    if (/\((ECONNREFUSED|ENOENT)\)$/.test(message)) {
-      return warning(name, `no sidecar is running at ${place}`, 'start it with "serve"');
-    }
-    return failure(name, message, 'check the address, and which program listens there');
-  }
-}
 
 /** Finds the Codex CLI in `PATH` and runs it with `--version` only. */
 export async function checkCodex(env: Environment): Promise<Finding> {
@@ -83,6 +46,8 @@ interface CodexConfigInput {
   /** A profile file beside it, which lies over it when Codex is started with `--profile`. */
   profile?: { text: string; path: string };
   listen: Config['listen'];
+  /** Of the listener; null with plain HTTP. */
+  certificate: ServerCertificate | null;
   /** Text of the tokens file; null when clients need no token. */
   tokens: string | null;
   env: Environment;
@@ -106,7 +71,7 @@ export function checkCodexConfig(input: CodexConfigInput): Finding {
   if (typeof baseUrl !== 'string' || !URL.canParse(baseUrl)) {
     return warning(name, `${path} points Codex at the provider "${id}", not at the sidecar`, POINT);
   }
-  if (!pointsAt(baseUrl, input.listen)) {
+  if (!pointsAt(baseUrl, input)) {
     return warning(
       name,
       `${path} points Codex at ${new URL(baseUrl).origin}, not at the sidecar`,
@@ -181,13 +146,17 @@ function chosenProvider(content: Table): string {
   return String(profile?.model_provider ?? content.model_provider ?? 'openai');
 }
 
-function pointsAt(baseUrl: string, listen: Config['listen']): boolean {
+function pointsAt(
+  baseUrl: string,
+  { listen, certificate }: Pick<CodexConfigInput, 'listen' | 'certificate'>,
+): boolean {
   const target = statusTarget(listen);
   if (!('url' in target)) return false;
   const [theirs, ours] = [new URL(baseUrl), new URL(modelBaseUrl(target.url))];
   const sameHost =
     theirs.hostname === ours.hostname ||
-    (isLoopbackHost(theirs.hostname) && isLoopbackHost(ours.hostname));
+    (isLoopbackHost(theirs.hostname) && isLoopbackHost(ours.hostname)) ||
+    certificate?.covers(theirs.hostname) === true;
   const sameOrigin = sameHost && theirs.port === ours.port && theirs.protocol === ours.protocol;
   return sameOrigin && theirs.pathname.replace(/\/+$/, '') === ours.pathname;
 }

@@ -19,16 +19,17 @@ import {
 import { TokensFile } from '../../sidecar/tokens-file.ts';
 import { BackendClock } from '../../upstream/backend-clock.ts';
 import { agentHome } from '../codex/home.ts';
+import { checkCertificate } from './certificate.ts';
 import {
   checkAgentLogin,
   checkCodex,
   checkCodexConfig,
-  checkListener,
   readIfThere,
   readProfiles,
 } from './codex.ts';
 import { checkCredential } from './credential.ts';
 import { type Check, type Finding, failure, ok, runChecks } from './finding.ts';
+import { checkListener } from './listener.ts';
 import {
   checkAudit,
   checkAuthFile,
@@ -86,7 +87,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
       ...credentialChecks(settings, selection),
       ...upstreamChecks(settings, selection, network),
       codex,
-      ...agentChecks(settings, env, home),
+      ...agentChecks(settings, found, env, home),
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -131,6 +132,7 @@ function ownChecks(settings: Settings, found: Preflight): Check[] {
   return [
     { name: 'client tokens', run: async () => [await checkClients(config, found)] },
     { name: 'encryption', run: () => checkEncryption(config) },
+    { name: 'certificate', run: () => checkCertificate(config, found, systemClock()) },
     { name: 'audit log', run: () => checkAudit(config, found) },
     { name: 'authorities', run: () => [ok('authorities', trustSources(settings).join(', '))] },
   ];
@@ -175,9 +177,15 @@ function upstreamChecks(
   return [...checks, { name: 'JWKS', run: async () => [await jwks()] }];
 }
 
-function agentChecks({ config, codexHome }: Settings, env: Environment, home: string): Check[] {
+function agentChecks(
+  { config, codexHome }: Settings,
+  { listener }: Preflight,
+  env: Environment,
+  home: string,
+): Check[] {
+  const certificate = listener?.tls?.read.certificate ?? null;
   return [
-    { name: 'listener', run: async () => [await checkListener(config)] },
+    { name: 'listener', run: () => checkListener(config, certificate) },
     {
       name: 'codex config',
       run: async () => {
@@ -185,6 +193,7 @@ function agentChecks({ config, codexHome }: Settings, env: Environment, home: st
           text: await readIfThere(home, 'config.toml'),
           path: `${home}/config.toml`,
           listen: config.listen,
+          certificate,
           tokens: await readTokens(config.clients.tokensFile),
           env,
         };

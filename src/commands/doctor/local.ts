@@ -27,6 +27,9 @@ export async function checkClients(
   const refusal = refusals.find(({ about }) => about === name);
   if (refusal) return failure(name, refusal.error.message, null);
   const path = clients.tokensFile;
+  if (path === null && listen.tls.clientCaFile !== null) {
+    return ok(name, `none: ${listen.tls.clientNames.length} names of client certificates instead`);
+  }
   if (path === null) {
     if (listen.socket !== null)
       return ok(name, 'not required: the mode of the socket decides who may connect');

@@ -42,11 +42,19 @@ export function addHealthcheckCommand(program: Command, io: CommandIo): void {
 }
 
 async function targetOf(flags: StatusFlags, { env }: CommandIo): Promise<StatusTarget> {
-  if (flags.url) return { url: flags.url };
+  if (flags.url) return { url: flags.url, authorities: await authoritiesFor(flags.url, env) };
   const { statusTarget } = await import('./ask.ts');
   const { readSettings } = await import('../../sidecar/settings.ts');
   const { config } = await readSettings(env, flags.config ?? null, configLayer(flags));
   return statusTarget(config.listen);
+}
+
+/** Read only where they are needed. */
+async function authoritiesFor(url: string, env: CommandIo['env']): Promise<string[]> {
+  if (!url.startsWith('https:')) return [];
+  const { readAuthoritiesOf } = await import('../../sidecar/authorities.ts');
+  const { trustOf } = await import('../../sidecar/settings.ts');
+  return readAuthoritiesOf(trustOf(env));
 }
 
 async function showOnce(target: StatusTarget, { json }: StatusFlags, io: CommandIo): Promise<void> {

@@ -11,6 +11,7 @@ export function statusTable(status: StatusDocument, paint: Paint = plain): strin
   const rows: [string, string | null][] = [
     ['status', status.status],
     ['version', `${status.version}, up ${status.uptimeSeconds} s`],
+    ['certificate', certificateText(status.listener)],
     ['credential', joined([status.authMode, status.planType, from(status.credentialSource)])],
     ['account', joined([account?.id, account?.email, account?.fedramp ? 'FedRAMP' : null])],
     ['agent identity', joined([`policy ${agentIdentity.policy}`, ...identity])],
@@ -40,6 +41,12 @@ export function statusColour(status: StatusDocument['status']): Style {
 
 function joined(parts: (string | number | null | undefined | false)[]): string {
   return parts.filter(Boolean).join(', ') || 'none';
+}
+
+function certificateText({ certificate }: StatusDocument['listener']): string | null {
+  if (certificate === null) return null;
+  const { names, issuer, expiresAt } = certificate;
+  return `${names.join(', ') || 'no name'}, expires ${expiresAt}, issued by ${issuer}`;
 }
 
 function from(source: string | null): string | null {
