@@ -4,7 +4,9 @@ import type { AccessRules } from '../../src/access/caller.ts';
 import { guardAccess } from '../../src/access/plugin.ts';
 import { SidecarError } from '../../src/base/errors.ts';
 import { parseClientTokens } from '../../src/clients/client-tokens.ts';
+import { recordExchanges } from '../../src/inbound/observe.ts';
 import { PeerCertificates } from '../../src/inbound/peer-certificates.ts';
+import { ExchangeLog } from '../../src/telemetry/exchange-record.ts';
 
 // SHA-256 of "right".
 const DIGEST = '27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9';
@@ -24,6 +26,7 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
     certificates: null,
     ...changes,
   };
+  app.addHook('onRequest', recordExchanges(app, new ExchangeLog(Date.now, Date.now)));
   guardAccess(
     app,
     () => rules,
