@@ -59,7 +59,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
   const read = () => readSettings(env, null, layer);
   const settings = await read();
   const log = createLogger({
-    level: settings.config.log.level,
+    ...settings.config.log,
     destination: options.log ?? process.stderr,
   });
   const allow = options.allowUnauthenticated ?? false;

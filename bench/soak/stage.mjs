@@ -62,7 +62,7 @@ export async function startSidecar(port) {
     createInterface({ input: child.stdout }).on('line', (line) => {
       const entry = JSON.parse(line);
       if (entry.msg === 'listening') resolve(entry.url);
-      else if (entry.level >= 40) process.stdout.write(`${line}\n`);
+      else if (['warn', 'error', 'fatal'].includes(entry.level)) process.stdout.write(`${line}\n`);
     });
   });
   const stop = async () => {

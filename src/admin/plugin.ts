@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { SidecarError } from '../base/errors.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/prometheus-text.ts';
 import type { EventHub } from './events.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
-import { prefersHtml } from './prefers-html.ts';
+import { isNavigation, prefersHtml } from './prefers-html.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface AdminOptions {
@@ -29,6 +30,7 @@ const OPEN = { access: 'open', own: true, brief: true } as const satisfies Route
 
 /** The sidecar's own endpoints. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
+  addRoot(app);
   addStatus(app, options);
   addEvents(app, options.events);
   if (options.scrape) addMetrics(app, options.scrape);
@@ -49,6 +51,16 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
       .code(isUsable(status) ? 200 : 503)
       .header('cache-control', 'no-store')
       .send({ status });
+  });
+}
+
+/** Who opens the bare address in a browser gets to the status page; for programs there is nothing. */
+function addRoot(app: FastifyInstance): void {
+  app.get('/', { config: { ...READABLE, brief: true } }, (request, reply) => {
+    if (!isNavigation(request.headers)) {
+      throw new SidecarError('AUTH_ROUTE_DENIED', 'no such path is served');
+    }
+    reply.header('cache-control', 'no-store').redirect('/auth/status');
   });
 }
 

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
 interface Range {
   type: string;
   quality: number;
@@ -11,6 +13,15 @@ export function prefersHtml(accept: string | undefined): boolean {
   if (accept === undefined) return false;
   const ranges = accept.split(',').map(parseRange);
   return qualityOf(ranges, 'text', 'html') > qualityOf(ranges, 'application', 'json');
+}
+
+/**
+ * Whether a browser asks for a page to show, and not a script or an image on one for its content.
+ * Browsers say so (Fetch Metadata); whoever does not is taken by what it would rather have.
+ */
+export function isNavigation(headers: IncomingHttpHeaders): boolean {
+  const mode = headers['sec-fetch-mode'];
+  return (mode === undefined || mode === 'navigate') && prefersHtml(headers.accept);
 }
 
 function parseRange(text: string): Range {

@@ -3,8 +3,13 @@ import { onOneLine } from './printable.ts';
 
 export type { Logger };
 
+/** How a line says its level: `"warn"`, or 40. */
+export type LevelNames = 'words' | 'numbers';
+
 interface LoggerOptions {
   level: string;
+  /** Words when absent. */
+  levelNames?: LevelNames;
   /** Where the lines go; standard output when absent. */
   destination?: DestinationStream;
 }
@@ -19,6 +24,11 @@ export function createLogger(options: LoggerOptions): Logger {
     level: options.level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
+    formatters: {
+      level: (name: string, number: number) => ({
+        level: options.levelNames === 'numbers' ? number : name,
+      }),
+    },
     redact: ['headers.authorization', '*.headers.authorization'],
     serializers: {
       err: (error: unknown) => describeError(error, options.level),

@@ -1,4 +1,4 @@
-import { createLogger, type Logger } from '../base/logger.ts';
+import { createLogger, type LevelNames, type Logger } from '../base/logger.ts';
 import { printable } from '../base/printable.ts';
 import type { LineOutput } from '../files/line-output.ts';
 
@@ -7,6 +7,7 @@ export const LAST_LINES_MS = 2_000;
 
 export interface LogForm {
   level: string;
+  levelNames: LevelNames;
   /** Lines for people instead of JSON. */
   pretty: boolean;
   colour: boolean;
@@ -14,8 +15,9 @@ export interface LogForm {
 
 /** The log of a command. It waits for no reader; lines that were lost are counted in a later one. */
 export async function openLog(output: LineOutput, form: LogForm): Promise<Logger> {
+  const { level, levelNames } = form;
   const write = form.pretty ? await prettyWriter(output, form.colour) : jsonWriter(output);
-  const log = createLogger({ level: form.level, destination: { write } });
+  const log = createLogger({ level, levelNames, destination: { write } });
   output.onResumed = (lost) => log.warn({ lost }, 'lines of this log were lost: nobody read it');
   return log;
 }

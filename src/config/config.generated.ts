@@ -118,6 +118,8 @@ export interface Config {
   readonly log: {
     /** Least severe level that is logged */
     level: 'info' | 'fatal' | 'error' | 'warn' | 'debug' | 'trace' | 'silent';
+    /** How a line of the log says its level: "warn", or 40 as pino has it */
+    levelNames: 'words' | 'numbers';
     /** Audit log: a file, "stdout" or "-"; null writes none */
     audit: string | null;
   };

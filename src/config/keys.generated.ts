@@ -49,5 +49,6 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   'usage.enabled': ['boolean'],
   'metrics.enabled': ['boolean'],
   'log.level': ['string'],
+  'log.levelNames': ['string'],
   'log.audit': ['string', 'null'],
 };

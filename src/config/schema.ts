@@ -192,6 +192,10 @@ export const ConfigSchema = Type.Object(
         ['info', 'fatal', 'error', 'warn', 'debug', 'trace', 'silent'],
         'Least severe level that is logged',
       ),
+      levelNames: words(
+        ['words', 'numbers'],
+        'How a line of the log says its level: "warn", or 40 as pino has it',
+      ),
       audit: text('Audit log: a file, "stdout" or "-"; null writes none'),
     }),
   },

@@ -30,6 +30,11 @@ export function createIdSource(): IdSource {
   };
 }
 
+/** Whether an {@link IdSource} of this or an earlier emulator may have made `id`. */
+export function isFromIdSource(prefix: string, id: string): boolean {
+  return id.startsWith(prefix) && /^\d+-[0-9a-f]{18}$/.test(id.slice(prefix.length));
+}
+
 export function makeAccount(options: AccountOptions, nextId: IdSource): EmulatedAccount {
   const { email, planType = 'pro', fedramp = false } = options;
   const accountId = options.accountId ?? nextId('account-');

@@ -17,7 +17,7 @@ import { addWebSockets } from './websocket.ts';
 export type { AccountOptions } from './accounts.ts';
 export type { Fault, FaultAction } from './faults.ts';
 export type { IdentityTokenOptions } from './issue-identity-token.ts';
-export type { IssuedLogin } from './operator.ts';
+export { type IssuedLogin, isThrowAwayLogin } from './operator.ts';
 export type { EmulatorRecord, RecordedAuth } from './records.ts';
 export type { EmulatorSettings } from './state.ts';
 

@@ -1,5 +1,6 @@
 import { wholeSeconds } from '../base/clock.ts';
-import { type AccountOptions, makeAccount } from './accounts.ts';
+import { isObject, type JsonObject, textAt } from '../base/json.ts';
+import { type AccountOptions, isFromIdSource, makeAccount } from './accounts.ts';
 import type { Fault } from './faults.ts';
 import { type IdentityTokenOptions, issueIdentityToken } from './issue-identity-token.ts';
 import type { EmulatorSettings, EmulatorState } from './state.ts';
@@ -73,6 +74,18 @@ export function createOperator(state: EmulatorState): Operator {
     deleteAgent: (agentRuntimeId) => agents.delete(agentRuntimeId),
     expireAccessTokens: () => tokens.expireAccessTokens(),
   };
+}
+
+/**
+ * Whether an `auth.json` holds a login that some emulator has issued, which may have been refreshed
+ * since. Account ids of the real backend are UUIDs.
+ */
+export function isThrowAwayLogin(authJson: JsonObject | null): boolean {
+  const tokens = isObject(authJson?.tokens) ? authJson.tokens : {};
+  return (
+    isFromIdSource('account-', textAt(tokens, 'account_id') ?? '') &&
+    isFromIdSource('rt-', textAt(tokens, 'refresh_token') ?? '')
+  );
 }
 
 function issueLogin(state: EmulatorState, options: AccountOptions): IssuedLogin {

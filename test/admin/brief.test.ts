@@ -12,7 +12,7 @@ t.test('what may need no token keeps no connection, but for the events', async (
   // Routes are only mounted here, so nothing else of it is ever touched.
   const options = { scrape: () => '' } as unknown as AdminOptions;
   await app.register(adminPlugin, options);
-  t.strictSame(brief.sort(), ['/auth/status', '/livez', '/metrics', '/readyz']);
+  t.strictSame(brief.sort(), ['/', '/auth/status', '/livez', '/metrics', '/readyz']);
   // Those have their own limit.
   t.strictSame(others.sort(), ['/auth/events', '/auth/reload']);
 });

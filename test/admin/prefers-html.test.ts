@@ -55,3 +55,25 @@ t.test('the page comes with headers that lock it up', async (t) => {
   t.equal(json.status, 503);
   t.match(json.headers, { 'content-type': /^application\/json/, vary: 'accept' });
 });
+
+t.test('the bare address leads a browser to the page, and nobody else', async (t) => {
+  const { url } = await startSidecarWithEmulator(t);
+  const html = { accept: CHROMIUM };
+  for (const headers of [html, { ...html, 'sec-fetch-mode': 'navigate' }]) {
+    const answer = await send(`${url}/`, { headers });
+    t.equal(answer.status, 302);
+    t.match(answer.headers, { location: '/auth/status', 'cache-control': 'no-store' });
+  }
+  const others = [{}, { accept: '*/*' }, { ...html, 'sec-fetch-mode': 'no-cors' }];
+  for (const headers of others) {
+    t.match(await send(`${url}/`, { headers }), {
+      status: 403,
+      headers: { 'x-sidecar-error': 'AUTH_ROUTE_DENIED' },
+    });
+  }
+  const rebound = { ...html, host: 'evil.example' };
+  t.match(await send(`${url}/`, { headers: rebound }), {
+    status: 403,
+    headers: { 'x-sidecar-error': 'AUTH_HOST_NOT_ALLOWED' },
+  });
+});

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import t, { type Test } from 'tap';
 import type { Caller } from '../../src/access/caller.ts';
+import { routesIn } from '../helpers/route-tree.ts';
 import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 import { makeTls } from '../helpers/tls-listener.ts';
 import { type GuardedSidecar, startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
@@ -131,6 +132,7 @@ const TABLE: Row[] = [
   ['/v1/models, encoded', line('GET', '/v1/%6dodels'), proxied],
   ['/v1/chat/completions', line('POST', '/v1/chat/completions'), unserved],
   ['/v1/other', line('GET', '/v1/other'), unserved],
+  ['/', { ...line('GET', '/'), headers: 'accept: text/html\r\n' }, own],
   ['/auth/status', line('GET', '/auth/status'), own],
   ['/auth/status, upgrade', { ...line('GET', '/auth/status'), headers: HANDSHAKE }, own],
   [EVENTS, line('GET', EVENTS), { ...own, draining: 'AUTH_DRAINING' }],
@@ -301,22 +303,12 @@ const HERE = (Object.keys(proxied) as Check[]).filter(
 
 t.test('every route has its row, and every check its column', async (t) => {
   const { sidecar } = await startGuardedSidecar(t);
-  const paths = routesOf(sidecar.app.printRoutes({ commonPrefix: false }));
+  const paths = routesIn(sidecar.app.printRoutes({ commonPrefix: false })).map(({ path }) => path);
   t.ok(paths.length >= 6, paths.join(' '));
   const ways = TABLE.map(([way]) => way);
   for (const path of paths) t.ok(ways.includes(path), `${path} has a row`);
   for (const [what, checks] of Object.entries(CHECKS_OF)) t.ok(checks.length > 0, what);
 });
-
-/** The paths of the tree that Fastify prints: a node holds what its parents do not. */
-function routesOf(tree: string): string[] {
-  const parents: string[] = [];
-  return [...tree.matchAll(/^([│ ]*)[├└]── (\S+) \(/gm)].map(([, indent = '', part = '']) => {
-    parents.length = indent.length / 4;
-    parents.push(part);
-    return parents.join('');
-  });
-}
 
 t.test('over TCP', async (t) => tryAll(t, await startGuardedSidecar(t), HERE));
 

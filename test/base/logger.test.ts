@@ -1,8 +1,21 @@
 import t from 'tap';
 import { SidecarError } from '../../src/base/errors.ts';
+import { createLogger } from '../../src/base/logger.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 
 const HUSH = 'hush-hush';
+
+t.test('a level is a word, or the number that pino has for it', async (t) => {
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  for (const levelNames of ['words', 'numbers'] as const) {
+    const log = createLogger({ level: 'trace', levelNames, destination });
+    log.info('a');
+    log.child({ of: 'a child' }).fatal('b');
+  }
+  const levels = lines.map((line) => JSON.parse(line).level);
+  t.strictSame(levels, ['info', 'fatal', 30, 60]);
+});
 
 t.test('a request is its method and path', async (t) => {
   const { log, entries, text } = captureLog();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createLogger } from '../../src/base/logger.ts';
 import {
+  absent,
   type Check,
   type Finding,
   findingLine,
@@ -42,7 +43,7 @@ async function clients(flags: PartialConfig): Promise<Finding> {
 
 const TOKENS: [name: string, config: object, text: string | null, outcome: string][] = [
   ['none on loopback', {}, null, 'warning'],
-  ['none on a socket', { listen: { socket: '/s' } }, null, 'ok'],
+  ['none on a socket', { listen: { socket: '/s' } }, null, 'absent'],
   ['none beyond loopback', { listen: { host: '0.0.0.0' } }, null, 'failure'],
   ['one', {}, `a:${'0'.repeat(64)} for=inference\n`, 'ok'],
   ['one that reaches everything', {}, `a:${'0'.repeat(64)}\n`, 'warning'],
@@ -103,7 +104,7 @@ function authHome(t: Test, mode: number): string {
 
 t.test('auth.json that only its owner can read', async (t) => {
   t.strictSame(outcomes(await checkAuthFile(authHome(t, 0o600))), ['ok']);
-  t.strictSame(outcomes(await checkAuthFile('/nonexistent')), ['ok'], 'none is no fault');
+  t.strictSame(outcomes(await checkAuthFile('/nonexistent')), ['absent'], 'none is no fault');
 });
 
 t.test('auth.json that others can read', async (t) => {
@@ -195,6 +196,8 @@ t.test('a line for people', async (t) => {
   t.equal(findingLine(finding, true), `! ${'lock'.padEnd(24)} no lock; install one`);
   t.match(findingLine(ok('a', 'b'), true), /^✓ a +b$/);
   t.match(findingLine(ok('a', 'b'), false), /^\+ a +b$/);
+  t.match(findingLine(absent('a', 'b'), true), /^– a +b$/);
+  t.match(findingLine(absent('a', 'b'), false), /^- a +b$/);
   t.ok(isUnicode({}));
   t.ok(isUnicode({ LANG: 'de_DE.utf8' }));
   t.notOk(isUnicode({ LANG: 'de_DE.UTF-8', LC_ALL: 'C' }));

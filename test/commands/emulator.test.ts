@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { call } from '../emulator/client.ts';
@@ -32,13 +32,6 @@ t.test('emulator serves, prints how to reach it, and writes a login once', async
   });
   t.equal(models.status, 200, 'the login is good there');
 
-  t.strictSame(await run(t, ['emulator', '--codex-home', codexHome]), {
-    code: 1,
-    signal: null,
-    stdout: '',
-    stderr: `codex-auth-sidecar: ${path} already exists and was not overwritten; choose another folder\n`,
-  });
-  t.equal(await readFile(path, 'utf8'), text);
   t.match(await run(t, ['emulator', '--port', new URL(url).port]), {
     code: 1,
     stdout: '',
@@ -46,6 +39,28 @@ t.test('emulator serves, prints how to reach it, and writes a login once', async
   });
   program.kill('SIGTERM');
   t.match(await program.ended, { code: 0, stderr: '' });
+
+  const again = start(t, ['emulator', '--codex-home', codexHome]);
+  await again.line((line) => line === `a throw-away login is in ${path}`);
+  t.not(await readFile(path, 'utf8'), text, 'a new login in its own folder');
+  t.equal((await stat(path)).mode & 0o777, 0o600);
+});
+
+t.test('emulator overwrites no login of anybody else', async (t) => {
+  const codexHome = await makeFolder(t);
+  const path = join(codexHome, 'auth.json');
+  const tokens = { account_id: 'account-1-0123456789abcdef01', refresh_token: 'rt_real' };
+  for (const content of [{ tokens }, { OPENAI_API_KEY: 'sk-real' }, []]) {
+    const text = JSON.stringify(content);
+    await writeFile(path, text);
+    t.strictSame(await run(t, ['emulator', '--codex-home', codexHome]), {
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: `codex-auth-sidecar: ${path} holds a login that is not of an emulator, and was not overwritten; choose another folder\n`,
+    });
+    t.equal(await readFile(path, 'utf8'), text);
+  }
 });
 
 t.test('demo shows what the backend verified, and leaves nothing behind', async (t) => {

@@ -58,11 +58,27 @@ t.test('what cannot be used is refused, and the file stays as it was', async (t)
   const { emulator, home, login } = await setUp(t);
   home.write(OLD);
   const expired = emulator.issueIdentityToken({ expiresInSeconds: -60 });
+  const jwt = emulator.issueIdentityToken();
   const cases: [flag: string, input: string, problem: RegExp, code: number][] = [
     ['--with-api-key', ' \n', /standard input holds no token/, 2],
     ['--with-api-key', 'sk 1', /OPENAI_API_KEY: holds a space/, 1],
     ['--with-access-token', 'not-a-jwt', /JWT/, 1],
     ['--with-agent-identity', 'at-1', /JWT/, 1],
+    [
+      '--with-api-key',
+      'at-1',
+      /standard input: holds a personal access token, but --with-api-key takes an API key; use --with-access-token$/m,
+      1,
+    ],
+    ['--with-api-key', jwt, /holds a JWT, but .*; use --with-access-token$/m, 1],
+    ['--with-api-key', '{"OPENAI_API_KEY":"sk-1"}', /holds JSON, but .*; use --import FILE$/m, 1],
+    ['--with-access-token', 'sk-1', /holds an API key, but .*; use --with-api-key$/m, 1],
+    [
+      '--with-agent-identity',
+      'at-1',
+      /holds a personal access token, but --with-agent-identity takes a JWT; use --with-access-token$/m,
+      1,
+    ],
     ['--with-agent-identity', expired, /expired/, 1],
   ];
   for (const [flag, input, problem, code] of cases) {
@@ -74,6 +90,15 @@ t.test('what cannot be used is refused, and the file stays as it was', async (t)
   }
   t.equal((await login([])).code, 2);
   t.equal((await login(['--with-api-key', '--with-access-token'], 'x')).code, 2);
+});
+
+t.test('an API key with another beginning is stored, which is said', async (t) => {
+  const { home, login } = await setUp(t);
+  t.match(await login(['--with-api-key'], 'key-of-a-gateway'), {
+    code: 0,
+    stdout: `stored in ${home.path}; it does not begin with "sk-", as the API keys of OpenAI do\n`,
+  });
+  t.match(home.read(), { OPENAI_API_KEY: 'key-of-a-gateway' });
 });
 
 t.test('a login mends a file that cannot be used, but never one that is not JSON', async (t) => {

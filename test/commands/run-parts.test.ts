@@ -35,7 +35,13 @@ t.test('no handler of a signal is left behind', async (t) => {
   t.equal(process.listenerCount('SIGTERM'), before);
 });
 
-const OPTIONS = { level: 'info', verbose: false, env: {}, warn: () => undefined };
+const OPTIONS = {
+  level: 'info',
+  levelNames: 'words',
+  verbose: false,
+  env: {},
+  warn: () => undefined,
+} as const;
 
 t.test('--log-file is appended to, for its owner alone', async (t) => {
   const file = join(t.testdir({}), 'new', 'x.log');

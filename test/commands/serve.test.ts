@@ -81,7 +81,14 @@ t.test('a login that others can read is a warning', async (t) => {
   await writeFile(path, '{}', { mode: 0o644 });
   const { program } = await serve(t, [], { CODEX_HOME: codexHome });
   const line = await program.logged(`${path} can be read by other users; run: chmod 600 ${path}`);
-  t.equal(line.level, 40);
+  t.equal(line.level, 'warn');
+});
+
+t.test('log.levelNames chooses how levels are named', async (t) => {
+  const words = await serve(t);
+  t.match(await words.program.logged('listening'), { level: 'info' });
+  const numbers = await serve(t, [], { SIDECAR_LOG_LEVEL_NAMES: 'numbers' });
+  t.match(await numbers.program.logged('listening'), { level: 30 });
 });
 
 t.test('the start line names address, credential and policy', async (t) => {

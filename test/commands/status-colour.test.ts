@@ -2,6 +2,7 @@ import t from 'tap';
 import type { StatusDocument } from '../../src/admin/status.ts';
 import { painter, wantsColour } from '../../src/commands/colour.ts';
 import { statusColour, statusTable } from '../../src/commands/status/table.ts';
+import { watchStatus } from '../../src/commands/status/watch.ts';
 import { run, start } from '../helpers/program.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
@@ -94,12 +95,68 @@ t.test('--watch goes on when nobody answers', async (t) => {
 t.test('--watch draws the table in place on a terminal', async (t) => {
   const { url } = await startSidecarWithEmulator(t);
   const program = start(t, ['status', '--url', url, '--watch', '0.1'], {}, { terminal: true });
-  const draws = () => program.stdout.split(`${ESCAPE}H`).length - 1;
-  while (draws() < 2) await program.output();
+  const draws = () => program.stdout.split('Ctrl-C to stop').length - 1;
+  while (draws() < 3) await program.output();
   program.type('\u0003');
   t.match(await program.ended, { code: 0 });
-  t.equal(program.stdout.split(`${ESCAPE}2J`).length, 2, 'cleared once');
+  const rows = screenOf(program.stdout);
+  for (const name of ['status', 'version', 'upstream']) {
+    t.equal(
+      rows.filter((row) => row.startsWith(`${name} `)).length,
+      1,
+      `${name} stands there once`,
+    );
+  }
+  t.notOk(program.stdout.includes(`${ESCAPE}2J`), 'what stood above stays');
 });
+
+t.test('--watch cuts what is too long or too wide for the terminal', async (t) => {
+  const { url } = await startSidecarWithEmulator(t);
+  const abort = new AbortController();
+  let text = 'what stood above\n';
+  let frames = 0;
+  await watchStatus({
+    target: { url },
+    intervalMs: 1,
+    form: 'table',
+    paint: painter(false),
+    rows: () => 5,
+    write: (frame) => {
+      text += frame;
+      if (++frames === 3) abort.abort();
+    },
+    signal: abort.signal,
+  });
+  const rows = screenOf(text);
+  t.equal(rows[0], 'what stood above');
+  t.match(rows[1], /^status /);
+  t.equal(rows.length, 5);
+  const wrap = text
+    .split(`${ESCAPE}?7`)
+    .slice(1)
+    .map((rest) => rest[0]);
+  t.strictSame(wrap, ['l', 'h', 'l', 'h', 'l', 'h'], 'wrapping is off while it draws');
+});
+
+/** The rows that a terminal shows of this text; it knows what the program writes. */
+function screenOf(text: string): string[] {
+  const rows: string[] = [];
+  let [row, column] = [0, 0];
+  const before = () => (rows[row] ?? '').slice(0, column).padEnd(column);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are the subject.
+  for (const [sign, count, code] of text.matchAll(/\u001b\[\??([\d;]*)([A-Za-z])|[\s\S]/g)) {
+    if (code === 'A') row = Math.max(0, row - Number(count));
+    else if (code === 'K') rows[row] = before();
+    else if (code === 'J') rows.splice(row, rows.length, before());
+    else if (sign === '\n') [row, column] = [row + 1, 0];
+    else if (sign === '\r') column = 0;
+    else if (code === undefined) {
+      rows[row] = before() + sign + (rows[row] ?? '').slice(column + 1);
+      column++;
+    }
+  }
+  return rows.filter(Boolean);
+}
 
 t.test('--watch with a wrong number', async (t) => {
   const { code, stderr } = await run(t, ['status', '--watch', '0']);

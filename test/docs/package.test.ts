@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -32,6 +33,7 @@ t.test('it holds what runs, what describes it, and nothing else', async (t) => {
     ...compiled.filter((name) => name !== 'config/schema').map((name) => `dist/${name}.js`),
     // Whatever the types of a program that imports it refer to.
     ...['index', 'base/errors', 'config/config.generated'].map((name) => `dist/${name}.d.ts`),
+    `dist/${manifest.name}.1`,
     'docs/config.schema.json',
     ...readdirSync('docs')
       .filter((name) => name.endsWith('.md'))
@@ -51,6 +53,27 @@ t.test('the command is an executable script for Node.js', async (t) => {
   t.equal(mode, '-rwxr-xr-x');
   const script = join(user, 'node_modules', manifest.name, manifest.bin[manifest.name]);
   t.match(readFileSync(script, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+});
+
+t.test('it holds a man page with every command and option', async (t) => {
+  const page = join(user, 'node_modules', manifest.name, manifest.man);
+  const text = readFileSync(page, 'utf8').replaceAll('\\-', '-');
+  const bin = join(user, 'node_modules/.bin', manifest.name);
+  const help = async (...words: string[]) => (await execute(bin, [...words, '-h'], user)).stdout;
+  const commands = (await help()).split('\nCommands:\n')[1]?.matchAll(/^ {2}([a-z-]+)/gm) ?? [];
+  for (const [, command = ''] of commands) {
+    t.match(text, new RegExp(`^\\.SS ${command}\\b`, 'm'), command);
+    for (const [, option = ''] of (await help(command)).matchAll(/^ {2}(--[a-z-]+)/gm)) {
+      t.ok(text.includes(`\\fB${option}\\fR`), `${command} ${option}`);
+    }
+  }
+  t.ok(text.includes('SIDECAR_LISTEN_SOCKET_MODE'));
+  if (spawnSync('groff', ['--version']).status !== 0) {
+    t.pass('groff reads it without a complaint', { skip: 'there is no groff' });
+    return;
+  }
+  const { stderr } = await execute('groff', ['-man', '-ww', '-b', '-z', '-Tutf8', page], user);
+  t.equal(stderr, '', 'groff reads it without a complaint');
 });
 
 t.test('npx runs it', async (t) => {

@@ -9,6 +9,7 @@ import { auditLine } from '../../src/telemetry/audit-log.ts';
 import { OpenExchange } from '../../src/telemetry/exchange-record.ts';
 import { METRIC_PREFIX, Metrics } from '../../src/telemetry/metrics.ts';
 import { run } from '../helpers/program.ts';
+import { routesIn } from '../helpers/route-tree.ts';
 import { startSidecarInFrontOf } from '../helpers/sidecar.ts';
 import { statusInput } from '../helpers/status-input.ts';
 
@@ -49,13 +50,11 @@ t.test('every command is listed with its options, and no other', async (t) => {
 
 t.test('every endpoint of the sidecar is listed, and no other', async (t) => {
   const { sidecar } = await startSidecarInFrontOf(t, 'http://127.0.0.1:9');
-  const tree = sidecar.app.printRoutes({ commonPrefix: false });
-  const endpoints: string[] = [];
-  for (const [, url = '', methods = ''] of tree.matchAll(/── (\/\S*) \(([A-Z, ]+)\)/g)) {
-    if (url.startsWith(PROXY_PREFIX)) continue;
-    for (const method of methods.split(', '))
-      if (method !== 'HEAD') endpoints.push(`${method} ${url}`);
-  }
+  const routes = routesIn(sidecar.app.printRoutes({ commonPrefix: false }));
+  const endpoints = routes
+    .filter(({ path }) => !path.startsWith(PROXY_PREFIX))
+    .flatMap(({ path, methods }) => methods.map((method) => `${method} ${path}`))
+    .filter((endpoint) => !endpoint.startsWith('HEAD '));
   const documented = captured(REFERENCE, /^\| `((?:GET|POST) \/[^`]*)` \|/gm);
   t.strictSame(sorted(documented), sorted(endpoints));
 });

@@ -9,8 +9,6 @@ export interface CapturedLog {
   warnings(): string[];
 }
 
-const WARN = 40;
-
 export function captureLog(level = 'debug'): CapturedLog {
   const lines: string[] = [];
   const destination = {
@@ -25,7 +23,7 @@ export function captureLog(level = 'debug'): CapturedLog {
     entries,
     warnings: () =>
       entries()
-        .filter((entry) => entry.level === WARN)
+        .filter((entry) => entry.level === 'warn')
         .map((entry) => String(entry.msg)),
   };
 }

@@ -176,5 +176,5 @@ t.test('what a reload opens is logged', async (t) => {
   configure({ clients: { allowedHosts: ['sidecar.example'] } });
   const line = served.logged('clients.allowedHosts now allows sidecar.example');
   t.equal((await reload()).status, 200);
-  t.match(await line, '"level":40');
+  t.match(await line, '"level":"warn"');
 });

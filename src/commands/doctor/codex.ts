@@ -14,7 +14,7 @@ import { modelBaseUrl } from '../codex/provider.ts';
 import { codexUsesProxy, noProxyEntry } from '../codex/proxy-variables.ts';
 import { findProgram } from '../find-program.ts';
 import { statusTarget } from '../status/ask.ts';
-import { type Finding, failure, ok, warning } from './finding.ts';
+import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 8_000;
 const POINT =
@@ -165,7 +165,7 @@ function pointsAt(
 export async function checkAgentLogin(agentHome: string, codexHome: string): Promise<Finding> {
   const name = 'codex login';
   const document = await new FileAuthStore(agentHome).load().catch(() => null);
-  if (!document || document.isEmpty) return ok(name, `no login in ${agentHome}`);
+  if (!document || document.isEmpty) return absent(name, `no login in ${agentHome}`);
   if (resolve(agentHome) === resolve(codexHome)) {
     const remedy = 'give the agent another CODEX_HOME, or use "run --isolate-home"';
     return warning(

@@ -6,7 +6,7 @@ import type { Config } from '../../config/resolve.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../credentials/chatgpt-login.ts';
 import { oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
-import { type Finding, failure, ok, warning } from './finding.ts';
+import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 const SIGN_IN = 'sign in again';
 /** We warn of an identity JWT that expires sooner, because nothing renews it. */
@@ -76,7 +76,7 @@ function storedIdentity(selection: Extract<Selection, { kind: 'chatgpt' }>): Fin
   const remedy = 'the sidecar registers a new one';
   if (selection.recordProblem) return [warning('key', selection.recordProblem.message, remedy)];
   if (!selection.record)
-    return [ok('key', 'none yet; the sidecar registers an identity when it needs one')];
+    return [absent('key', 'none yet; the sidecar registers an identity when it needs one')];
   const finding = keyFinding(selection.record);
   return [finding.outcome === 'ok' ? finding : warning('key', finding.message, remedy)];
 }

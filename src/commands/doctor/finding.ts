@@ -4,7 +4,8 @@ import type { Environment } from '../../sidecar/settings.ts';
 /** The result of a check; it contains no secret. */
 export interface Finding {
   check: string;
-  outcome: 'ok' | 'warning' | 'failure';
+  /** `absent`: it is not there, and need not be. */
+  outcome: 'ok' | 'absent' | 'warning' | 'failure';
   message: string;
   /** What to do about it; null when there is nothing to do. */
   remedy: string | null;
@@ -12,6 +13,10 @@ export interface Finding {
 
 export function ok(check: string, message: string): Finding {
   return { check, outcome: 'ok', message, remedy: null };
+}
+
+export function absent(check: string, message: string): Finding {
+  return { check, outcome: 'absent', message, remedy: null };
 }
 
 export function warning(check: string, message: string, remedy: string | null): Finding {
@@ -70,8 +75,8 @@ function settle(check: Check, timeLimitMs: number): Promise<Finding[]> {
 }
 
 const SIGNS = {
-  unicode: { ok: '✓', warning: '!', failure: '✗' },
-  ascii: { ok: '+', warning: '!', failure: 'x' },
+  unicode: { ok: '✓', absent: '–', warning: '!', failure: '✗' },
+  ascii: { ok: '+', absent: '-', warning: '!', failure: 'x' },
 };
 
 /** Formats a finding as one line of text. */

@@ -6,7 +6,7 @@ import { plainHttpBeyondLoopback } from '../../sidecar/plain-http.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
 import { findProgram } from '../find-program.ts';
-import { type Finding, failure, ok, warning } from './finding.ts';
+import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 /** The same as in package.json; a test compares them. */
 export const OLDEST_NODE = '20.18.1';
@@ -32,7 +32,7 @@ export async function checkClients(
   }
   if (path === null) {
     if (listen.socket !== null)
-      return ok(name, 'not required: the mode of the socket decides who may connect');
+      return absent(name, 'not required: the mode of the socket decides who may connect');
     const problem = 'not required: any program on this machine may use the credential';
     return warning(name, problem, 'set clients.tokensFile');
   }
@@ -72,7 +72,7 @@ export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
     () => true,
     () => false,
   );
-  if (!isThere) return [ok('auth.json', `${location} does not exist`)];
+  if (!isThere) return [absent('auth.json', `${location} does not exist`)];
   const findings = (await problemsOf(location)).map(({ problem, remedy }) =>
     warning('auth.json', `${location} ${problem}`, remedy),
   );

@@ -2,8 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { errnoOf } from '../../base/errors.ts';
-import { type Emulator, startEmulator } from '../../emulator/index.ts';
+import { parseJsonObject } from '../../base/json.ts';
+import { type Emulator, isThrowAwayLogin, startEmulator } from '../../emulator/index.ts';
 import { makeFolder } from '../../files/ownership.ts';
+import { readTextFile } from '../../files/read-text.ts';
+import { replaceFile } from '../../files/replace-file.ts';
 
 interface EmulatorCommandOptions {
   host: string;
@@ -30,19 +33,30 @@ export async function emulator(options: EmulatorCommandOptions): Promise<void> {
   if (login !== null) print(`a throw-away login is in ${login}`);
 }
 
-/** @returns the path of the new auth.json */
+/**
+ * Writes a new login. The one of an emulator that has ended is worth nothing, so it is replaced; any
+ * other one is not.
+ * @returns the path of auth.json
+ */
 async function writeLogin(codexHome: string, backend: Emulator): Promise<string> {
   const path = join(codexHome, 'auth.json');
   const text = `${JSON.stringify(backend.issueLogin().authJson, null, 2)}\n`;
+  const old = await readTextFile(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw new Error(`cannot read ${path} (${errnoOf(error)})`);
+  });
+  if (old !== null && !isThrowAwayLogin(parseJsonObject(old))) {
+    throw new Error(
+      `${path} holds a login that is not of an emulator, and was not overwritten; choose another folder`,
+    );
+  }
   try {
     await makeFolder(codexHome);
-    // "wx": never overwrite an existing login.
-    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+    if (old !== null) await replaceFile(path, text);
+    // "wx": a file that has come meanwhile stays.
+    else await writeFile(path, text, { mode: 0o600, flag: 'wx' });
     return path;
   } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'EEXIST')
-      throw new Error(`${path} already exists and was not overwritten; choose another folder`);
-    throw new Error(`cannot write ${path} (${code})`);
+    throw new Error(`cannot write ${path} (${errnoOf(error)})`);
   }
 }

@@ -14,6 +14,7 @@ import { ConfigError, invalidCredential, SidecarError } from '../../base/errors.
 import { Secret } from '../../base/secret.ts';
 import { selectCredential } from '../../credentials/selection.ts';
 import { readNamedFile } from '../../sidecar/settings.ts';
+import { checkForm } from './token-form.ts';
 
 /** What `login` stores: a single token, or a whole Codex auth.json. */
 export type LoginInput =
@@ -25,11 +26,11 @@ export type LoginInput =
  * @returns one line that says what was stored
  */
 export async function login(store: AuthStore, input: LoginInput): Promise<string> {
-  const change = await checkedChange(input).catch((error: unknown) => {
+  const { change, odd } = await checkedChange(input).catch((error: unknown) => {
     throw input.kind === 'import' ? naming(input.path, error) : error;
   });
   await store.overwrite(change);
-  return `stored in ${store.location}`;
+  return `stored in ${store.location}${odd === null ? '' : `; ${odd}`}`;
 }
 
 /**
@@ -62,10 +63,16 @@ export async function takeLogin(store: AuthStore, input: LoginInput): Promise<st
   });
 }
 
-async function checkedChange(input: LoginInput): Promise<Record<string, unknown>> {
-  const change = await changeFor(input);
-  await checkUsable(parseAuthDocument(JSON.stringify(change)));
-  return change;
+interface Checked {
+  change: Record<string, unknown>;
+  /** What is odd about it and refused by nobody. */
+  odd: string | null;
+}
+
+async function checkedChange(input: LoginInput): Promise<Checked> {
+  const checked = await changeFor(input);
+  await checkUsable(parseAuthDocument(JSON.stringify(checked.change)));
+  return checked;
 }
 
 /** Names the imported file in the error, rather than the auth.json that it would become. */
@@ -81,23 +88,21 @@ async function checkUsable(document: AuthDocument): Promise<void> {
   await selectCredential(nothing, async () => document);
 }
 
-async function changeFor(input: LoginInput): Promise<Record<string, unknown>> {
-  if (input.kind === 'import') return importedChange(input.path);
+async function changeFor(input: LoginInput): Promise<Checked> {
+  if (input.kind === 'import') return { change: await importedChange(input.path), odd: null };
   const token = (await input.readToken()).trim();
   if (token === '') throw new ConfigError('standard input holds no token');
-  switch (input.kind) {
-    case 'apiKey':
-      return { ...NO_CREDENTIAL, auth_mode: 'apikey', OPENAI_API_KEY: token };
-    case 'agentIdentity':
-      decodeIdentityToken(new Secret(token), systemClock());
-      return { ...NO_CREDENTIAL, auth_mode: 'agentIdentity', agent_identity: token };
-    case 'accessToken':
-      if (token.startsWith('at-')) {
-        return { ...NO_CREDENTIAL, auth_mode: 'personalAccessToken', personal_access_token: token };
-      }
-      decodeIdentityToken(new Secret(token), systemClock());
-      return { ...NO_CREDENTIAL, auth_mode: 'agentIdentity', agent_identity: token };
+  const odd = checkForm(token, input.kind);
+  return { change: { ...NO_CREDENTIAL, ...tokenChange(token, input.kind) }, odd };
+}
+
+function tokenChange(token: string, kind: LoginInput['kind']): Record<string, unknown> {
+  if (kind === 'apiKey') return { auth_mode: 'apikey', OPENAI_API_KEY: token };
+  if (kind === 'accessToken' && token.startsWith('at-')) {
+    return { auth_mode: 'personalAccessToken', personal_access_token: token };
   }
+  decodeIdentityToken(new Secret(token), systemClock());
+  return { auth_mode: 'agentIdentity', agent_identity: token };
 }
 
 async function importedChange(path: string): Promise<Record<string, unknown>> {

@@ -49,14 +49,14 @@ export async function run(options: RunOptions): Promise<number> {
   const clientToken = randomBytes(24).toString('base64url');
   const read = () => readSettings(options.env, configFile, privateListener(options.logLevel));
   const settings = await read();
-  const { level, audit } = settings.config.log;
+  const { audit, ...form } = settings.config.log;
   if (isStandardOutput(audit)) {
     throw new ConfigError(
       "log.audit must be a file for run, whose standard output is the program's",
     );
   }
   const { verbose, logFile: file } = options;
-  const { log, close } = await openRunLog({ level, verbose, file, env, warn });
+  const { log, close } = await openRunLog({ ...form, verbose, file, env, warn });
   const sidecar = await launchSidecar(
     settings,
     log,

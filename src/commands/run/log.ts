@@ -13,8 +13,7 @@ import { LAST_LINES_MS, type LogForm, openLog } from '../log.ts';
 /** A log larger than this is renamed at the next start. */
 const LARGEST_BYTES = 1024 * 1024;
 
-interface RunLogOptions {
-  level: string;
+interface RunLogOptions extends Pick<LogForm, 'level' | 'levelNames'> {
   /** Log on standard error. */
   verbose: boolean;
   /** File to log to; null means {@link defaultLogFile}. */
@@ -41,10 +40,11 @@ export interface RunLog {
 
 /** The log of a sidecar whose terminal belongs to another program. */
 export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
-  const { level, verbose, file, env, warn } = options;
+  const { level, levelNames, verbose, file, env, warn } = options;
+  const names = { level, levelNames };
   if (verbose) {
     const pretty = isatty(2);
-    return closing(openOutput(2), { level, pretty, colour: wantsColour(pretty, env) });
+    return closing(openOutput(2), { ...names, pretty, colour: wantsColour(pretty, env) });
   }
   const path = file ?? defaultLogFile(env);
   let output: LineOutput;
@@ -57,7 +57,7 @@ export async function openRunLog(options: RunLogOptions): Promise<RunLog> {
     warn(`${problem}, so nothing is logged; choose another file with --log-file, or use --verbose`);
     return { log: createLogger({ level: 'silent' }), close: async () => undefined };
   }
-  return closing(output, { level, pretty: false, colour: false });
+  return closing(output, { ...names, pretty: false, colour: false });
 }
 
 async function closing(output: LineOutput, form: LogForm): Promise<RunLog> {

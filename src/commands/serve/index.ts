@@ -28,7 +28,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { config } = settings;
   const output = openOutput(1);
   const { pretty, colour } = options;
-  const log = await openLog(output, { level: config.log.level, pretty, colour });
+  const log = await openLog(output, { ...config.log, pretty, colour });
   const sidecar = await launchSidecar(settings, log, options.allowUnauthenticated, read);
   reloadOnHangUp(sidecar, log);
   reopenOnSignal(sidecar, log);

@@ -79,6 +79,7 @@ async function watch(
     intervalMs: seconds * 1000,
     form: json ? 'json' : process.stdout.isTTY ? 'table' : 'line',
     paint: paintFor(io),
+    rows: () => process.stdout.rows || Number.POSITIVE_INFINITY,
     write: (text) => void process.stdout.write(text),
     signal: interrupted(),
   });

@@ -12,27 +12,56 @@ interface WatchOptions {
   /** `table` redraws in place; the others append one line per response. */
   form: 'table' | 'line' | 'json';
   paint: Paint;
+  /** Rows of the terminal, asked at each drawing. */
+  rows: () => number;
   write: (text: string) => void;
   /** Ends the watch when aborted. */
   signal: AbortSignal;
 }
 
-const CLEAR = '\u001b[2J';
-const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_REST = '\u001b[J';
+/** Lines longer than the terminal is wide are cut, not wrapped: one row each. */
+const NO_WRAP = '\u001b[?7l';
+const WRAP = '\u001b[?7h';
 
 /** Shows the status at intervals, or why it cannot be fetched. */
 export async function watchStatus(options: WatchOptions): Promise<void> {
-  const { target, intervalMs, form, write, signal } = options;
-  if (form === 'table') write(CLEAR);
+  const { target, intervalMs, form, rows, write, signal } = options;
+  let drawn = 0;
   while (!signal.aborted) {
     const now = new Date().toISOString();
     const status = await fetchStatus(target).catch((error: Error) => error);
     if (signal.aborted) return;
-    write(render(status, now, options));
+    if (form === 'table') {
+      // One row is left, where the cursor stands.
+      const lines = tableLines(status, now, options).slice(0, rows() - 1);
+      write(redraw(lines, drawn));
+      drawn = lines.length;
+    } else {
+      write(render(status, now, options));
+    }
     await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Lines in place of those that were drawn last; what stands above them stays. */
+function redraw(lines: readonly string[], drawn: number): string {
+  const up = drawn === 0 ? '' : `\u001b[${drawn}A`;
+  const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
+  return `${up}${NO_WRAP}${text}${CLEAR_REST}${WRAP}`;
+}
+
+function tableLines(
+  status: StatusDocument | Error,
+  now: string,
+  { paint }: WatchOptions,
+): string[] {
+  const rows =
+    status instanceof Error
+      ? [paint('red', onOneLine(status.message))]
+      : statusTable(status, paint);
+  return [...rows, '', paint('dim', `${now}, press Ctrl-C to stop`)];
 }
 
 function render(
@@ -40,14 +69,6 @@ function render(
   now: string,
   { form, paint }: WatchOptions,
 ): string {
-  if (form === 'table') {
-    const rows =
-      status instanceof Error
-        ? [paint('red', onOneLine(status.message))]
-        : statusTable(status, paint);
-    const lines = [...rows, '', paint('dim', `${now}, press Ctrl-C to stop`)];
-    return HOME + lines.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_REST;
-  }
   if (form === 'json') {
     const document = status instanceof Error ? { error: { message: status.message } } : status;
     return `${printable(JSON.stringify(document))}\n`;
