@@ -123,6 +123,23 @@ export function checkRights(client: Client, path: string, now: number): void {
   }
 }
 
+/**
+ * Whether a request that was let in may go on.
+ * @param client as it is known now; null when it is not known any more, or never was
+ */
+export function isStillAllowed(
+  client: Client | null,
+  path: string,
+  upgrade: boolean,
+  { tokens, certificates }: AccessRules,
+  now: number,
+): boolean {
+  if (tokens === null && certificates === null) return true;
+  if (!client || (client.expiresAt !== null && client.expiresAt <= now)) return false;
+  // A WebSocket cannot be held to models (see `proxy/client-use.ts`).
+  return reachesPath(client, path) && !(upgrade && client.limits?.models);
+}
+
 function presentedToken(caller: Caller): string | null {
   // An empty one, such as from an unset variable, is none.
   if (caller.sidecarToken) return caller.sidecarToken;

@@ -6,43 +6,51 @@ import type { PeerCertificates } from '../inbound/peer-certificates.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
 import { routePath, withPathHint } from '../inbound/route-names.ts';
 import { type AccessRules, type Caller, checkAccess, checkRights } from './caller.ts';
+import { OpenRequests } from './open-requests.ts';
 import { normalizeTarget } from './path.ts';
 
 /**
  * Checks every request and upgrade, also those for which there is no route. Call it on the root
  * instance before any route is added.
  * @param rules asked at every request, because a reload may change them
+ * @returns what was let in; to be checked when the rules have changed
  */
 export function guardAccess(
   app: FastifyInstance,
   rules: () => AccessRules,
   peers: PeerCertificates,
   now: Clock,
-): void {
+): Pick<OpenRequests, 'check'> {
   peers.watch(app.server);
+  const open = new OpenRequests(rules, peers, now);
   app.decorateRequest('target', null);
   app.decorateRequest('client', null);
   app.addHook('onRoute', checkRoute);
   app.addHook('onRequest', (request, _reply, done) => {
     try {
-      admit(request, rules(), peers, now);
+      admit(request, { rules: rules(), peers, now, open });
       done();
     } catch (error) {
       done(error as Error);
     }
   });
+  app.addHook('onClose', async () => open.stop());
+  return open;
+}
+
+/** What a request is checked with. */
+interface Gate {
+  rules: AccessRules;
+  peers: PeerCertificates;
+  now: Clock;
+  open: OpenRequests;
 }
 
 /**
  * @throws SidecarError when the request is refused, or there is no route for it. That is said here
  *   and not in Fastify's handler for it, which is called only after the body has been read.
  */
-function admit(
-  request: InboundRequest,
-  rules: AccessRules,
-  peers: PeerCertificates,
-  now: Clock,
-): void {
+function admit(request: InboundRequest, { rules, peers, now, open }: Gate): void {
   const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
   const caller = describeCaller(request, rules.viaSocket, peers);
   const client = checkAccess(caller, { level, fromOwnPage }, rules);
@@ -53,6 +61,7 @@ function admit(
     const target = requireTarget(request.raw.url ?? '');
     if (level === 'client') request.target = target;
     if (client) checkRights(client, target.path, now());
+    open.add(request, target.path);
   }
   if (request.is404) {
     const path = normalizeTarget(request.raw.url ?? '')?.path ?? '';

@@ -19,6 +19,9 @@ export const ERROR_STATUS = {
   AUTH_PATH_INVALID: 400,
   AUTH_REQUEST_INVALID: 400,
   AUTH_CLIENT_TOKEN: 401,
+  AUTH_CLIENT_LIMIT: 429,
+  AUTH_MODEL_DENIED: 400,
+  AUTH_HTTP_ONLY: 426,
   AUTH_HOST_NOT_ALLOWED: 403,
   AUTH_ORIGIN_NOT_ALLOWED: 403,
   AUTH_BODY_TOO_LARGE: 413,
@@ -38,6 +41,17 @@ interface SidecarErrorOptions {
   cause?: unknown;
   /** Seconds after which another attempt makes sense; becomes the `retry-after` header. */
   retryAfterSeconds?: number;
+  /**
+   * Has Codex end the turn at once and show the message (measured, 0.142.3 to 0.171.0: type
+   * `usage_limit_reached`, `x-codex-promo-message`). After any other 429 newer ones wait for
+   * `retry-after`, five times, and never show what it said.
+   */
+  usageLimit?: UsageLimit;
+}
+
+interface UsageLimit {
+  /** Seconds since 1970, which Codex shows as a time of day; null: nobody knows. */
+  resetsAt: number | null;
 }
 
 /**
@@ -48,11 +62,13 @@ export class SidecarError extends Error {
   override readonly name = 'SidecarError';
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | null;
+  readonly usageLimit: UsageLimit | null;
 
   constructor(code: ErrorCode, message: string, options: SidecarErrorOptions = {}) {
     super(onOneLine(message), 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds ?? null;
+    this.usageLimit = options.usageLimit ?? null;
   }
 
   get statusCode(): number {
@@ -65,15 +81,28 @@ export class SidecarError extends Error {
     if (this.retryAfterSeconds !== null) {
       headers['retry-after'] = String(Math.max(1, Math.ceil(this.retryAfterSeconds)));
     }
+    if (this.usageLimit) headers['x-codex-promo-message'] = this.message;
+    // Whoever asks for an upgrade has to be told what to use (RFC 9110, section 15.5.22).
+    if (this.statusCode === 426) headers.upgrade = 'HTTP/1.1';
     return headers;
   }
 }
 
+interface ErrorBody {
+  error: {
+    message: string;
+    type: 'sidecar_error' | 'usage_limit_reached';
+    code: ErrorCode;
+    resets_at?: number;
+  };
+}
+
 /** The JSON body of a local error, in the shape that Codex reads `error.message` from. */
-export function errorBody(error: SidecarError): {
-  error: { message: string; type: 'sidecar_error'; code: ErrorCode };
-} {
-  return { error: { message: error.message, type: 'sidecar_error', code: error.code } };
+export function errorBody({ message, code, usageLimit }: SidecarError): ErrorBody {
+  if (!usageLimit) return { error: { message, type: 'sidecar_error', code } };
+  const { resetsAt } = usageLimit;
+  const resets = resetsAt === null ? {} : { resets_at: resetsAt };
+  return { error: { message, type: 'usage_limit_reached', code, ...resets } };
 }
 
 /** A credential that cannot be used; `field` names the place. The value is never shown. */

@@ -16,9 +16,14 @@ export function dayOf(time: number): number {
   return Math.floor(time / DAY_MS);
 }
 
-/** Milliseconds until the next day begins in UTC. */
+/** When the next day begins in UTC; milliseconds since 1970. */
+export function nextDayAt(time: number): number {
+  return (dayOf(time) + 1) * DAY_MS;
+}
+
+/** Milliseconds until then. */
 export function untilNextDay(time: number): number {
-  return (dayOf(time) + 1) * DAY_MS - time;
+  return nextDayAt(time) - time;
 }
 
 /** `2027-01-31`, for files and people. */

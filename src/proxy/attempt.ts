@@ -6,6 +6,7 @@ import {
   type UpstreamResponse,
 } from '../credentials/rejection.ts';
 import { queryWithoutKeys } from './client-keys.ts';
+import { messageGate } from './client-use.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { switchingHeaders, upstreamHeaders } from './headers.ts';
 import type { ProxiedRequest } from './proxied-request.ts';
@@ -13,6 +14,7 @@ import { type RelayEvents, type RelayOutcome, relay, type UpstreamRequest } from
 import type { ResponseHead } from './response-head.ts';
 import { upstreamPath } from './routes.ts';
 import type { BodyReader } from './usage/body-reader.ts';
+import { POLICY_VIOLATION } from './websocket/tunnel.ts';
 import type { OpenTunnel } from './websocket/waiting-client.ts';
 
 /** One try of a request, with the headers of `authorization`, and what its response means to us. */
@@ -97,11 +99,15 @@ export class Attempt implements RelayEvents {
     const ended = options.traffic.opened('websocket');
     closed();
     const headers = switchingHeaders(head.raw);
-    const sinks = options.usage.frames(exchange, head);
-    const open: OpenTunnel = (client, early) => options.tunnels.open(client, socket, early, sinks);
+    const watch = {
+      sinks: options.usage.frames(exchange, head),
+      admitsMessage: messageGate(request, options),
+    };
+    const open: OpenTunnel = (client, early) => options.tunnels.open(client, socket, early, watch);
     const tunnel = waiting?.join(reply.raw, headers, socket, open, () =>
       options.manager.suspectRejected(this.#authorization),
     );
+    exchange.cut = () => tunnel?.close(POLICY_VIOLATION);
     exchange.status = 101;
     exchange.ending = 'complete';
     exchange.passed = () => waiting?.passed ?? { up: 0, down: 0 };

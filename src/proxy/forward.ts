@@ -4,6 +4,7 @@ import type { InboundRequest } from '../inbound/request-context.ts';
 import { withPathHint } from '../inbound/route-names.ts';
 import type { Traffic } from '../telemetry/traffic.ts';
 import { Attempt } from './attempt.ts';
+import { judgeBody, useClient } from './client-use.ts';
 import { continuation } from './expect-continue.ts';
 import type { ForwardOptions, ProxiedRequest } from './proxied-request.ts';
 import { openBody } from './request-body.ts';
@@ -35,10 +36,14 @@ export async function forward(
     const problem = `no rule of "routes" allows this ${request.method} here; only the operator can add one`;
     throw new SidecarError('AUTH_ROUTE_DENIED', rule ? problem : withPathHint(problem, path));
   }
+  useClient(request, path, upgrade, options);
   // Awaited in any case: meanwhile the parser hands over a body that came together with the head.
   const authorization = await options.manager.authorize(rule.auth, isModelRoute(path));
   const wanted = continuation(raw, reply.raw);
-  const body = upgrade ? null : openBody(raw, options.bodyBytes, options.replay, wanted);
+  const { bodyBytes } = options;
+  const judged = upgrade ? null : judgeBody(request, path, bodyBytes);
+  const content = judged?.content ?? null;
+  const body = upgrade ? null : openBody(raw, bodyBytes, options.replay, wanted, content);
   waiting?.hold();
   request.exchange.body = body;
   const proxied: ProxiedRequest = {
@@ -53,6 +58,8 @@ export async function forward(
     closed,
   };
   try {
+    // A client that waits for 100 (Continue) sends its body only when the upstream wants it.
+    if (!raw.headers.expect) await judged?.head;
     const outcome = await new Attempt(proxied, authorization, true).send(body?.content ?? null);
     if (outcome === 'dropped') await replay(proxied);
   } finally {

@@ -1,5 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import type { Dispatcher } from 'undici';
+import type { Clock } from '../base/clock.ts';
+import type { ClientCounters } from '../clients/counters.ts';
 import type { RouteRule } from '../config/resolve.ts';
 import type { CredentialManager } from '../credentials/manager.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
@@ -19,6 +21,8 @@ export interface ForwardOptions {
   /** Asked at every request, because a reload may change them. */
   routes: () => readonly RouteRule[];
   traffic: Traffic;
+  counters: ClientCounters;
+  now: Clock;
   backendClock: Pick<BackendClock, 'observeResponse'>;
   /** Cookies of the ChatGPT upstream; they go nowhere else. */
   cookies: CloudflareCookies;

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { errnoOf } from '../base/errors.ts';
+import { errnoOf, SidecarError } from '../base/errors.ts';
 import type { UpstreamResponse } from '../credentials/rejection.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 import { unexpectedResponse, upstreamError } from '../upstream/transport-error.ts';
@@ -10,6 +10,7 @@ import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
 import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
 import { SentBody } from './sent-body.ts';
+import { StreamCut } from './stream-cut.ts';
 import type { BodyReader } from './usage/body-reader.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -87,6 +88,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #finished = false;
   #held: HeldResponse | null = null;
   #reader: BodyReader | null = null;
+  readonly #streamCut = new StreamCut(() => this.#cutNow());
   readonly #batch = new WriteBatch((bytes) => this.#write(bytes));
 
   constructor(
@@ -104,6 +106,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     response.on('close', this.#onClientClose);
+    exchange.cut = this.#cut;
   }
 
   start(): void {
@@ -176,6 +179,7 @@ class Relay implements Dispatcher.DispatchHandler {
     response.writeHead(status, reasonPhrase(statusMessage), downstreamHeaders(raw, status));
     this.#recordBegin(head);
     this.#reader = this.#events.onPass(head);
+    this.#streamCut.begin(head);
     this.#batch.open();
     this.#resolve('answered');
   }
@@ -190,8 +194,10 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const held = this.#held;
     if (!held) {
-      this.#exchange.bytesDown += chunk.length;
-      this.#batch.push(chunk);
+      const passed = this.#streamCut.pass(chunk);
+      this.#exchange.bytesDown += passed.length;
+      this.#batch.push(passed);
+      if (this.#streamCut.isReached) this.#cutNow();
       return;
     }
     if (!held.push(chunk)) this.#passHeld(held);
@@ -299,10 +305,37 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new ClientGoneError());
   };
 
+  readonly #cut = (): void => {
+    if (!this.#finished) this.#streamCut.request();
+  };
+
+  readonly #cutNow = (): void => {
+    const response = this.#response;
+    this.#finish();
+    if (response.headersSent) {
+      this.#write(this.#batch.take());
+      // Not in this turn: what was written in it is sent at its end.
+      setImmediate(() => response.destroy());
+    } else {
+      // A client that has seen nothing yet is told why.
+      this.#reject(noLongerAllowed());
+    }
+    this.#clientGone = true;
+    this.#controller?.abort(new ClientGoneError());
+  };
+
   #finish(): void {
     this.#finished = true;
+    this.#streamCut.settle();
     this.#held?.settle();
     const { body } = this.#request;
     if (body instanceof SentBody) body.destroy();
   }
+}
+
+function noLongerAllowed(): SidecarError {
+  return new SidecarError(
+    'AUTH_CLIENT_TOKEN',
+    'the client token was removed, has expired or lost this path while the request was open',
+  );
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { SidecarError } from '../base/errors.ts';
 import { hasBody } from '../inbound/has-body.ts';
 import { SentBody } from './sent-body.ts';
@@ -7,12 +8,14 @@ import { SentBody } from './sent-body.ts';
  * The request body, cut off with AUTH_BODY_TOO_LARGE when it passes `limit` bytes; null when the
  * request has no body. A declared length is judged before anything is read.
  * @param wanted called when the upstream begins to take it
+ * @param judged what passes of the body, where it is judged on the way; null: it comes as it is
  */
 export function openBody(
   request: IncomingMessage,
   limit: number,
   replay: ReplayBudget,
   wanted: () => void,
+  judged: Readable | null = null,
 ): KeptBody | null {
   if (!hasBody(request)) return null;
   const { 'content-length': declared, 'transfer-encoding': encoding } = request.headers;
@@ -20,6 +23,7 @@ export function openBody(
     throw new SidecarError('AUTH_REQUEST_INVALID', 'only chunked transfer-encoding is supported');
   }
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
+  if (judged) return new RequestBody(judged, limit, replay, wanted);
   const arrived = request.readableLength;
   if (arrived === 0 || String(arrived) !== declared) {
     return new RequestBody(request, limit, replay, wanted);
@@ -122,7 +126,7 @@ const AHEAD_OF_KEPT_BYTES = 1024 * 1024;
  */
 class RequestBody extends SentBody implements KeptBody {
   readonly content = this;
-  readonly #request: IncomingMessage;
+  readonly #request: Readable;
   readonly #limit: number;
   readonly #budget: ReplayBudget;
   readonly #wanted: () => void;
@@ -141,7 +145,7 @@ class RequestBody extends SentBody implements KeptBody {
     this.#settle = resolve;
   });
 
-  constructor(request: IncomingMessage, limit: number, budget: ReplayBudget, wanted: () => void) {
+  constructor(request: Readable, limit: number, budget: ReplayBudget, wanted: () => void) {
     super();
     this.#request = request;
     this.#limit = limit;

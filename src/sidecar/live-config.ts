@@ -13,6 +13,8 @@ export class LiveConfig {
   #config: Config;
   #rules: AccessRules;
   #routes: readonly RouteRule[];
+  /** Called when the client tokens may have changed. */
+  onTokens: () => void = () => undefined;
 
   constructor(
     config: Config,
@@ -48,6 +50,7 @@ export class LiveConfig {
     this.#config = Object.freeze({ ...this.#config, routes, clients, agentIdentity });
     this.#rules = accessRules(this.#config, tokens, this.#certificates);
     this.#routes = routes ?? DEFAULT_ROUTES;
+    this.onTokens();
     return waiting;
   }
 }

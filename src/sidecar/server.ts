@@ -14,6 +14,7 @@ import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
 import { USER_AGENT, VERSION } from '../base/version.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
+import type { ClientCounters } from '../clients/counters.ts';
 import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
@@ -68,6 +69,8 @@ export interface BuiltSidecar {
   manager: CredentialManager;
   /** Hands out one record for each finished exchange. */
   exchangeLog: ExchangeLog;
+  /** What each client has used. */
+  counters: ClientCounters;
   /** The configuration that is in use. */
   live: LiveConfig;
   /**
@@ -116,6 +119,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     app: await createApp({ ...state, status, events, reload }, deps),
     manager,
     exchangeLog: telemetry.exchangeLog,
+    counters: telemetry.counters,
     live,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
@@ -226,7 +230,7 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
   const { status, events, reload } = parts;
   const { log, dispatcher, now } = deps;
   const { limits, upstream } = live.config;
-  const { exchangeLog, traffic, backendClock } = telemetry;
+  const { exchangeLog, traffic, backendClock, counters } = telemetry;
   const pendingResponses = new PendingResponses();
   const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
   const app = createHttpServer({
@@ -237,7 +241,8 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     tls: tls.identity,
   });
   tls.attach(app);
-  guardAccess(app, () => live.rules, tls.peers, now);
+  const openRequests = guardAccess(app, () => live.rules, tls.peers, now);
+  live.onTokens = openRequests.check;
   limitIdleConnections(app);
   await app.register(adminPlugin, {
     retryNow: () => manager.prepare(),
@@ -257,6 +262,8 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     upstreams,
     routes: () => live.routes,
     traffic,
+    counters,
+    now,
     backendClock,
     cookies: new CloudflareCookies(upstreams.chatgpt.origin, log),
     tunnels,

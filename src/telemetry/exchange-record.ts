@@ -10,8 +10,11 @@ import { ModelNames } from './model-names.ts';
  */
 type RouteKind = RouteAuth | 'own' | 'unmatched';
 
-/** How an exchange ended: whole, left by the client, broken off upstream, or cut by our shutdown. */
-export type Outcome = 'complete' | 'clientGone' | 'upstreamCut' | 'shutdown';
+/**
+ * How an exchange ended: whole, left by the client, broken off upstream, cut by our shutdown, or cut
+ * because its client may no longer call.
+ */
+export type Outcome = 'complete' | 'clientGone' | 'upstreamCut' | 'shutdown' | 'revoked';
 
 /** One finished exchange with a client, HTTP or upgrade, proxied or answered here. */
 export interface ExchangeRecord {
@@ -107,6 +110,9 @@ export class OpenExchange implements ExchangeRecord {
   finished = false;
   /** Ends the exchange; may be called more than once, the first call counts. */
   end: () => void = () => undefined;
+  /** Breaks the exchange off, at the next boundary of a message where there are messages. */
+  cut: () => void = () => undefined;
+  #afterwards: (() => void)[] | null = null;
   readonly method: string | null;
   readonly upgrade: boolean;
   readonly #monotonicNow: MonotonicClock;
@@ -160,6 +166,17 @@ export class OpenExchange implements ExchangeRecord {
     this.#log?.limited(reason);
   }
 
+  /** Has `task` called when the exchange is over. */
+  whenFinished(task: () => void): void {
+    this.#afterwards ??= [];
+    this.#afterwards.push(task);
+  }
+
+  runAfterwards(): void {
+    for (const task of this.#afterwards ?? []) task();
+    this.#afterwards = null;
+  }
+
   stop(): void {
     this.durationMs = this.#monotonicNow() - this.#start;
   }
@@ -209,6 +226,7 @@ export class ExchangeLog {
     exchange.outcome = exchange.ending ?? (whole ? 'complete' : 'clientGone');
     const isCut = exchange.status === 101 || exchange.outcome !== 'complete';
     if (this.shuttingDown && isCut) exchange.outcome = 'shutdown';
+    exchange.runAfterwards();
     const rest = exchange.reading?.end() ?? null;
     // At the end of the process nobody waits for the last count.
     if (rest === null || this.shuttingDown) this.#tell(exchange);

@@ -56,7 +56,7 @@ export class Metrics {
     'interrupted_total',
     'Proxied exchanges that broke off',
     ['by'],
-    [['clientGone'], ['upstreamCut'], ['shutdown']],
+    [['clientGone'], ['upstreamCut'], ['shutdown'], ['revoked']],
   );
   readonly #clientRequests = this.#counter(
     'client_requests_total',

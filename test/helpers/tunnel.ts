@@ -27,7 +27,10 @@ export async function openTunnel(t: Test, limits = {}): Promise<TunnelWithPeers>
   const [client, near] = await connection(t);
   const [far, upstream] = await connection(t);
   const time = { now: 0 };
-  const tunnel = new Tunnel(near, far, [], () => time.now, null, { ...TUNNEL_LIMITS, ...limits });
+  const tunnel = new Tunnel(near, far, [], () => time.now, undefined, {
+    ...TUNNEL_LIMITS,
+    ...limits,
+  });
   const fromClient = collect(upstream);
   const fromUpstream = collect(client);
   return {

@@ -73,6 +73,7 @@ export async function openPair(
   t: Test,
   perMessageDeflate = false,
   config: PartialConfig = {},
+  headers: Record<string, string> = {},
 ): Promise<SocketPair> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate });
   await once(server, 'listening');
@@ -83,7 +84,7 @@ export async function openPair(
   const { port } = server.address() as AddressInfo;
   const sidecar = await startSidecarInFrontOf(t, `http://127.0.0.1:${port}`, { config });
   const address = `${sidecar.url.replace('http', 'ws')}/backend-api/codex/responses`;
-  const client = new WebSocket(address, { perMessageDeflate });
+  const client = new WebSocket(address, { perMessageDeflate, headers });
   t.teardown(() => client.terminate());
   const [[upstream, request]] = (await Promise.all([
     once(server, 'connection'),

@@ -17,6 +17,7 @@ import { launchSidecar } from '../../src/sidecar/start.ts';
 import { aroundStore } from '../helpers/around-store.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
 import { startScriptedUpstream } from '../helpers/scripted-upstream.ts';
+import { FAKE_LOGIN } from '../helpers/sidecar.ts';
 import {
   type Answer,
   ask,
@@ -29,6 +30,7 @@ import {
   TOKEN,
   WITH_IDENTITY,
 } from '../helpers/sidecar-with-clock.ts';
+import { upgradeText } from '../helpers/websocket.ts';
 
 /** How each code comes about, as a client sees it. */
 const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
@@ -68,6 +70,20 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
   AUTH_REQUEST_INVALID: async (t) =>
     raw((await startSidecarWithClock(t)).url, 'GET / HTTP/1.1\r\nno colon\r\n\r\n'),
   AUTH_CLIENT_TOKEN: async (t) => ask((await startReal(t)).url + MODELS),
+  AUTH_CLIENT_LIMIT: async (t) => {
+    const { url, headers } = await startReal(t, ' requests=1');
+    const first = ask(url + MODELS, { headers });
+    await first;
+    return ask(url + MODELS, { headers });
+  },
+  AUTH_MODEL_DENIED: async (t) => {
+    const { url, headers } = await startReal(t, ' models=gpt-5.1');
+    return ask(url + RESPONSES, { method: 'POST', headers, body: '{"model":"gpt-6"}' });
+  },
+  AUTH_HTTP_ONLY: async (t) => {
+    const { url, token } = await startReal(t, ' models=gpt-5.1');
+    return raw(url, upgradeText(RESPONSES, { authorization: `Bearer ${token}` }));
+  },
   AUTH_HOST_NOT_ALLOWED: async (t) =>
     raw(
       (await startSidecarWithClock(t)).url,
@@ -114,9 +130,8 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
     return answer;
   },
   SIDECAR_CONFIG_INVALID: async (t) => {
-    const { url, configFile, token } = await startReal(t);
+    const { url, configFile, headers } = await startReal(t);
     writeFileSync(configFile, '{"routes": 1}');
-    const headers = { authorization: `Bearer ${token}` };
     return ask(`${url}/auth/reload`, { method: 'POST', headers });
   },
   // A defect of the sidecar: here its way out throws what nobody foresaw.
@@ -146,20 +161,22 @@ async function expired(t: Test, fault: { status: number; body?: unknown }): Prom
 }
 
 /** A whole sidecar, as `serve` starts it, that asks for a client token. */
-async function startReal(t: Test) {
+async function startReal(t: Test, limits = '') {
   const home = new Home(t);
   const token = 'token-of-the-client';
   const tokensFile = join(home.folder, 'tokens');
   const configFile = join(home.folder, 'config.json');
   const digest = createHash('sha256').update(token).digest('hex');
-  writeFileSync(tokensFile, `agent:${digest}\n`);
+  writeFileSync(join(home.folder, 'auth.json'), JSON.stringify(FAKE_LOGIN), { mode: 0o600 });
+  writeFileSync(tokensFile, `agent:${digest}${limits}\n`);
   const config: PartialConfig = { codexHome: home.folder, clients: { tokensFile } };
   writeFileSync(configFile, JSON.stringify(config));
   const read = () => readSettings({}, configFile, { listen: { port: 0 } });
   const log = createLogger({ level: 'silent' });
   const sidecar = await launchSidecar(await read(), log, false, read);
   t.teardown(() => sidecar.stop());
-  return { url: sidecar.address.url ?? '', configFile, token };
+  const headers = { authorization: `Bearer ${token}` };
+  return { url: sidecar.address.url ?? '', configFile, token, headers };
 }
 
 async function raw(url: string, text: string): Promise<Answer> {

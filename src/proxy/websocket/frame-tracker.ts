@@ -1,5 +1,6 @@
 const FIN = 0x80;
 const OPCODE = 0x0f;
+const CONTINUATION = 0x0;
 const CLOSE = 0x8;
 
 /** Gets what one direction of a WebSocket says, frame by frame. */
@@ -27,11 +28,17 @@ export class FrameTracker {
   #control = false;
   #fragmented = false;
   #closed = false;
+  #messages = 0;
   readonly #sink: FrameSink | null;
 
   /** @param sink null: nobody reads the payloads */
   constructor(sink: FrameSink | null = null) {
     this.#sink = sink;
+  }
+
+  /** Messages that have begun so far; control frames are not messages. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Whether a frame may be put in here: none is half sent, and none was the last. */
@@ -90,7 +97,10 @@ export class FrameTracker {
     const opcode = this.#first & OPCODE;
     this.#control = opcode >= CLOSE;
     if (opcode === CLOSE) this.#closed = true;
-    if (!this.#control) this.#fragmented = (this.#first & FIN) === 0;
+    if (!this.#control) {
+      if (opcode !== CONTINUATION) this.#messages++;
+      this.#fragmented = (this.#first & FIN) === 0;
+    }
     if (!this.#sink) return;
     this.#sink.begin(this.#first, this.#masked);
     if (this.#length === 0) this.#sink.end();

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MonotonicClock } from '../../base/clock.ts';
-import { type FrameSinks, TUNNEL_LIMITS, Tunnel } from './tunnel.ts';
+import { GOING_AWAY, TUNNEL_LIMITS, Tunnel, type TunnelWatch } from './tunnel.ts';
 
 const CHECK_EVERY_MS = 250;
 
@@ -16,13 +16,8 @@ export class OpenTunnels {
   }
 
   /** See {@link Tunnel}. */
-  open(
-    client: Duplex,
-    upstream: Duplex,
-    early: readonly Buffer[],
-    sinks: FrameSinks | null,
-  ): Tunnel {
-    const tunnel = new Tunnel(client, upstream, early, this.#monotonicNow, sinks);
+  open(client: Duplex, upstream: Duplex, early: readonly Buffer[], watch: TunnelWatch): Tunnel {
+    const tunnel = new Tunnel(client, upstream, early, this.#monotonicNow, watch);
     this.#open.add(tunnel);
     void tunnel.ended.then(() => this.#open.delete(tunnel));
     return tunnel;
@@ -31,7 +26,7 @@ export class OpenTunnels {
   /** From now on every tunnel that is idle, or becomes idle, is told that the sidecar goes away. */
   drain(): void {
     const check = () => {
-      for (const tunnel of this.#open) if (tunnel.idle) tunnel.sayGoingAway();
+      for (const tunnel of this.#open) if (tunnel.idle) tunnel.close(GOING_AWAY);
     };
     check();
     this.#checking ??= setInterval(check, CHECK_EVERY_MS).unref();
@@ -42,7 +37,7 @@ export class OpenTunnels {
     clearInterval(this.#checking ?? undefined);
     const open = [...this.#open];
     if (open.length === 0) return;
-    for (const tunnel of open) tunnel.sayGoingAway();
+    for (const tunnel of open) tunnel.close(GOING_AWAY);
     const patience = new AbortController();
     const limit = sleep(TUNNEL_LIMITS.closeMs, undefined, { signal: patience.signal });
     await Promise.race([Promise.all(open.map(({ ended }) => ended)), limit.catch(() => undefined)]);

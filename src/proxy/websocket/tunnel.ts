@@ -27,8 +27,22 @@ export interface FrameSinks {
   down: FrameSink;
 }
 
-/** Status code 1001, "going away" (RFC 6455, section 7.4.1). */
-const GOING_AWAY = Buffer.from([0x03, 0xe9]);
+/** What looks at a tunnel, and may end it. */
+export interface TunnelWatch {
+  /** null: nobody looks at the messages. */
+  sinks: FrameSinks | null;
+  /**
+   * Asked when a message of the client begins. When it says no, the message is not sent on and the
+   * tunnel is closed with 1008.
+   */
+  admitsMessage: () => boolean;
+}
+
+const NO_WATCH: TunnelWatch = { sinks: null, admitsMessage: () => true };
+
+/** Status codes of close frames (RFC 6455, section 7.4.1). */
+export const GOING_AWAY = 1001;
+export const POLICY_VIOLATION = 1008;
 
 /**
  * Two connections joined as bytes until either side ends. The frames are followed in both
@@ -49,19 +63,23 @@ export class Tunnel {
   #lastMessageAt: number;
   /** The last message was the client's: the upstream is working on it. */
   #awaitsResponse = false;
-  #goingAway: 'no' | 'at the next boundary' | 'said' = 'no';
+  readonly #admitsMessage: () => boolean;
+  #closing: 'no' | 'at the next boundary' | 'said' = 'no';
+  #closeCode = GOING_AWAY;
+  #closeLimit: NodeJS.Timeout | null = null;
+  /** Whether the upstream was between two frames when a message was refused; null: none was. */
+  #refusedAtBoundary: boolean | null = null;
   #halfClosed: NodeJS.Timeout | null = null;
 
   /**
    * @param early what the client sent before; not yet sent on
-   * @param sinks null: nobody looks at the messages
    */
   constructor(
     client: Duplex,
     upstream: Duplex,
     early: readonly Buffer[],
     monotonicNow: MonotonicClock,
-    sinks: FrameSinks | null = null,
+    { sinks, admitsMessage }: TunnelWatch = NO_WATCH,
     limits = TUNNEL_LIMITS,
   ) {
     this.#up = new FrameTracker(sinks?.up);
@@ -70,15 +88,17 @@ export class Tunnel {
     this.#upstream = upstream;
     this.#monotonicNow = monotonicNow;
     this.#limits = limits;
+    this.#admitsMessage = admitsMessage;
     this.#lastByteAt = monotonicNow();
     this.#lastMessageAt = this.#lastByteAt;
     this.ended = Promise.all([client, upstream].map(closeOf)).then(() => undefined);
-    void this.ended.then(() => clearTimeout(this.#halfClosed ?? undefined));
-    for (const chunk of early) {
-      upstream.write(chunk);
-      this.#onClient(chunk);
-    }
+    void this.ended.then(() => {
+      clearTimeout(this.#halfClosed ?? undefined);
+      clearTimeout(this.#closeLimit ?? undefined);
+    });
     this.#join();
+    for (const chunk of early) this.#onClient(chunk);
+    if (!upstream.writableNeedDrain) client.resume();
   }
 
   /** Whether nothing is under way: no message half sent, none unanswered, and silence for a while. */
@@ -92,33 +112,41 @@ export class Tunnel {
   }
 
   /**
-   * Sends a close frame with 1001 to both sides and waits for them to close, for a limited time. A
-   * frame of the upstream that is half sent is let through first. When a frame of the client is half
-   * sent, the upstream gets no close frame, but the end of the connection.
+   * Sends a close frame to both sides and waits for them to close, for a limited time. A frame of
+   * the upstream that is half sent is let through first, within the same time. When a frame of the
+   * client is half sent, the upstream gets no close frame, but the end of the connection.
    */
-  sayGoingAway(): void {
-    if (this.#goingAway === 'said' || this.#up.closed) return;
+  close(code: number): void {
+    if (this.#closing !== 'no' || this.#up.closed) return;
+    this.#beginClose(code);
+  }
+
+  #beginClose(code: number): void {
+    this.#closeCode = code;
+    this.#closing = 'at the next boundary';
     if (this.#halfClosed) {
       // A side that has ended its half sends no close frame.
       this.#cut();
       return;
     }
-    if (!this.#down.atBoundary) {
-      this.#goingAway = 'at the next boundary';
-      return;
-    }
-    this.#goingAway = 'said';
+    this.#closeLimit = setTimeout(() => this.#cut(), this.#limits.closeMs);
+    this.#closeAtBoundary();
+  }
+
+  #closeAtBoundary(): void {
+    if (!this.#down.atBoundary) return;
+    this.#closing = 'said';
     const [client, upstream] = [this.#client, this.#upstream];
-    client.unpipe(upstream);
     upstream.unpipe(client);
-    client.write(Buffer.concat([Buffer.from([0x88, 2]), GOING_AWAY]));
-    if (this.#up.atBoundary) upstream.write(maskedClose());
-    else upstream.end();
+    client.write(closeFrame(this.#closeCode));
+    if (this.#refusedAtBoundary ?? this.#up.atBoundary) {
+      upstream.write(maskedCloseFrame(this.#closeCode));
+    } else {
+      upstream.end();
+    }
     // What they still send is dropped; the trackers see their own close frames.
     client.once('end', () => closeGently(client)).resume();
     upstream.once('end', () => upstream.end()).resume();
-    const limit = setTimeout(() => this.#cut(), this.#limits.closeMs);
-    void this.ended.then(() => clearTimeout(limit));
   }
 
   #join(): void {
@@ -126,24 +154,40 @@ export class Tunnel {
     upstream.on('error', () => upstream.destroy());
     client.on('close', () => {
       // Destroyed, a connection could lose the close frame that it was just given.
-      if (this.#goingAway === 'said') upstream.end();
+      if (this.#closing === 'said') upstream.end();
       else upstream.destroy();
     });
     upstream.on('close', () => closeGently(client));
-    client.pipe(upstream);
+    upstream.on('drain', () => client.resume());
     upstream.pipe(client);
+    client.on('data', this.#onClient).once('end', this.#onClientEnd);
     // Behind those of pipe, so that a boundary is one of what has been written.
-    client.on('data', this.#onClient).once('end', this.#onHalfClose);
     upstream.on('data', this.#onUpstream).once('end', this.#onHalfClose);
   }
 
+  /** Not by `pipe`, because a message must be judged before any of it is sent on. */
   readonly #onClient = (chunk: Buffer): void => {
     this.#lastByteAt = this.#monotonicNow();
-    if (this.#up.push(chunk)) {
-      this.#lastMessageAt = this.#lastByteAt;
-      this.#awaitsResponse = true;
+    const wasAtBoundary = this.#up.atBoundary;
+    const begun = this.#up.messages;
+    const hasData = this.#up.push(chunk);
+    if (this.#closing === 'said' && this.#up.closed) closeGently(this.#client);
+    if (this.#closing === 'said' || this.#refusedAtBoundary !== null) return;
+    for (let message = begun; message < this.#up.messages; message++) {
+      if (this.#admitsMessage()) continue;
+      this.#refusedAtBoundary = wasAtBoundary;
+      if (this.#closing === 'no') this.#beginClose(POLICY_VIOLATION);
+      return;
     }
-    if (this.#goingAway === 'said' && this.#up.closed) closeGently(this.#client);
+    if (!this.#upstream.write(chunk)) this.#client.pause();
+    if (!hasData) return;
+    this.#lastMessageAt = this.#lastByteAt;
+    this.#awaitsResponse = true;
+  };
+
+  readonly #onClientEnd = (): void => {
+    if (this.#closing !== 'said') this.#upstream.end();
+    this.#onHalfClose();
   };
 
   readonly #onUpstream = (chunk: Buffer): void => {
@@ -152,8 +196,8 @@ export class Tunnel {
       this.#lastMessageAt = this.#lastByteAt;
       this.#awaitsResponse = false;
     }
-    if (this.#goingAway === 'at the next boundary') this.sayGoingAway();
-    else if (this.#goingAway === 'said' && this.#down.closed) this.#upstream.end();
+    if (this.#closing === 'at the next boundary') this.#closeAtBoundary();
+    else if (this.#closing === 'said' && this.#down.closed) this.#upstream.end();
   };
 
   readonly #onHalfClose = (): void => {
@@ -180,11 +224,16 @@ export class Tunnel {
   }
 }
 
+function closeFrame(code: number): Buffer {
+  return Buffer.from([0x88, 2, code >> 8, code & 0xff]);
+}
+
 /** A close frame as clients send it (RFC 6455, section 5.3). */
-function maskedClose(): Buffer {
+function maskedCloseFrame(code: number): Buffer {
   const mask = randomBytes(4);
-  const masked = GOING_AWAY.map((byte, i) => byte ^ (mask[i] as number));
-  return Buffer.concat([Buffer.from([0x88, 0x82]), mask, masked]);
+  const payload = [code >> 8, code & 0xff];
+  const masked = payload.map((byte, i) => byte ^ (mask[i] as number));
+  return Buffer.concat([Buffer.from([0x88, 0x82]), mask, Buffer.from(masked)]);
 }
 
 function closeOf(stream: Duplex): Promise<void> {

@@ -50,7 +50,7 @@ t.test('leaving says 1001 to both sides, and ends when they have answered', asyn
   const { tunnel, up, down, client, upstream, atClient, atUpstream } = await openTunnel(t);
   await up(masked(9));
   await down(text(9));
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
   await Promise.all([once(client, 'data'), once(upstream, 'data')]);
   t.same(atClient().subarray(11), GOING_AWAY);
   t.equal(codeOf(atUpstream().subarray(15)), 1001);
@@ -63,8 +63,8 @@ t.test('leaving says 1001 to both sides, and ends when they have answered', asyn
 
 t.test('what either side still sends goes nowhere', async (t) => {
   const { tunnel, client, upstream, atClient, atUpstream } = await openTunnel(t);
-  tunnel.sayGoingAway();
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
+  tunnel.close(1001);
   await Promise.all([once(client, 'data'), once(upstream, 'data')]);
   const [ended, closed] = [once(upstream, 'end'), [closeOf(client), closeOf(upstream)]];
   client.write(masked(100));
@@ -81,7 +81,7 @@ t.test('in the middle of a frame of the upstream it waits for the end of that', 
   const { tunnel, down, client, atClient } = await openTunnel(t);
   const frame = text(50);
   await down(frame.subarray(0, 20));
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
   await down(frame.subarray(20, 40));
   t.same(atClient(), frame.subarray(0, 40));
   await down(frame.subarray(40));
@@ -94,7 +94,7 @@ t.test('in the middle of a frame of the client the upstream is left without one'
   const half = masked(50).subarray(0, 20);
   await up(half);
   const ended = once(upstream, 'end');
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
   await Promise.all([once(client, 'data'), ended]);
   t.same(atClient(), GOING_AWAY);
   t.same(atUpstream(), half);
@@ -103,7 +103,7 @@ t.test('in the middle of a frame of the client the upstream is left without one'
 t.test('sides that do not answer are closed after a while', async (t) => {
   const { tunnel, client, upstream } = await openTunnel(t, { closeMs: 1 });
   const closed = [closeOf(client), closeOf(upstream)];
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
   await Promise.all([...closed, tunnel.ended]);
   t.ok(client.destroyed && upstream.destroyed);
 });
@@ -115,7 +115,7 @@ t.test('a tunnel that is closing already is left to itself', async (t) => {
     const { tunnel, up, down, atClient, atUpstream } = await openTunnel(t);
     if (first === 'up') await up(close);
     else await down(normal);
-    tunnel.sayGoingAway();
+    tunnel.close(1001);
     if (first === 'up') await down(normal);
     else await up(close);
     t.same(atClient(), normal);
@@ -147,7 +147,7 @@ t.test('leaving cuts one that is half closed', async (t) => {
   const ended = once(upstream, 'end');
   client.end();
   await ended;
-  tunnel.sayGoingAway();
+  tunnel.close(1001);
   await Promise.all([closeOf(client), tunnel.ended]);
   t.equal(atClient().length, 0);
   t.notOk(upstream.destroyed, 'it did not have to answer');

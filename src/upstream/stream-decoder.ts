@@ -1,0 +1,106 @@
+import type { Transform } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { DecodedTooLargeError } from './content-coding.ts';
+
+/** Takes a coding off a body piece by piece. */
+export interface Decoder {
+  /**
+   * @returns all that these bytes tell
+   * @throws DecodedTooLargeError, or an Error when they are not what the coding says
+   */
+  write(chunk: Buffer): Promise<Buffer[]>;
+  /** @returns the rest; throws when the bytes ended too early */
+  end(): Promise<Buffer[]>;
+  destroy(): void;
+}
+
+/** Decoding takes no more memory than this for one body, 2^23 bytes; Codex needs less. */
+const ZSTD_WINDOW_LOG_MAX = 23;
+
+/**
+ * @param contentEncoding value of the header
+ * @param mostBytes limit of the decoded size
+ * @returns null for a coding that cannot be decoded here, and for more than one
+ */
+export function openDecoder(contentEncoding: string, mostBytes: number): Decoder | null {
+  const name = contentEncoding.trim().toLowerCase();
+  if (name === '' || name === 'identity') return PLAIN;
+  const stream = decompressor(name);
+  return stream && new StreamDecoder(stream, mostBytes);
+}
+
+const PLAIN: Decoder = {
+  write: async (chunk) => [chunk],
+  end: async () => [],
+  destroy: () => undefined,
+};
+
+function decompressor(name: string): Transform | null {
+  if (name === 'gzip' || name === 'x-gzip') return zlib.createGunzip();
+  if (name === 'deflate') return zlib.createInflate();
+  if (name === 'br') return zlib.createBrotliDecompress();
+  // Node 20 and the first releases of 22 have no zstd, and its types do not know it.
+  if (name !== 'zstd' || !('createZstdDecompress' in zlib)) return null;
+  const { ZSTD_d_windowLogMax: key = 100 } = zlib.constants as { ZSTD_d_windowLogMax?: number };
+  const create = zlib.createZstdDecompress as (options: object) => Transform;
+  return create({ params: { [key]: ZSTD_WINDOW_LOG_MAX } });
+}
+
+class StreamDecoder implements Decoder {
+  readonly #stream: Transform;
+  readonly #mostBytes: number;
+  #decoded: Buffer[] = [];
+  #size = 0;
+  #ended = false;
+  #failure: Error | null = null;
+  /** Settles what waits for the stream. */
+  #step: () => void = () => undefined;
+
+  constructor(stream: Transform, mostBytes: number) {
+    this.#stream = stream;
+    this.#mostBytes = mostBytes;
+    stream.on('data', this.#onData);
+    stream.once('end', () => {
+      this.#ended = true;
+      // A write whose last bytes stand behind the end of the stream is never confirmed.
+      this.#step();
+    });
+    stream.on('error', (error) => {
+      this.#failure = error;
+      this.#step();
+    });
+  }
+
+  write(chunk: Buffer): Promise<Buffer[]> {
+    if (this.#ended) return Promise.reject(new Error('there are bytes behind the end'));
+    return this.#take((done) => this.#stream.write(chunk, done));
+  }
+
+  async end(): Promise<Buffer[]> {
+    if (this.#ended) return [];
+    return this.#take(() => this.#stream.end());
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  #take(act: (done: () => void) => void): Promise<Buffer[]> {
+    return new Promise((resolve, reject) => {
+      this.#step = () => {
+        if (this.#failure) reject(this.#failure);
+        else resolve(this.#decoded.splice(0));
+      };
+      if (this.#failure) this.#step();
+      else act(this.#step);
+    });
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#size += bytes.length;
+    if (this.#size <= this.#mostBytes) this.#decoded.push(bytes);
+    else this.#stream.destroy(new DecodedTooLargeError(tooLarge(this.#mostBytes)));
+  };
+}
+
+const tooLarge = (bytes: number) => `it has more than ${bytes} bytes when decoded`;
