@@ -22,9 +22,11 @@ export interface ServeWithEmulator {
 /**
  * The sidecar holds a ChatGPT login and registers an identity; the agent gets the client token.
  * @param options.askForToken false lets any caller on this machine in
+ * @param options.tls files of the listener; null: plain HTTP
  */
 export async function startServeWithEmulator({
   askForToken = true,
+  tls = null as { certFile: string; keyFile: string } | null,
 } = {}): Promise<ServeWithEmulator> {
   const backend = await startEmulator();
   // From here on a bearer where an assertion belongs is refused by the backend.
@@ -40,6 +42,7 @@ export async function startServeWithEmulator({
     join(folder, 'config.json'),
     JSON.stringify({
       codexHome: folder,
+      ...(tls === null ? {} : { listen: { tls } }),
       agentIdentity: { policy: 'chatgptAuth' },
       upstream: { ...backend.upstream, proxy: null },
       clients: { tokensFile: askForToken ? join(folder, 'tokens') : null },
