@@ -34,12 +34,12 @@ export function wantsStream(request: unknown): boolean {
 
 /**
  * Why the ChatGPT backend does not take a body, in its words and its order, as several clients report
- * them: it demands what Codex sends, of everybody. null when it takes the body, and for one that names
- * no model, which no client sends.
+ * them: it demands what Codex sends, of everybody. It does not demand `instructions`, which Codex 0.169.0
+ * and 0.171.0 leave out where a model has none (observed). null when it takes the body, and for one that
+ * names no model, which no client sends.
  */
 export function codexRefusal(request: unknown): string | null {
   if (fieldOf(request, 'model') === undefined) return null;
-  if (typeof fieldOf(request, 'instructions') !== 'string') return 'Instructions are required';
   if (!Array.isArray(fieldOf(request, 'input'))) return 'Input must be a list';
   if (fieldOf(request, 'store') !== false) return 'Store must be set to false';
   if (fieldOf(request, 'stream') !== true) return 'Stream must be set to true';
