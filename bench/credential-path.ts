@@ -55,6 +55,7 @@ async function measure(): Promise<CredentialPath> {
     log: createLogger({ level: 'silent' }),
     version: '0.0.0',
     platform: process.platform,
+    installationId: '00000000-0000-4000-8000-000000000000',
     oauthClientId: null,
     environment: async () => ({ apiKey: null, accessToken: null, agentIdentity: null }),
   });

@@ -79,7 +79,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'access/caller.ts',
       'admin/page/view.ts',
       'agent-identity/identity-token.ts',
-      'agent-identity/registration.ts',
+      'agent-identity/registration-call.ts',
       // The monotonic clock stands still with a suspended machine; the other processes go on.
       'auth-store/shared-transaction.ts',
       // Compares two clocks, to say that they differ.

@@ -5,6 +5,9 @@ import { type AgentKey, signMessage, verifyMessage } from './keys.ts';
 /** The header scheme of an assertion (openai/codex pull request 18871). */
 export const ASSERTION_SCHEME = 'AgentAssertion';
 
+/** The header for the assertion of a runtime instance beside a bearer (observed, Codex 0.171.0). */
+export const INSTANCE_ASSERTION_HEADER = 'x-openai-agent-assertion';
+
 export interface AssertionClaims {
   agent_runtime_id: string;
   signature: string;

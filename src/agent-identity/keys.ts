@@ -87,10 +87,13 @@ export function signMessage(key: AgentKey, message: string): string {
 
 /** Whether `signature`, in padded standard base64, is that of `message`. */
 export function verifyMessage(publicKeySsh: string, message: string, signature: string): boolean {
-  const publicKey = parseSshPublicKey(publicKeySsh);
   const raw = Buffer.from(signature, 'base64');
-  if (raw.toString('base64') !== signature) return false;
-  return edVerify(null, Buffer.from(message), publicKey, raw);
+  return raw.toString('base64') === signature && verifyBytes(publicKeySsh, message, raw);
+}
+
+/** The same for the bytes of a signature. */
+export function verifyBytes(publicKeySsh: string, message: string, signature: Buffer): boolean {
+  return edVerify(null, Buffer.from(message), parseSshPublicKey(publicKeySsh), signature);
 }
 
 /** Throws a plain error when `line` is not an OpenSSH Ed25519 public key. */

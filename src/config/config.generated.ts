@@ -58,8 +58,12 @@ export interface Config {
     policy: 'jwtOnly' | 'chatgptAuth';
     /** What an assertion route does without an identity: respond with 503, or visibly send the bearer */
     onUnavailable: 'error' | 'bearer';
-    /** A run task that the upstream rejects: register a new one, or pass the rejection on and register nothing */
+    /** A run task or runtime instance that the upstream rejects: register a new one, or pass the rejection on and register nothing */
     onTaskRejected: 'reregister' | 'error';
+    /** runTask: an agent with a run task, kept with the login; runtimeInstance: an instance in memory, as Codex has it behind a feature switch; not proven against the real service */
+    form: 'runTask' | 'runtimeInstance';
+    /** What goes with form runtimeInstance: the assertion beside the bearer, or the assertion alone */
+    headers: 'dual' | 'assertionOnly';
     /** Shortest time between two registrations */
     minRegistrationIntervalSeconds: number;
   };
@@ -74,6 +78,8 @@ export interface Config {
     oauthTokenUrl: string | null;
     /** Revocation endpoint; null means /oauth/revoke of the issuer */
     oauthRevokeUrl: string | null;
+    /** Where runtime instances are registered; null means /agent/register of the issuer */
+    instanceRegistrationUrl: string | null;
     /** PEM file with additional certificate authorities */
     caFile: string | null;
     /** For upstreams with https: "env" (HTTPS_PROXY, NO_PROXY), null, or a URL */

@@ -35,6 +35,22 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   return deepFreeze(config);
 }
 
+/**
+ * Checks keys that depend on each other; they may stand in different layers.
+ * @returns the same configuration
+ * @throws ConfigError
+ */
+export function checkedTogether(config: Config): Config {
+  const { form, policy } = config.agentIdentity;
+  // Nothing else registers a runtime instance, so every request would silently carry a bearer.
+  if (form === 'runtimeInstance' && policy !== 'chatgptAuth') {
+    throw new ConfigError(
+      'agentIdentity.form is "runtimeInstance", which a login has to register; set agentIdentity.policy to "chatgptAuth"',
+    );
+  }
+  return config;
+}
+
 /** So that a path can be appended to each of them, and an issuer compared. */
 function trimBaseUrls(upstream: { [key: string]: unknown }): void {
   for (const [key, value] of Object.entries(upstream)) {

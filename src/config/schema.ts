@@ -109,7 +109,15 @@ export const ConfigSchema = Type.Object(
       ),
       onTaskRejected: words(
         ['reregister', 'error'],
-        'A run task that the upstream rejects: register a new one, or pass the rejection on and register nothing',
+        'A run task or runtime instance that the upstream rejects: register a new one, or pass the rejection on and register nothing',
+      ),
+      form: words(
+        ['runTask', 'runtimeInstance'],
+        'runTask: an agent with a run task, kept with the login; runtimeInstance: an instance in memory, as Codex has it behind a feature switch; not proven against the real service',
+      ),
+      headers: words(
+        ['dual', 'assertionOnly'],
+        'What goes with form runtimeInstance: the assertion beside the bearer, or the assertion alone',
       ),
       minRegistrationIntervalSeconds: count(60, 'Shortest time between two registrations'),
     }),
@@ -121,6 +129,9 @@ export const ConfigSchema = Type.Object(
       oauthIssuer: url('https://auth.openai.com'),
       oauthTokenUrl: text('Token endpoint; null means /oauth/token of the issuer'),
       oauthRevokeUrl: text('Revocation endpoint; null means /oauth/revoke of the issuer'),
+      instanceRegistrationUrl: text(
+        'Where runtime instances are registered; null means /agent/register of the issuer',
+      ),
       caFile: text('PEM file with additional certificate authorities'),
       proxy: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
         default: 'env',

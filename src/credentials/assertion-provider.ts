@@ -1,19 +1,15 @@
-import { buildAssertion } from '../agent-identity/assertion.ts';
-import { fingerprint } from '../agent-identity/keys.ts';
 import { type Clock, type MonotonicClock, wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { Secret } from '../base/secret.ts';
 import type { Config } from '../config/resolve.ts';
-import type { CredentialObserver } from '../telemetry/credential-events.ts';
 import {
   describeIdentityFailure,
   type IdentityFailure,
   identityFailure,
-  isDeletion,
+  isRevocation,
   pausedError,
 } from './identity-failure.ts';
-import type { IdentitySource, RunIdentity } from './identity-source.ts';
+import { type Identity, type IdentitySource, NO_FACTS } from './identity-source.ts';
 import type { AuthHeaders, HeaderProvider, IdentityStatus } from './provider.ts';
 import type { Rejection } from './rejection.ts';
 
@@ -23,34 +19,31 @@ interface AssertionDeps {
   /** Time as the backend sees it; assertions are stamped with it. */
   backendNow: Clock;
   log: Logger;
-  /** Shortest time between a failed registration, or a renewed task, and the next one. */
+  /** Shortest time between a failed registration, or a renewed identity, and the next one. */
   pauseMs: number;
   onTaskRejected: Config['agentIdentity']['onTaskRejected'];
-  /** Called for each event, if given. */
-  observe?: CredentialObserver | undefined;
 }
 
 /**
- * Assertions of one identity. The identity is established once. A run task that the upstream rejects
- * is replaced once, or kept and shown as rejected (`onTaskRejected: error`). Establishing and
- * replacing are single flight, with a pause before the next try.
+ * Assertions of one identity, whatever its form. The identity is established once. A run task or
+ * runtime instance that the upstream rejects is replaced once, or kept and shown as rejected
+ * (`onTaskRejected: error`). Establishing and replacing are single flight, with a pause before the
+ * next try.
  */
 export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   readonly #source: IdentitySource;
   readonly #deps: AssertionDeps;
-  readonly #taskOf = new WeakMap<AuthHeaders, string>();
-  #identity: RunIdentity | null;
-  #pending: Promise<RunIdentity> | null = null;
+  #identity: Identity | null;
+  #pending: Promise<Identity> | null = null;
   #failure: IdentityFailure | null = null;
-  #cached: { second: number; headers: AuthHeaders } | null = null;
   #revoked: SidecarError | null = null;
   #lastRejection: string | null = null;
   /** On the monotonic clock. */
   #renewedAt: number | null = null;
   /** Perhaps rejected; replaced before its next use. */
-  #suspectTaskId: string | null = null;
+  #suspect: Identity | null = null;
   /** Rejected, and kept all the same. */
-  #rejectedTaskId: string | null = null;
+  #rejected: Identity | null = null;
 
   constructor(source: IdentitySource, deps: AssertionDeps) {
     this.#source = source;
@@ -62,13 +55,13 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     if (this.#revoked) throw this.#revoked;
     if (this.#pending) return this.#afterPending(this.#pending);
     const identity = this.#identity;
-    if (!identity) return this.#establish().then((ready) => this.#assertion(ready));
-    if (this.#suspectTaskId === identity.taskId) return this.#replaceSuspect(identity);
-    return this.#assertion(identity);
+    if (!identity) return this.#establish().then((ready) => this.#headersOf(ready));
+    if (this.#suspect === identity) return this.#replaceSuspect(identity);
+    return this.#headersOf(identity);
   }
 
   isReady(): boolean {
-    return this.#identity !== null && this.#revoked === null;
+    return this.#identity?.isReady() === true && this.#revoked === null;
   }
 
   /** Whether there is no identity for now, as opposed to an invalid or a revoked one. */
@@ -89,37 +82,33 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
       this.#revoke();
       return false;
     }
-    const taskId = this.#taskOf.get(used);
-    // A late rejection of an old task: the new one is already there.
-    if (!this.#identity || taskId !== this.#identity.taskId) return this.isReady();
-    if (this.#deps.onTaskRejected === 'error') return this.#keepRejected(taskId);
-    return this.#replace(taskId);
+    const identity = this.#identity;
+    // A late rejection of an old one: the new one is already there.
+    if (!identity || used.credential !== identity) return this.isReady();
+    if (this.#deps.onTaskRejected === 'error') return this.#keepRejected(identity);
+    return this.#replace(identity);
   }
 
   suspectRejected(used: AuthHeaders): void {
-    const taskId = this.#taskOf.get(used);
-    if (taskId === undefined || taskId !== this.#identity?.taskId) return;
+    const identity = this.#identity;
+    if (!identity || used.credential !== identity) return;
     if (this.#deps.onTaskRejected === 'error') {
       this.#noteRejection('websocket_closed_early');
-      this.#keepRejected(taskId);
+      this.#keepRejected(identity);
     } else {
-      this.#suspectTaskId = taskId;
+      this.#suspect = identity;
     }
   }
 
   status(): IdentityStatus {
-    const identity = this.#identity;
-    const known = identity
-      ? { agentRuntimeId: identity.agentRuntimeId, publicKeySsh: identity.key.publicKeySsh }
-      : this.#source.known();
+    const { source, form } = this.#source;
     return {
       state: this.#state(),
-      source: this.#source.source,
-      agentRuntimeId: known?.agentRuntimeId ?? null,
-      publicKey: known ? fingerprint(known.publicKeySsh) : null,
-      taskId: identity?.taskId ?? null,
-      taskRegisteredAt:
-        identity?.taskRegisteredAt == null ? null : wholeSeconds(identity.taskRegisteredAt),
+      form: form.name,
+      headers: form.headers,
+      source,
+      ...NO_FACTS,
+      ...(this.#identity?.facts ?? this.#source.known()),
       lastRejection: this.#lastRejection,
       lastError: this.#lastError(),
     };
@@ -130,9 +119,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   #state(): IdentityStatus['state'] {
     if (this.#revoked) return 'revoked';
     if (this.#pending) return 'registering';
-    if (this.#identity) {
-      return this.#identity.taskId === this.#rejectedTaskId ? 'rejected' : 'ready';
-    }
+    if (this.#identity) return this.#identity === this.#rejected ? 'rejected' : 'ready';
     return this.#failure ? 'unavailable' : 'registering';
   }
 
@@ -140,21 +127,23 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     if (this.#revoked) return this.#revoked.message;
     if (this.#failure) return describeIdentityFailure(this.#failure);
     if (this.#state() !== 'rejected') return null;
-    return 'the upstream rejected the run task, and agentIdentity.onTaskRejected is "error": no new one is registered';
+    const { proof } = this.#source.form;
+    return `the upstream rejected the ${proof}, and agentIdentity.onTaskRejected is "error": no new one is registered`;
   }
 
-  #establish(): Promise<RunIdentity> {
+  #establish(): Promise<Identity> {
     const paused = pausedError(this.#failure, this.#deps.monotonicNow());
     if (paused) return Promise.reject(paused);
     return this.#singleFlight(() => this.#establishLogged());
   }
 
-  async #establishLogged(): Promise<RunIdentity> {
+  async #establishLogged(): Promise<Identity> {
     const { log } = this.#deps;
     const { source } = this.#source;
     try {
       const identity = await this.#source.establish();
-      log.info({ source, agentRuntimeId: identity.agentRuntimeId }, 'the identity is ready');
+      const { agentRuntimeId, runtimeInstanceId } = identity.facts;
+      log.info({ source, agentRuntimeId, runtimeInstanceId }, 'the identity is ready');
       return identity;
     } catch (error) {
       log.warn({ err: error, source }, 'no identity could be had');
@@ -162,14 +151,17 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     }
   }
 
-  /** While a task is being replaced, nobody sends the old one; if that fails, it is all there is. */
-  async #afterPending(pending: Promise<RunIdentity>): Promise<AuthHeaders> {
-    try {
-      return this.#assertion(await pending);
-    } catch (error) {
-      if (this.#identity && !this.#revoked) return this.#assertion(this.#identity);
+  #headersOf(identity: Identity): AuthHeaders | Promise<AuthHeaders> {
+    return identity.headers(this.#deps.backendNow);
+  }
+
+  /** While one is being replaced, nobody sends the old one; if that fails, it is all there is. */
+  async #afterPending(pending: Promise<Identity>): Promise<AuthHeaders> {
+    const identity = await pending.catch((error: unknown) => {
+      if (this.#identity && !this.#revoked) return this.#identity;
       throw error;
-    }
+    });
+    return this.#headersOf(identity);
   }
 
   #noteRejection(code: string): void {
@@ -177,16 +169,17 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
   }
 
   /** @returns false: the rejection is passed on as it came */
-  #keepRejected(taskId: string): false {
-    if (this.#rejectedTaskId !== taskId) {
+  #keepRejected(identity: Identity): false {
+    if (this.#rejected !== identity) {
       const rejection = this.#lastRejection;
-      this.#deps.log.warn({ rejection }, 'run task rejected and kept (onTaskRejected: error)');
+      const { proof } = this.#source.form;
+      this.#deps.log.warn({ rejection }, `${proof} rejected and kept (onTaskRejected: error)`);
     }
-    this.#rejectedTaskId = taskId;
+    this.#rejected = identity;
     return false;
   }
 
-  async #replace(taskId: string): Promise<boolean> {
+  async #replace(identity: Identity): Promise<boolean> {
     const { monotonicNow, pauseMs, log } = this.#deps;
     if (!this.#pending && this.#renewedAt !== null && monotonicNow() - this.#renewedAt < pauseMs) {
       return false;
@@ -194,42 +187,43 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
     // The server may have asked for more than the interval.
     if (!this.#pending && pausedError(this.#failure, monotonicNow())) return false;
     try {
-      await (this.#pending ?? this.#renew(taskId));
+      await (this.#pending ?? this.#renew(identity));
       return true;
     } catch (error) {
-      log.warn({ err: error }, 'a rejected run task could not be replaced');
+      log.warn({ err: error }, `a rejected ${this.#source.form.proof} could not be replaced`);
       return false;
     }
   }
 
-  async #replaceSuspect(identity: RunIdentity): Promise<AuthHeaders> {
-    this.#suspectTaskId = null;
-    await this.#replace(identity.taskId);
-    return this.#assertion(this.#identity ?? identity);
+  async #replaceSuspect(identity: Identity): Promise<AuthHeaders> {
+    this.#suspect = null;
+    await this.#replace(identity);
+    if (this.#revoked) throw this.#revoked;
+    return this.#headersOf(this.#identity ?? identity);
   }
 
-  #renew(taskId: string): Promise<RunIdentity> {
+  #renew(identity: Identity): Promise<Identity> {
     this.#renewedAt = this.#deps.monotonicNow();
-    this.#deps.log.info({ rejection: this.#lastRejection }, 'replacing the rejected run task');
-    return this.#singleFlight(() => this.#source.renew(taskId));
+    const rejection = this.#lastRejection;
+    this.#deps.log.info({ rejection }, `replacing the rejected ${this.#source.form.proof}`);
+    return this.#singleFlight(() => this.#source.renew(identity.id));
   }
 
-  #singleFlight(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
+  #singleFlight(work: () => Promise<Identity>): Promise<Identity> {
     this.#pending ??= this.#keepOutcome(work).finally(() => {
       this.#pending = null;
     });
     return this.#pending;
   }
 
-  async #keepOutcome(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
+  async #keepOutcome(work: () => Promise<Identity>): Promise<Identity> {
     const { now, monotonicNow, pauseMs } = this.#deps;
     try {
       this.#identity = await work();
       this.#failure = null;
-      this.#cached = null;
       return this.#identity;
     } catch (error) {
-      if (isDeletion(error)) this.#revoke();
+      if (isRevocation(error)) this.#revoke();
       if (this.#revoked) throw this.#revoked;
       this.#failure = identityFailure(error, {
         now: now(),
@@ -243,24 +237,7 @@ export class AssertionProvider implements HeaderProvider<IdentityStatus> {
 
   #revoke(): void {
     if (this.#revoked) return;
-    this.#revoked = new SidecarError(
-      'AUTH_IDENTITY_REVOKED',
-      'the agent runtime was deleted at the backend; sign in again',
-    );
+    this.#revoked = new SidecarError('AUTH_IDENTITY_REVOKED', this.#source.form.revoked);
     this.#deps.log.error(this.#revoked.message);
-  }
-
-  // Two assertions of one whole second are the same bytes, so one is made and handed out again.
-  #assertion(identity: RunIdentity): AuthHeaders {
-    const now = this.#deps.backendNow();
-    const second = Math.floor(now / 1000);
-    if (this.#cached?.second === second) return this.#cached.headers;
-    const { agentRuntimeId, key, taskId, accountId, fedramp } = identity;
-    const authorization = new Secret(buildAssertion(agentRuntimeId, key, taskId, now));
-    const headers: AuthHeaders = { kind: 'assertion', authorization, accountId, fedramp };
-    this.#taskOf.set(headers, taskId);
-    this.#deps.observe?.({ type: 'assertionBuilt' });
-    this.#cached = { second, headers };
-    return headers;
   }
 }

@@ -1,86 +1,54 @@
-import type { AuthApi } from '../agent-identity/registration.ts';
-import type { AuthStore } from '../auth-store/store.ts';
-import type { Clock, MonotonicClock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
-import type { Schedule } from '../base/schedule.ts';
-import type { Config } from '../config/resolve.ts';
-import type { CredentialObserver } from '../telemetry/credential-events.ts';
-import type { HttpClient } from '../upstream/http-client.ts';
-import { AssertionProvider } from './assertion-provider.ts';
+import {
+  actingFor,
+  assertionsOf,
+  authApi,
+  hasRecord,
+  type KeptInstance,
+  registeredIdentity,
+} from './build-assertions.ts';
 import { ChatGptBearer } from './chatgpt-bearer.ts';
-import { type ChatGptLogin, type RefreshAhead, readChatGptLogin } from './chatgpt-login.ts';
+import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
 import type { Credential } from './credential.ts';
-import type { IdentitySource } from './identity-source.ts';
+import type { CredentialDeps } from './credential-deps.ts';
 import { JwtIdentity } from './jwt-identity.ts';
 import { oauthEndpoints } from './oauth-endpoints.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';
-import { RegisteredIdentity } from './registered-identity.ts';
 import type { Selection } from './selection.ts';
 import { chatGptDigest, recordDigest, selectionDigest } from './selection-digest.ts';
 import { StaticBearer } from './static-bearer.ts';
 
-export interface CredentialDeps {
-  config: Pick<Config, 'upstream' | 'agentIdentity'>;
-  refreshAhead?: RefreshAhead | undefined;
-  store: AuthStore;
-  http: HttpClient;
-  now: Clock;
-  monotonicNow: MonotonicClock;
-  /** Time as the backend sees it; stamps assertions and registrations. */
-  backendNow: Clock;
-  schedule: Schedule;
-  sleep: (ms: number) => Promise<void>;
-  log: Logger;
-  version: string;
-  platform: string;
-  /** `CODEX_APP_SERVER_LOGIN_CLIENT_ID`; null means Codex's own. */
-  oauthClientId: string | null;
-  /** Called for each event, if given. */
-  observe?: CredentialObserver | undefined;
-}
-
-/** Outlives the credential that it was made for: its tokens may be newer than those in the file. */
-export interface KeptSession {
+/** What outlives the credential that it was made for. */
+export interface Kept extends KeptInstance {
+  /** Its tokens may be newer than those in the file. */
   session: ChatGptSession | null;
 }
 
 /**
  * Makes the providers of a selected credential.
- * @param kept the session so far, which is kept for the same login
+ * @param kept what was made for the one before, and stays for the same login
  * @throws SidecarError AUTH_CREDENTIAL_INVALID
  */
 export function buildCredential(
   selection: Selection,
   deps: CredentialDeps,
-  kept: KeptSession,
+  kept: Kept,
 ): Credential {
+  const credential = build(selection, deps, kept);
+  if (credential.assertion !== kept.instance?.provider) kept.instance = null;
+  return credential;
+}
+
+function build(selection: Selection, deps: CredentialDeps, kept: Kept): Credential {
   switch (selection.kind) {
     case 'apikey': {
       const account = { id: null, email: null, planType: null, fedramp: false };
       const bearer = new StaticBearer(selection.key, null, false);
       return { ...constant(selection), mode: 'apikey', account, bearer, assertion: null };
     }
-    case 'personalAccessToken': {
-      const { http, monotonicNow } = deps;
-      const { authApiBaseUrl } = deps.config.upstream;
-      const { from } = selection;
-      const bearer = new PersonalAccessToken(selection.token, {
-        authApiBaseUrl,
-        http,
-        monotonicNow,
-        from,
-      });
-      const { account } = bearer;
-      return {
-        ...constant(selection),
-        mode: 'personalAccessToken',
-        account,
-        bearer,
-        assertion: null,
-      };
-    }
+    case 'personalAccessToken':
+      return fromPersonalAccessToken(selection, deps, kept);
     case 'identityToken':
       return fromIdentityToken(selection, deps);
     case 'identityRecord':
@@ -97,6 +65,31 @@ function constant(selection: Selection): Pick<Credential, 'from' | 'digest'> {
 }
 
 type Selected<Kind extends Selection['kind']> = Extract<Selection, { kind: Kind }>;
+
+function fromPersonalAccessToken(
+  selection: Selected<'personalAccessToken'>,
+  deps: CredentialDeps,
+  kept: Kept,
+): Credential {
+  const { http, monotonicNow, config } = deps;
+  const { token, from } = selection;
+  const { authApiBaseUrl } = config.upstream;
+  const bearer = new PersonalAccessToken(token, { authApiBaseUrl, http, monotonicNow, from });
+  const identity = constant(selection);
+  const actor = {
+    type: 'personal_access_token',
+    bearer,
+    token: () => token,
+    userId: null,
+  } as const;
+  return {
+    ...identity,
+    mode: 'personalAccessToken',
+    account: bearer.account,
+    bearer,
+    assertion: actingFor(actor, identity.digest(), deps, kept),
+  };
+}
 
 function fromIdentityToken(selection: Selected<'identityToken'>, deps: CredentialDeps): Credential {
   const { upstream } = deps.config;
@@ -141,7 +134,7 @@ function fromIdentityRecord(
 function fromChatGptLogin(
   selection: Selected<'chatgpt'>,
   deps: CredentialDeps,
-  kept: KeptSession,
+  kept: Kept,
 ): Credential {
   const { monotonicNow, backendNow, schedule, config, log } = deps;
   if (selection.recordProblem) {
@@ -152,10 +145,13 @@ function fromChatGptLogin(
     : chatGptSession(selection, deps);
   if (session !== kept.session) kept.session?.release();
   kept.session = session;
-  const source =
-    config.agentIdentity.policy === 'chatgptAuth'
-      ? registeredIdentity(session, selection.record, deps)
-      : null;
+  const source = hasRecord(config.agentIdentity)
+    ? registeredIdentity(session, selection.record, deps)
+    : null;
+  const bearer = new ChatGptBearer(session, { monotonicNow, backendNow, schedule });
+  const { account, userId } = session.login;
+  const token = () => session.login.accessToken;
+  const owner = JSON.stringify([account.id, userId]);
   return {
     from: selection.from,
     digest: () => chatGptDigest(selection.mode, session.stored, source?.stored ?? null),
@@ -163,8 +159,10 @@ function fromChatGptLogin(
     get account() {
       return session.login.account;
     },
-    bearer: new ChatGptBearer(session, { monotonicNow, backendNow, schedule }),
-    assertion: source ? assertionsOf(source, deps) : null,
+    bearer,
+    assertion: source
+      ? assertionsOf(source, deps)
+      : actingFor({ type: 'oauth', bearer, token, userId }, owner, deps, kept),
   };
 }
 
@@ -188,45 +186,4 @@ function chatGptSession(selection: Selected<'chatgpt'>, deps: CredentialDeps): C
     refreshAhead: deps.refreshAhead,
     observe: deps.observe,
   });
-}
-
-function registeredIdentity(
-  session: ConstructorParameters<typeof RegisteredIdentity>[0],
-  record: ConstructorParameters<typeof RegisteredIdentity>[1],
-  deps: CredentialDeps,
-): RegisteredIdentity {
-  const { store, log, version, platform, observe } = deps;
-  return new RegisteredIdentity(session, record, {
-    store,
-    log,
-    version,
-    platform,
-    observe,
-    authApi: authApi(deps),
-    pauseMs: registrationPauseMs(deps),
-  });
-}
-
-function registrationPauseMs({ config }: CredentialDeps): number {
-  return config.agentIdentity.minRegistrationIntervalSeconds * 1000;
-}
-
-function assertionsOf(source: IdentitySource, deps: CredentialDeps): AssertionProvider {
-  const { onTaskRejected } = deps.config.agentIdentity;
-  const pauseMs = registrationPauseMs(deps);
-  const { now, monotonicNow, backendNow, log, observe } = deps;
-  return new AssertionProvider(source, {
-    now,
-    monotonicNow,
-    backendNow,
-    log,
-    pauseMs,
-    onTaskRejected,
-    observe,
-  });
-}
-
-function authApi(deps: CredentialDeps): AuthApi {
-  const { http, backendNow, sleep } = deps;
-  return { baseUrl: deps.config.upstream.authApiBaseUrl, http, now: backendNow, sleep };
 }

@@ -1,4 +1,5 @@
-import { RegistrationError } from '../agent-identity/registration.ts';
+import { INSTANCE_REVOKED } from '../agent-identity/instance-registration.ts';
+import { RegistrationError } from '../agent-identity/registration-call.ts';
 import { wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { pauseAfter } from '../base/pause.ts';
@@ -63,7 +64,9 @@ export function describeIdentityFailure({ error, nextTry }: IdentityFailure): st
   return `${error.message} (next try ${nextTry})`;
 }
 
-/** Registering a task for a deleted agent fails with the message of an inference request. */
-export function isDeletion(error: unknown): boolean {
-  return error instanceof RegistrationError && error.status === 403 && saysDeleted(error.message);
+/** Whether a registration was refused because the identity has ended for good. */
+export function isRevocation(error: unknown): boolean {
+  if (!(error instanceof RegistrationError)) return false;
+  // Registering a task for a deleted agent fails with the message of an inference request.
+  return error.code === INSTANCE_REVOKED || (error.status === 403 && saysDeleted(error.message));
 }

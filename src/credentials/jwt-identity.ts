@@ -5,13 +5,15 @@ import {
   parseJwks,
   verifyIdentityToken,
 } from '../agent-identity/identity-token.ts';
+import { fingerprint } from '../agent-identity/keys.ts';
 import { type AuthApi, registerTask } from '../agent-identity/registration.ts';
 import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
 import { callFailureText, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
-import type { IdentitySource, RunIdentity } from './identity-source.ts';
+import type { IdentityFacts, IdentitySource } from './identity-source.ts';
+import { RUN_TASK_FORM, RunTaskIdentity } from './run-task-identity.ts';
 
 const JWKS_TIMEOUT_MS = 10_000;
 const JWKS_MAX_BYTES = 256 * 1024;
@@ -30,6 +32,7 @@ interface JwtIdentityDeps {
  * The constructor checks everything that needs no network and throws AUTH_CREDENTIAL_INVALID.
  */
 export class JwtIdentity implements IdentitySource {
+  readonly form = RUN_TASK_FORM;
   readonly source = 'jwt';
   readonly claims: IdentityTokenClaims;
   readonly #token: Secret;
@@ -42,27 +45,28 @@ export class JwtIdentity implements IdentitySource {
     this.#deps = deps;
   }
 
-  known(): { agentRuntimeId: string; publicKeySsh: string } {
+  known(): Partial<IdentityFacts> {
     const { agentRuntimeId, key } = this.claims;
-    return { agentRuntimeId, publicKeySsh: key.publicKeySsh };
+    return { agentRuntimeId, publicKey: fingerprint(key.publicKeySsh) };
   }
 
   establishNow(): null {
     return null;
   }
 
-  async establish(): Promise<RunIdentity> {
+  async establish(): Promise<RunTaskIdentity> {
     await this.#verify();
     return this.renew();
   }
 
-  async renew(): Promise<RunIdentity> {
+  async renew(): Promise<RunTaskIdentity> {
     const { agentRuntimeId, key, accountId, fedramp } = this.claims;
     const { authApi, observe, now } = this.#deps;
     const registration = registerTask(authApi, { agentRuntimeId, key });
     const taskId = await observeRegistration(observe, 'task', registration);
     const taskRegisteredAt = now();
-    return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+    const task = { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+    return new RunTaskIdentity(task, observe);
   }
 
   async #verify(): Promise<void> {

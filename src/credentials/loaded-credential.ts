@@ -1,8 +1,10 @@
 import { sourceOf } from '../auth-store/store.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Config } from '../config/resolve.ts';
-import { buildCredential, type CredentialDeps, type KeptSession } from './build-credential.ts';
+import { hasRecord } from './build-assertions.ts';
+import { buildCredential, type Kept } from './build-credential.ts';
 import type { Credential } from './credential.ts';
+import type { CredentialDeps } from './credential-deps.ts';
 import { type EnvironmentCredentials, type Selection, selectCredential } from './selection.ts';
 import { selectionDigest } from './selection-digest.ts';
 
@@ -26,7 +28,7 @@ export interface CredentialRead {
 /** The credential in use: read from its source, built, and replaced when the source changes. */
 export class LoadedCredential {
   readonly #deps: LoadDeps;
-  readonly #kept: KeptSession = { session: null };
+  readonly #kept: Kept = { session: null, instance: null };
   #credential: Credential | null = null;
   /** The settings that it was built with, as JSON. */
   #builtWith: string | null = null;
@@ -56,7 +58,7 @@ export class LoadedCredential {
   }
 
   /** Outlives the credential that it was made for. */
-  get session(): KeptSession['session'] {
+  get session(): Kept['session'] {
     return this.#kept.session;
   }
 
@@ -107,7 +109,7 @@ export class LoadedCredential {
     if (this.#disposed) return true;
     const builtWith = JSON.stringify(agentIdentity);
     try {
-      const digest = selectionDigest(selection, agentIdentity.policy === 'chatgptAuth');
+      const digest = selectionDigest(selection, hasRecord(agentIdentity));
       if (builtWith !== this.#builtWith || this.#credential?.digest() !== digest) {
         const config = { upstream: this.#deps.upstream, agentIdentity };
         this.#replace(buildCredential(selection, { ...this.#deps, config }, this.#kept));

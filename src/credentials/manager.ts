@@ -42,7 +42,8 @@ export class CredentialManager {
   readonly #loaded: LoadedCredential;
   /** The credential for which the fallback is on and was logged. */
   #degraded: Credential | null = null;
-  readonly #refused = new WeakSet<AuthHeaders>();
+  /** Credentials whose refusal was logged. */
+  readonly #refused = new WeakSet<object>();
   /** When a refusal last led to a load, on the monotonic clock. */
   #readAgainAt = Number.NEGATIVE_INFINITY;
 
@@ -78,13 +79,13 @@ export class CredentialManager {
     const provider = inject === 'assertion' ? credential.assertion : credential.bearer;
     if (!provider) throw new SidecarError('SIDECAR_INTERNAL', `no provider for ${inject}`);
     const headers = headersOf(provider);
-    if (!(headers instanceof Promise)) {
+    const authorized = (ready: AuthHeaders): Authorization => {
       if (inject === 'assertion') this.#degraded = null;
-      return { upstream, headers, provider, degraded: false };
-    }
-    return headers.then(
-      (ready) => ({ upstream, headers: ready, provider, degraded: false }),
-      (error: unknown) => this.#otherwise({ auth, modelRoute, credential, inject }, error),
+      return { upstream, headers: ready, provider, degraded: false };
+    };
+    if (!(headers instanceof Promise)) return authorized(headers);
+    return headers.then(authorized, (error: unknown) =>
+      this.#otherwise({ auth, modelRoute, credential, inject }, error),
     );
   }
 
@@ -112,10 +113,10 @@ export class CredentialManager {
     if (provider !== credential?.bearer && provider !== credential?.assertion) {
       return credential !== null;
     }
-    // Many requests carry the same headers, and may all be refused at once.
-    if (!this.#refused.has(headers)) {
-      this.#refused.add(headers);
-      const { kind } = headers;
+    // Many requests carry the same credential, and may all be refused at once.
+    const { kind, credential: refused } = headers;
+    if (!this.#refused.has(refused)) {
+      this.#refused.add(refused);
       this.#deps.log.warn({ kind, code: rejection.code }, 'the upstream refused the credential');
     }
     if (await provider.rejected(headers, rejection)) return true;

@@ -42,6 +42,14 @@ export function oauthEndpoints(
   };
 }
 
+/** Where runtime instances are registered. */
+export function instanceUrl({
+  oauthIssuer,
+  instanceRegistrationUrl,
+}: Pick<Config['upstream'], 'oauthIssuer' | 'instanceRegistrationUrl'>): string {
+  return instanceRegistrationUrl ?? `${oauthIssuer}/agent/register`;
+}
+
 function withoutSlash(url: string): string {
   return url.replace(/\/+$/, '');
 }

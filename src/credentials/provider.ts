@@ -1,18 +1,23 @@
 import type { PlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
+import type { Config } from '../config/resolve.ts';
 import type { Rejection } from './rejection.ts';
 
 /**
- * The credential headers of one upstream request. A provider recognises a set that it handed out by
- * object identity, so a rejection is compared with the credential that the request really carried.
+ * The credential headers of one upstream request. A rejection is compared with the credential that
+ * the request really carried, by the identity of the objects.
  */
 export interface AuthHeaders {
   readonly kind: 'assertion' | 'bearer';
   readonly authorization: Secret;
+  /** `x-openai-agent-assertion`, beside the bearer in `authorization`; null mostly. */
+  readonly assertion: Secret | null;
   /** `ChatGPT-Account-ID`; null for an API key. */
   readonly accountId: string | null;
   /** `X-OpenAI-Fedramp: true` or nothing. */
   readonly fedramp: boolean;
+  /** What it was made with; sets of one credential are rejected together. */
+  readonly credential: object;
 }
 
 export interface Account {
@@ -27,7 +32,7 @@ type IdentityState =
   | 'off'
   | 'registering'
   | 'ready'
-  /** The upstream rejected the run task, which stays in use (`onTaskRejected: error`). */
+  /** The upstream rejected the run task or instance, which stays in use (`onTaskRejected: error`). */
   | 'rejected'
   | 'unavailable'
   | 'revoked';
@@ -41,12 +46,17 @@ export interface BearerStatus {
 
 export interface IdentityStatus {
   state: IdentityState;
+  form: Config['agentIdentity']['form'] | null;
+  /** What an assertion route carries; null without an identity. */
+  headers: Config['agentIdentity']['headers'] | null;
   source: 'jwt' | 'registered' | null;
   agentRuntimeId: string | null;
   /** Fingerprint, `SHA256:…`. */
   publicKey: string | null;
   taskId: string | null;
   taskRegisteredAt: string | null;
+  runtimeInstanceId: string | null;
+  runtimeInstanceRegisteredAt: string | null;
   lastRejection: string | null;
   lastError: string | null;
 }

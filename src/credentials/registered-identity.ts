@@ -1,15 +1,12 @@
 import {
   type AgentKey,
   encodeAgentKey,
+  fingerprint,
   generateAgentKey,
   parseAgentKey,
 } from '../agent-identity/keys.ts';
-import {
-  type AuthApi,
-  RegistrationError,
-  registerAgent,
-  registerTask,
-} from '../agent-identity/registration.ts';
+import { type AuthApi, registerAgent, registerTask } from '../agent-identity/registration.ts';
+import { RegistrationError } from '../agent-identity/registration-call.ts';
 import type { AuthDocument, IdentityRecord } from '../auth-store/auth-document.ts';
 import {
   type Announcement,
@@ -26,7 +23,8 @@ import { LockError } from '../files/lock.ts';
 import { type CredentialObserver, observeRegistration } from '../telemetry/credential-events.ts';
 import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import type { ChatGptSession } from './chatgpt-session.ts';
-import type { IdentitySource, RunIdentity } from './identity-source.ts';
+import type { IdentityFacts, IdentitySource } from './identity-source.ts';
+import { RUN_TASK_FORM, RunTaskIdentity } from './run-task-identity.ts';
 import { recordDigest } from './selection-digest.ts';
 
 interface RegisteredIdentityDeps {
@@ -53,6 +51,7 @@ const RECORD_KEY_FIELD = 'auth.json agent_identity.agent_private_key';
  * register a missing run task.
  */
 export class RegisteredIdentity implements IdentitySource {
+  readonly form = RUN_TASK_FORM;
   readonly source = 'registered';
   readonly #session: LoginSession | null;
   readonly #deps: RegisteredIdentityDeps;
@@ -73,16 +72,14 @@ export class RegisteredIdentity implements IdentitySource {
     this.#adopt(record);
   }
 
-  known(): { agentRuntimeId: string; publicKeySsh: string } | null {
-    if (!this.#record || !this.#key) return null;
-    return {
-      agentRuntimeId: this.#record.agentRuntimeId,
-      publicKeySsh: this.#key.publicKeySsh,
-    };
+  known(): Partial<IdentityFacts> {
+    if (!this.#record || !this.#key) return {};
+    const { agentRuntimeId } = this.#record;
+    return { agentRuntimeId, publicKey: fingerprint(this.#key.publicKeySsh) };
   }
 
-  establishNow(): RunIdentity | null {
-    return this.#runIdentity(null);
+  establishNow(): RunTaskIdentity | null {
+    return this.#identity(null);
   }
 
   get #login(): ChatGptLogin | null {
@@ -94,7 +91,7 @@ export class RegisteredIdentity implements IdentitySource {
     return this.#stored;
   }
 
-  async establish(): Promise<RunIdentity> {
+  async establish(): Promise<RunTaskIdentity> {
     // Before the lock is taken, because a refresh takes it too.
     if (this.#session?.isExpired()) {
       await this.#session.renew(this.#session.login.accessToken, false);
@@ -112,11 +109,13 @@ export class RegisteredIdentity implements IdentitySource {
     }
   }
 
-  renew(rejectedTaskId: string): Promise<RunIdentity> {
+  renew(rejectedTaskId: string): Promise<RunTaskIdentity> {
     return this.#transact((transaction) => this.#register(transaction, rejectedTaskId));
   }
 
-  async #transact(work: (transaction: Transaction) => Promise<RunIdentity>): Promise<RunIdentity> {
+  async #transact(
+    work: (transaction: Transaction) => Promise<RunTaskIdentity>,
+  ): Promise<RunTaskIdentity> {
     try {
       return await this.#again(() => this.#deps.store.transact(work));
     } catch (error) {
@@ -125,7 +124,7 @@ export class RegisteredIdentity implements IdentitySource {
   }
 
   /** Where another process was first, its record is there to be taken over. */
-  async #again(work: () => Promise<RunIdentity>): Promise<RunIdentity> {
+  async #again(work: () => Promise<RunTaskIdentity>): Promise<RunTaskIdentity> {
     try {
       return await work();
     } catch (error) {
@@ -134,14 +133,17 @@ export class RegisteredIdentity implements IdentitySource {
     }
   }
 
-  async #register(transaction: Transaction, rejectedTaskId: string | null): Promise<RunIdentity> {
+  async #register(
+    transaction: Transaction,
+    rejectedTaskId: string | null,
+  ): Promise<RunTaskIdentity> {
     // Another process may have registered while this one waited for its turn.
     const { identityRecord } = this.#checkUnchanged(transaction.current);
     if (recordDigest(identityRecord) !== recordDigest(this.#stored)) {
       this.#stored = identityRecord;
       this.#adopt(identityRecord);
     }
-    const found = this.#runIdentity(null);
+    const found = this.#identity(null);
     if (found && found.taskId !== rejectedTaskId) return found;
     const pauseMs = rejectedTaskId === null ? 0 : this.#deps.pauseMs;
     const announcement = await transaction.announce({ kind: 'identity', pauseMs });
@@ -191,7 +193,7 @@ export class RegisteredIdentity implements IdentitySource {
     await this.#persist(transaction, this.#record, 'agent');
   }
 
-  async #registerTask(transaction: Transaction, authApi: AuthApi): Promise<RunIdentity> {
+  async #registerTask(transaction: Transaction, authApi: AuthApi): Promise<RunTaskIdentity> {
     const record = this.#record;
     const key = this.#key;
     if (!record || !key) throw new SidecarError('SIDECAR_INTERNAL', 'no identity to register for');
@@ -202,7 +204,7 @@ export class RegisteredIdentity implements IdentitySource {
     this.#record = { ...record, taskId };
     this.#deps.log.info({ agentRuntimeId }, 'registered a run task');
     await this.#persist(transaction, this.#record, 'task');
-    const identity = this.#runIdentity(authApi.now());
+    const identity = this.#identity(authApi.now());
     if (!identity) throw new SidecarError('SIDECAR_INTERNAL', 'the run task was not kept');
     return identity;
   }
@@ -268,12 +270,13 @@ export class RegisteredIdentity implements IdentitySource {
     );
   }
 
-  #runIdentity(taskRegisteredAt: number | null): RunIdentity | null {
+  #identity(taskRegisteredAt: number | null): RunTaskIdentity | null {
     const record = this.#record;
     const key = this.#key;
     if (!record || !key || record.taskId === null) return null;
     const { agentRuntimeId, accountId, fedramp, taskId } = record;
-    return { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+    const task = { agentRuntimeId, key, accountId, fedramp, taskId, taskRegisteredAt };
+    return new RunTaskIdentity(task, this.#deps.observe);
   }
 }
 

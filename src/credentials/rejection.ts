@@ -1,12 +1,16 @@
+import { INSTANCE_REVOKED } from '../agent-identity/instance-registration.ts';
 import { isObject, parseJsonObject, textAt } from '../base/json.ts';
 
 /** What an upstream response says about the credential that the request carried. */
 export type Rejection =
-  /** The run task is gone, or the assertion was refused without a cause: a new task may help. */
+  /**
+   * The run task or runtime instance is gone, or the assertion was refused without a cause: a new one
+   * may help.
+   */
   | { kind: 'task'; code: string }
   /** The bearer is expired or revoked: new tokens may help. */
   | { kind: 'bearer'; code: string }
-  /** The agent runtime was deleted: nothing helps. */
+  /** The agent runtime was deleted, or the runtime instance revoked: nothing helps. */
   | { kind: 'revoked'; code: string };
 
 export interface UpstreamResponse {
@@ -42,6 +46,9 @@ export function classifyRejection(
 ): Rejection | null {
   if (response.header('cf-mitigated') !== null) return null;
   const error = readError(response);
+  if (used === 'assertion' && isFinalCode(response.status, error.code)) {
+    return { kind: 'revoked', code: error.code };
+  }
   if (response.status === 403) {
     const deleted =
       used === 'assertion' &&
@@ -52,6 +59,11 @@ export function classifyRejection(
   if (response.status !== 401) return null;
   const code = error.code || 'unauthorized';
   return used === 'assertion' ? { kind: 'task', code } : { kind: 'bearer', code };
+}
+
+/** Codex names no status for this code; these two are about the credential. */
+function isFinalCode(status: number, code: string): boolean {
+  return (status === 401 || status === 403) && code === INSTANCE_REVOKED;
 }
 
 /** Whether a message of the backend says that the agent runtime was deleted; its code is generic. */

@@ -1,6 +1,7 @@
 import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { SidecarError } from '../base/errors.ts';
 import type { Credential } from './credential.ts';
+import { NO_FACTS } from './identity-source.ts';
 import type { Account, BearerStatus, IdentityStatus } from './provider.ts';
 
 /** What status and health show of the credential; holds no secret. */
@@ -27,11 +28,10 @@ const NO_BEARER: BearerStatus = {
 };
 const NO_IDENTITY: IdentityStatus = {
   state: 'off',
+  form: null,
+  headers: null,
   source: null,
-  agentRuntimeId: null,
-  publicKey: null,
-  taskId: null,
-  taskRegisteredAt: null,
+  ...NO_FACTS,
   lastRejection: null,
   lastError: null,
 };

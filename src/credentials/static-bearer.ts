@@ -39,5 +39,5 @@ export function bearerHeaders(
   fedramp: boolean,
 ): AuthHeaders {
   const authorization = new Secret(`Bearer ${token.reveal()}`);
-  return { kind: 'bearer', authorization, accountId, fedramp };
+  return { kind: 'bearer', authorization, assertion: null, accountId, fedramp, credential: token };
 }

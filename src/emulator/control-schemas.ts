@@ -52,9 +52,13 @@ export const CONTROL_BODIES = {
   ]),
   workloadRule: strict({ account }),
   deleteAgent: strict({ agent_runtime_id: text }, ['agent_runtime_id']),
+  endInstance: strict({ runtime_instance_id: text, how: { enum: ['gone', 'revoked'] } }, [
+    'runtime_instance_id',
+  ]),
   settings: strict({
     bearerOnAssertionRoutes: { enum: ['accept', 'refuse'] },
     sealTaskIds: flag,
+    refreshResponseDelayMs: milliseconds,
     revokeFamilyOnReuse: flag,
     dateSkewSeconds: { type: 'integer' },
     maxTimestampSkewSeconds: { type: 'integer', minimum: 0 },

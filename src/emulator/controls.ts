@@ -17,6 +17,11 @@ interface TaskBody {
   how?: 'expired' | 'not_found';
 }
 
+interface InstanceBody {
+  runtime_instance_id: string;
+  how?: 'gone' | 'revoked';
+}
+
 interface DeviceDecision {
   user_code: string;
   decision?: 'approve' | 'deny';
@@ -131,6 +136,15 @@ function addRevocationControls(
       send(
         reply,
         attempt(() => operator.deleteAgent(body.agent_runtime_id)),
+      ),
+  );
+  app.post<{ Body: InstanceBody }>(
+    '/instances/end',
+    accepting(CONTROL_BODIES.endInstance),
+    ({ body }, reply) =>
+      send(
+        reply,
+        attempt(() => operator.endInstance(body.runtime_instance_id, body.how)),
       ),
   );
   app.post<{ Body: DeviceDecision }>(

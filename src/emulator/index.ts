@@ -8,6 +8,7 @@ import { addBackendApi } from './backend-api.ts';
 import { addCodexApi } from './codex-api.ts';
 import { addControls } from './controls.ts';
 import { addDeviceApi } from './device-api.ts';
+import { addInstanceApi } from './instance-api.ts';
 import { addOAuthApi } from './oauth-api.ts';
 import { createOperator, type Operator } from './operator.ts';
 import type { EmulatorRecord } from './records.ts';
@@ -68,6 +69,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const operator = createOperator(state);
   const app = createEmulatorApp(state, https);
   addAuthApi(app, state);
+  addInstanceApi(app, state);
   addOAuthApi(app, state);
   addDeviceApi(app, state);
   addCodexApi(app, state);

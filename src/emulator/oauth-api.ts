@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { createSend } from './app.ts';
+import { pause } from './deliver.ts';
 import { badRequest, type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
 import type { RefreshResult, TokenSet } from './tokens.ts';
@@ -58,7 +59,11 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
       const wanted = body.grant_type === 'refresh_token' ? JSON_TYPE : FORM;
       if (!type.startsWith(wanted)) return send(reply, badRequest(`send it as ${wanted}`));
       const issuer = `${reply.request.protocol}://${headers.host}`;
-      return send(reply, await grantResponse(state, body, issuer));
+      const response = await grantResponse(state, body, issuer);
+      // The refresh token is spent by now, whoever waits for the response.
+      const { refreshResponseDelayMs: delayMs } = state.settings;
+      if (body.grant_type === 'refresh_token' && delayMs > 0) await pause(state, delayMs);
+      return send(reply, response);
     },
   );
   app.post<Revoke>(

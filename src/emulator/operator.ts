@@ -42,19 +42,30 @@ export interface Operator {
   revokeTask(taskId: string, how?: 'expired' | 'not_found'): void;
   /** Deletes an agent runtime for good. Throws when it is unknown. */
   deleteAgent(agentRuntimeId: string): void;
+  /** Ends a runtime instance; default `gone`. Throws when it is unknown. */
+  endInstance(instanceId: string, how?: 'gone' | 'revoked'): void;
   /** Ends every access token issued so far, whatever its `exp` says. */
   expireAccessTokens(): void;
   /** What was registered, and how often each refresh token has been sent. */
-  counts(): { agents: number; tasks: number; refreshUses: ReadonlyMap<string, number> };
+  counts(): {
+    agents: number;
+    tasks: number;
+    instances: number;
+    refreshUses: ReadonlyMap<string, number>;
+  };
   /** May be changed at any time. */
   settings: EmulatorSettings;
 }
 
 export function createOperator(state: EmulatorState): Operator {
-  const { tokens, agents, faults, nextId, settings } = state;
+  const { tokens, agents, instances, faults, nextId, settings } = state;
   return {
     settings,
-    counts: () => ({ ...agents.counts, refreshUses: tokens.uses }),
+    counts: () => ({
+      ...agents.counts,
+      instances: instances.count,
+      refreshUses: tokens.uses,
+    }),
     issueLogin: (account = {}) => issueLogin(state, account),
     issueIdentityToken: (options = {}) => issueIdentityToken(state, options),
     issueApiKey: () => tokens.issueApiKey(),
@@ -72,6 +83,7 @@ export function createOperator(state: EmulatorState): Operator {
     clearFaults: () => faults.clear(),
     revokeTask: (taskId, how = 'expired') => agents.revokeTask(taskId, how),
     deleteAgent: (agentRuntimeId) => agents.delete(agentRuntimeId),
+    endInstance: (instanceId, how = 'gone') => instances.end(instanceId, how),
     expireAccessTokens: () => tokens.expireAccessTokens(),
   };
 }

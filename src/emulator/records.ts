@@ -32,14 +32,25 @@ export interface EmulatorRecord {
 }
 
 export interface RecordedAuth {
-  kind: 'assertion' | 'bearer' | 'other' | 'none';
+  /** `dual`: a bearer, and an assertion beside it. */
+  kind: 'assertion' | 'bearer' | 'dual' | 'other' | 'none';
   /** The credential is good, and good for this route. */
   verified: boolean;
   /** Why not; null when it is, and on routes that ask for none. */
   problem: string | null;
   agentRuntimeId: string | null;
   taskId: string | null;
+  runtimeInstanceId: string | null;
 }
+
+const NO_AUTH: RecordedAuth = {
+  kind: 'none',
+  verified: false,
+  problem: null,
+  agentRuntimeId: null,
+  taskId: null,
+  runtimeInstanceId: null,
+};
 
 type Predicate = (record: EmulatorRecord) => boolean;
 
@@ -72,7 +83,7 @@ export class Recorder {
       path: request.url ?? '',
       rawHeaders: request.rawHeaders,
       headers: joinHeaders(request.rawHeaders),
-      auth: { kind: 'none', verified: false, problem: null, agentRuntimeId: null, taskId: null },
+      auth: NO_AUTH,
       bodyBytes: 0,
       body: null,
       frames: [],

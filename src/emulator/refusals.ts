@@ -10,6 +10,10 @@ export function refusalResponse(refusal: RefusalKind): EmulatedResponse {
       return taskRefusal(refusal, 'The task has expired.');
     case 'task_not_found':
       return taskRefusal(refusal, 'The task was not found.');
+    case 'instance_revoked':
+      return json(401, {
+        error: { message: 'The runtime instance was revoked.', code: 'runtime_instance_revoked' },
+      });
     case 'agent_deleted':
       return json(403, {
         error: {

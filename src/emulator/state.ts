@@ -7,6 +7,7 @@ import type { ResponseCoding } from './compression.ts';
 import { DeviceLogins } from './device-logins.ts';
 import type { EmulatedExchange } from './exchange.ts';
 import { FaultBook } from './faults.ts';
+import { InstanceStore } from './instances.ts';
 import { Recorder } from './records.ts';
 import { refusalResponse } from './refusals.ts';
 import type { EmulatedResponse } from './response.ts';
@@ -21,6 +22,8 @@ export interface EmulatorSettings {
   bearerOnAssertionRoutes: 'accept' | 'refuse';
   /** Hands out run-task ids sealed to the key of the agent; default false. */
   sealTaskIds: boolean;
+  /** How long the response to a refresh takes, after it was decided on; default 0. */
+  refreshResponseDelayMs: number;
   /** Whether a spent refresh token that comes again ends the login's living one; default false. */
   revokeFamilyOnReuse: boolean;
   /** How far the clock of the backend runs ahead: its `Date` header and every check of time. */
@@ -51,6 +54,7 @@ export interface EmulatorState {
   readonly deviceLogins: DeviceLogins;
   readonly workloadRules: WorkloadRules;
   readonly agents: AgentStore;
+  readonly instances: InstanceStore;
   readonly faults: FaultBook;
   readonly recorder: Recorder;
   readonly exchanges: WeakMap<IncomingMessage, EmulatedExchange>;
@@ -66,6 +70,7 @@ export async function createState(options: {
   const settings: EmulatorSettings = {
     bearerOnAssertionRoutes: 'accept',
     sealTaskIds: false,
+    refreshResponseDelayMs: 0,
     revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,
@@ -89,6 +94,7 @@ export async function createState(options: {
     deviceLogins: new DeviceLogins(now),
     workloadRules: new WorkloadRules(now, nextId),
     agents: new AgentStore(nextId),
+    instances: new InstanceStore(nextId),
     faults: new FaultBook(),
     recorder: new Recorder(),
     exchanges: new WeakMap(),
@@ -121,7 +127,7 @@ export function judge(
   exchange: EmulatedExchange,
   route: RequiredAuth,
 ): Verdict {
-  const { settings, agents, tokens, recorder } = state;
+  const { settings, agents, instances, tokens, recorder } = state;
   const rules = {
     route,
     bearerOnAssertionRoutes: settings.bearerOnAssertionRoutes,
@@ -130,6 +136,7 @@ export function judge(
   };
   const verdict = verifyRequest(exchange.record.headers, rules, {
     agent: (id) => agents.find(id),
+    instance: (id) => instances.find(id),
     grant: (token) => tokens.find(token),
   });
   exchange.verdict = verdict;

@@ -1,14 +1,17 @@
 import {
   ASSERTION_SCHEME,
   type AssertionClaims,
+  INSTANCE_ASSERTION_HEADER,
   parseAssertion,
   verifyAssertion,
 } from '../agent-identity/assertion.ts';
 import { verifyMessage } from '../agent-identity/keys.ts';
 import type { EmulatedAccount } from './accounts.ts';
 import type { Agent } from './agents.ts';
+import type { Instance } from './instances.ts';
 import type { RecordedAuth } from './records.ts';
 import type { Grant } from './tokens.ts';
+import { type InstanceVerdict, verifyInstance } from './verify-instance.ts';
 
 /**
  * What a route asks for. `assertion` and `bearer` go with the account headers; `registration` is
@@ -17,7 +20,12 @@ import type { Grant } from './tokens.ts';
 export type RequiredAuth = 'assertion' | 'bearer' | 'registration' | 'whoami' | 'apiKey' | 'none';
 
 /** How a refusal is answered; `./refusals.ts` has the bodies. */
-export type RefusalKind = 'unauthorized' | 'task_expired' | 'task_not_found' | 'agent_deleted';
+export type RefusalKind =
+  | 'unauthorized'
+  | 'task_expired'
+  | 'task_not_found'
+  | 'agent_deleted'
+  | 'instance_revoked';
 
 interface VerifyRules {
   route: RequiredAuth;
@@ -29,6 +37,7 @@ interface VerifyRules {
 /** Look-ups into what the emulator issued and registered. */
 interface Directory {
   agent(agentRuntimeId: string): Agent | null;
+  instance(instanceId: string): Instance | null;
   grant(token: string): Grant | null;
 }
 
@@ -50,15 +59,21 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 export function verifyRequest(headers: Headers, rules: VerifyRules, known: Directory): Verdict {
   const { authorization } = headers;
   const claims = authorization === undefined ? null : parseAssertion(authorization);
+  const text = instanceAssertionOf(headers);
+  const isOpen = rules.route === 'none';
+  const presented = text === null || isOpen ? null : verifyInstance(text, rules, known.instance);
   const auth: RecordedAuth = {
-    kind: kindOf(authorization),
+    kind: kindOf(headers),
     verified: false,
     problem: null,
     agentRuntimeId: claims?.agent_runtime_id ?? null,
     taskId: claims?.task_id ?? null,
+    runtimeInstanceId: presented?.instance?.instanceId ?? null,
   };
-  if (rules.route === 'none') return { auth, account: null, refusal: null };
-  const check = checkCredential(headers, auth.kind, rules, known);
+  if (isOpen) return { auth, account: null, refusal: null };
+  const check = presented
+    ? checkInstance(headers, presented, rules, known)
+    : checkCredential(headers, auth.kind, rules, known);
   if ('refusal' in check) {
     return { auth: { ...auth, problem: check.problem }, account: null, refusal: check.refusal };
   }
@@ -92,6 +107,27 @@ function checkCredential(
   }
   if (rules.route !== 'assertion') return refuse('an assertion on a route that takes none');
   return checkAssertion(headers, authorization, rules, known);
+}
+
+/** Codex sends the second form on every route of the backend, with its bearer or in its place. */
+function checkInstance(
+  headers: Headers,
+  { instance, problem }: InstanceVerdict,
+  rules: VerifyRules,
+  known: Directory,
+): CheckResult {
+  const { route } = rules;
+  if (route !== 'assertion' && route !== 'bearer') {
+    return refuse('an assertion on a route that takes none');
+  }
+  if (instance?.state === 'revoked') return refuse(problem ?? '', 'instance_revoked');
+  if (!instance || problem !== null) return refuse(problem ?? '');
+  if (kindOf(headers) === 'dual') {
+    const token = headers.authorization?.slice(BEARER.length) ?? '';
+    const check = checkBearer(headers, known.grant(token), { ...rules, route: 'bearer' });
+    if ('refusal' in check) return check;
+  }
+  return checkAccountHeaders(headers, instance.account) ?? { account: instance.account };
 }
 
 function checkBearer(headers: Headers, grant: Grant | null, rules: VerifyRules): CheckResult {
@@ -175,10 +211,22 @@ function timestampProblem(
     : null;
 }
 
-function kindOf(authorization: string | undefined): RecordedAuth['kind'] {
+function kindOf(headers: Headers): RecordedAuth['kind'] {
+  const { authorization } = headers;
   if (authorization === undefined) return 'none';
-  if (authorization.startsWith(BEARER)) return 'bearer';
+  if (authorization.startsWith(BEARER)) {
+    return INSTANCE_ASSERTION_HEADER in headers ? 'dual' : 'bearer';
+  }
   return authorization.startsWith(`${ASSERTION_SCHEME} `) ? 'assertion' : 'other';
+}
+
+/** An assertion of the second form, wherever it stands; null when there is none. */
+function instanceAssertionOf(headers: Headers): string | null {
+  const beside = headers[INSTANCE_ASSERTION_HEADER];
+  if (beside !== undefined) return beside;
+  const alone = `${ASSERTION_SCHEME} 1.`;
+  const { authorization = '' } = headers;
+  return authorization.startsWith(alone) ? authorization.slice(ASSERTION_SCHEME.length + 1) : null;
 }
 
 /** Byte-exact: compact JSON, keys in their order, base64url without padding. */

@@ -1,3 +1,4 @@
+import { INSTANCE_ASSERTION_HEADER } from '../agent-identity/assertion.ts';
 import type { AuthHeaders } from '../credentials/provider.ts';
 import { decodableOnly } from '../upstream/content-coding.ts';
 import { isKeyHeader, subprotocolsWithoutKeys } from './client-keys.ts';
@@ -17,7 +18,7 @@ const HOP_BY_HOP = new Set([
 export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   'authorization',
-  'x-openai-agent-assertion',
+  INSTANCE_ASSERTION_HEADER,
   'chatgpt-account-id',
   'x-openai-fedramp',
   'x-openai-actor-authorization',
@@ -53,6 +54,12 @@ const CONNECTION_LENGTH = 'connection'.length;
 const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie', 'timing-allow-origin']);
 const CORS_PREFIX = 'access-control-';
 
+/** The part of a credential that goes into the headers. */
+export type InjectedHeaders = Pick<
+  AuthHeaders,
+  'authorization' | 'assertion' | 'accountId' | 'fedramp'
+>;
+
 /**
  * Scrubs the client's headers, then injects the credential. Names, order, repetition and values of
  * the rest stay as they came; of subprotocols those that carry a key are left out. With a credential,
@@ -64,7 +71,7 @@ const CORS_PREFIX = 'access-control-';
  */
 export function upstreamHeaders(
   raw: readonly string[],
-  credential: AuthHeaders | null,
+  credential: InjectedHeaders | null,
   cookie: string | null = null,
 ): string[] {
   const named = connectionOptions(raw);
@@ -83,6 +90,8 @@ export function upstreamHeaders(
   }
   if (credential) {
     headers.push('authorization', credential.authorization.reveal());
+    if (credential.assertion)
+      headers.push(INSTANCE_ASSERTION_HEADER, credential.assertion.reveal());
     if (credential.accountId !== null) headers.push('chatgpt-account-id', credential.accountId);
     if (credential.fedramp) headers.push('x-openai-fedramp', 'true');
   }

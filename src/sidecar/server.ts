@@ -50,6 +50,8 @@ export interface ServerDeps {
   schedule: Schedule;
   /** `process.platform`. */
   platform: string;
+  /** A UUID that names this installation to the backend. */
+  installationId: string;
   oauthClientId: string | null;
   /** Absent or null: no audit log is written. */
   audit?: AuditLog | null;

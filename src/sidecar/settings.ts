@@ -12,7 +12,13 @@ import {
   valueAt,
   variablesInUse,
 } from '../config/environment.ts';
-import { type Config, mapPaths, type PartialConfig, resolveConfig } from '../config/resolve.ts';
+import {
+  type Config,
+  checkedTogether,
+  mapPaths,
+  type PartialConfig,
+  resolveConfig,
+} from '../config/resolve.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
 import { expandHome } from '../files/home-path.ts';
 import { ReadError, readTextFile } from '../files/read-text.ts';
@@ -120,7 +126,7 @@ function resolve(
     nameVariable(message, env, {}),
   );
   const inFlags = checkedLayer(flags, (message) => message);
-  return resolveConfig(inFile, inEnvironment, inFlags);
+  return checkedTogether(resolveConfig(inFile, inEnvironment, inFlags));
 }
 
 function originOf(

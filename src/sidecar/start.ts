@@ -1,6 +1,8 @@
 import { url as inspectorUrl } from 'node:inspector';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
+import { installationIdOf } from '../agent-identity/installation-id.ts';
 import { problemsOf } from '../auth-store/file-problems.ts';
 import type { AuthStore } from '../auth-store/store.ts';
 import { monotonicClock, systemClock } from '../base/clock.ts';
@@ -112,6 +114,7 @@ function build(
     sleep,
     schedule: timerSchedule,
     platform: process.platform,
+    installationId: installationIdOf(hostname(), parts.store.location),
     oauthClientId,
   });
 }

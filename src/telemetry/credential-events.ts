@@ -3,10 +3,12 @@ export type CredentialEvent =
   /** From now on another credential is in use, or none at all. */
   | { type: 'changed' }
   | { type: 'assertionBuilt' }
-  | { type: 'registration'; what: 'agent' | 'task'; outcome: RegistrationOutcome }
+  | { type: 'registration'; what: Registering; outcome: RegistrationOutcome }
   | { type: 'refresh'; outcome: RefreshOutcome }
   /** The upstream refused what a request carried; the kinds of `rejection.ts`. */
   | { type: 'rejection'; kind: 'task' | 'bearer' | 'revoked' };
+
+type Registering = 'agent' | 'task' | 'instance';
 
 /** `orphaned`: it was registered, but another process had registered first, and its record counts. */
 type RegistrationOutcome = 'registered' | 'failed' | 'orphaned';
@@ -22,7 +24,7 @@ export type CredentialObserver = (event: CredentialEvent) => void;
 /** Reports the outcome of a registration. */
 export async function observeRegistration<T>(
   observe: CredentialObserver | undefined,
-  what: 'agent' | 'task',
+  what: Registering,
   work: Promise<T>,
 ): Promise<T> {
   try {

@@ -108,6 +108,8 @@ export class Metrics {
       ['agent', 'failed'],
       ['task', 'registered'],
       ['task', 'failed'],
+      ['instance', 'registered'],
+      ['instance', 'failed'],
     ],
   );
   readonly #refreshes = this.#counter(

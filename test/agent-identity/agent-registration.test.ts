@@ -1,11 +1,8 @@
 import { inspect } from 'node:util';
 import t, { type Test } from 'tap';
 import { parseAgentKey } from '../../src/agent-identity/keys.ts';
-import {
-  type AuthApi,
-  RegistrationError,
-  registerAgent,
-} from '../../src/agent-identity/registration.ts';
+import { type AuthApi, registerAgent } from '../../src/agent-identity/registration.ts';
+import { RegistrationError } from '../../src/agent-identity/registration-call.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { startAuthApi } from '../helpers/auth-api.ts';
 import { fixture } from '../helpers/fixture.ts';

@@ -1,11 +1,10 @@
 import t, { type Test } from 'tap';
 import { parseAgentKey } from '../../src/agent-identity/keys.ts';
+import { type AuthApi, registerTask } from '../../src/agent-identity/registration.ts';
 import {
-  type AuthApi,
   isRetryableRegistration,
   RegistrationError,
-  registerTask,
-} from '../../src/agent-identity/registration.ts';
+} from '../../src/agent-identity/registration-call.ts';
 import { startAuthApi } from '../helpers/auth-api.ts';
 import { fixture } from '../helpers/fixture.ts';
 import type { Reaction } from '../helpers/recording-server.ts';

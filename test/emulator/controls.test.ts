@@ -66,6 +66,7 @@ t.test('changes settings', async (t) => {
   t.same(body, {
     bearerOnAssertionRoutes: 'refuse',
     sealTaskIds: false,
+    refreshResponseDelayMs: 0,
     revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
     maxTimestampSkewSeconds: 300,

@@ -77,7 +77,7 @@ t.test('a reused refresh token ends its family where the backend is strict', asy
   t.equal((await refresh(emulator, other.refreshToken)).status, 200, 'another sign-in is not');
   const { refreshUses, ...registered } = emulator.counts();
   t.equal(refreshUses.get(login.refreshToken), 2);
-  t.strictSame(registered, { agents: 0, tasks: 0 });
+  t.strictSame(registered, { agents: 0, tasks: 0, instances: 0 });
 });
 
 t.test('revokes a login', async (t) => {

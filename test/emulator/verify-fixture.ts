@@ -51,6 +51,7 @@ export function judge(
   const rules = { route, bearerOnAssertionRoutes, nowMs: NOW, maxTimestampSkewSeconds: 300 };
   return verifyRequest(headers, rules, {
     agent: (id) => agents[id] ?? null,
+    instance: () => null,
     grant: (token) => grants[token] ?? null,
   });
 }

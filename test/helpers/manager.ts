@@ -50,6 +50,7 @@ export async function startManagerWithBackend(
     log: captured.log,
     version: '0.0.0-test',
     platform: 'linux',
+    installationId: '00000000-0000-4000-8000-000000000000',
     backendNow: backend.now,
     schedule: () => () => undefined,
     oauthClientId: null,

@@ -21,6 +21,11 @@ export const MODELS = '/backend-api/codex/models';
 export const TOKEN = '/oauth/token';
 export const WITH_IDENTITY = { agentIdentity: { policy: 'chatgptAuth' } };
 
+/** The second form of identity. */
+export const withInstance = (headers: 'dual' | 'assertionOnly', more: PartialConfig = {}) => ({
+  agentIdentity: { policy: 'chatgptAuth', form: 'runtimeInstance', headers, ...more },
+});
+
 /** A Codex home of its own, gone with the test. */
 export class Home {
   readonly folder = mkdtempSync(join(tmpdir(), 'codex-auth-sidecar-recovery-'));
@@ -131,6 +136,7 @@ export async function startAnotherSidecar(
     sleep: async () => undefined,
     schedule: time.schedule,
     platform: 'linux',
+    installationId: '00000000-0000-4000-8000-000000000000',
     oauthClientId: null,
     readConfig: async () => ({ config, commit: () => null }),
   });

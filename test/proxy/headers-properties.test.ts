@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { Secret } from '../../src/base/secret.ts';
-import type { AuthHeaders } from '../../src/credentials/provider.ts';
-import { downstreamHeaders, upstreamHeaders } from '../../src/proxy/headers.ts';
+import {
+  downstreamHeaders,
+  type InjectedHeaders,
+  upstreamHeaders,
+} from '../../src/proxy/headers.ts';
 import { holds } from '../helpers/property.ts';
 
 const RUNS = { numRuns: 3_000 };
@@ -55,10 +58,10 @@ const lines = fc.array(line, { maxLength: 15 });
 const credential = fc.oneof(
   fc.constant(null),
   fc.record({
-    kind: fc.constantFrom('assertion' as const, 'bearer' as const),
     authorization: fc
       .constantFrom('Bearer rule', 'AgentAssertion rule')
       .map((text) => new Secret(text)),
+    assertion: fc.option(fc.constant(new Secret('1.a.b.c'))),
     accountId: fc.option(fc.constant('account-of-the-rule')),
     fedramp: fc.boolean(),
   }),
@@ -68,11 +71,12 @@ const pairs = (flat: string[]): [string, string][] =>
   flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as [string, string]] : []));
 const canonical = (name: string) => name.toLowerCase().replaceAll('_', '-');
 
-function injectedBy(headers: AuthHeaders | null): [string, string][] {
+function injectedBy(headers: InjectedHeaders | null): [string, string][] {
   if (!headers) return [];
-  const { authorization, accountId, fedramp } = headers;
+  const { authorization, assertion, accountId, fedramp } = headers;
   return [
     ['authorization', authorization.reveal()],
+    ...(assertion ? [['x-openai-agent-assertion', assertion.reveal()] as [string, string]] : []),
     ...(accountId === null ? [] : [['chatgpt-account-id', accountId] as [string, string]]),
     ...(fedramp ? [['x-openai-fedramp', 'true'] as [string, string]] : []),
   ];

@@ -77,7 +77,7 @@ t.test('names that only resemble removed ones stay', async (t) => {
 
 t.test('the credential comes after the scrub, account and FedRAMP where they apply', async (t) => {
   const authorization = new Secret('Bearer secret');
-  const plain = { kind: 'bearer', authorization, accountId: null, fedramp: false } as const;
+  const plain = { authorization, assertion: null, accountId: null, fedramp: false };
   const client = ['authorization', 'Bearer client', 'chatgpt-account-id', 'client'];
   t.strictSame(upstreamHeaders(client, plain), ['authorization', 'Bearer secret']);
   t.strictSame(upstreamHeaders(client, { ...plain, accountId: 'acc', fedramp: true }), [
@@ -85,26 +85,33 @@ t.test('the credential comes after the scrub, account and FedRAMP where they app
     ...['chatgpt-account-id', 'acc'],
     ...['x-openai-fedramp', 'true'],
   ]);
+  const assertion = new Secret('1.a.b.c');
+  const own = ['x-openai-agent-assertion', '1.of.the.client'];
+  t.strictSame(upstreamHeaders(own, { ...plain, assertion }), [
+    ...['authorization', 'Bearer secret'],
+    ...['x-openai-agent-assertion', '1.a.b.c'],
+  ]);
 });
 
 t.test('connection cannot remove the credential', async (t) => {
   const credential = {
-    kind: 'bearer',
     authorization: new Secret('Bearer secret'),
+    assertion: new Secret('1.a.b.c'),
     accountId: 'acc',
     fedramp: false,
-  } as const;
-  const raw = ['connection', 'authorization, chatgpt-account-id'];
+  };
+  const raw = ['connection', 'authorization, x-openai-agent-assertion, chatgpt-account-id'];
   t.strictSame(upstreamHeaders(raw, credential), [
     ...['authorization', 'Bearer secret'],
+    ...['x-openai-agent-assertion', '1.a.b.c'],
     ...['chatgpt-account-id', 'acc'],
   ]);
 });
 
 t.test('with a credential only codings are asked for that we can decode', async (t) => {
-  const credential = { authorization: new Secret('Bearer x'), accountId: null, fedramp: false };
-  const asked = (value: string, given = credential) =>
-    upstreamHeaders(['Accept-Encoding', value], { kind: 'bearer', ...given })[1];
+  const authorization = new Secret('Bearer x');
+  const credential = { authorization, assertion: null, accountId: null, fedramp: false };
+  const asked = (value: string) => upstreamHeaders(['Accept-Encoding', value], credential)[1];
   for (const value of ['gzip', 'gzip, br', 'identity', 'br;q=0.5', '']) {
     t.equal(asked(value), value, 'as it came');
   }
