@@ -1,13 +1,11 @@
 import type { AuthApi } from '../agent-identity/registration.ts';
-import type { Config } from '../config/resolve.ts';
 import { AssertionProvider } from './assertion-provider.ts';
 import type { CredentialDeps } from './credential-deps.ts';
+import { hasInstance } from './identity-forms.ts';
 import type { IdentitySource } from './identity-source.ts';
 import { instanceUrl } from './oauth-endpoints.ts';
 import { RegisteredIdentity } from './registered-identity.ts';
 import { type Actor, RuntimeInstance } from './runtime-instance.ts';
-
-type IdentitySettings = Config['agentIdentity'];
 
 /** A runtime instance exists in memory only, so it is kept while the login is read again. */
 export interface KeptInstance {
@@ -17,16 +15,6 @@ export interface KeptInstance {
     /** Whose it is, and the settings that it was made with. */
     madeFor: string;
   } | null;
-}
-
-/** Whether a ChatGPT login has an identity that is kept as a record beside it. */
-export function hasRecord({ policy, form }: IdentitySettings): boolean {
-  return policy === 'chatgptAuth' && form === 'runTask';
-}
-
-/** Whether a login registers a runtime instance. */
-function hasInstance({ policy, form }: IdentitySettings): boolean {
-  return policy === 'chatgptAuth' && form === 'runtimeInstance';
 }
 
 /**

@@ -3,7 +3,6 @@ import {
   actingFor,
   assertionsOf,
   authApi,
-  hasRecord,
   type KeptInstance,
   registeredIdentity,
 } from './build-assertions.ts';
@@ -12,6 +11,7 @@ import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
 import type { Credential } from './credential.ts';
 import type { CredentialDeps } from './credential-deps.ts';
+import { hasRecord } from './identity-forms.ts';
 import { JwtIdentity } from './jwt-identity.ts';
 import { oauthEndpoints } from './oauth-endpoints.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';

@@ -1,10 +1,10 @@
 import { sourceOf } from '../auth-store/store.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Config } from '../config/resolve.ts';
-import { hasRecord } from './build-assertions.ts';
 import { buildCredential, type Kept } from './build-credential.ts';
 import type { Credential } from './credential.ts';
 import type { CredentialDeps } from './credential-deps.ts';
+import { hasRecord } from './identity-forms.ts';
 import { type EnvironmentCredentials, type Selection, selectCredential } from './selection.ts';
 import { selectionDigest } from './selection-digest.ts';
 

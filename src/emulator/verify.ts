@@ -120,9 +120,13 @@ function checkInstance(
   if (route !== 'assertion' && route !== 'bearer') {
     return refuse('an assertion on a route that takes none');
   }
+  const isDual = kindOf(headers) === 'dual';
+  if (!isDual && INSTANCE_ASSERTION_HEADER in headers) {
+    return refuse(`${INSTANCE_ASSERTION_HEADER} goes with a bearer, and with nothing else`);
+  }
   if (instance?.state === 'revoked') return refuse(problem ?? '', 'instance_revoked');
   if (!instance || problem !== null) return refuse(problem ?? '');
-  if (kindOf(headers) === 'dual') {
+  if (isDual) {
     const token = headers.authorization?.slice(BEARER.length) ?? '';
     const check = checkBearer(headers, known.grant(token), { ...rules, route: 'bearer' });
     if ('refusal' in check) return check;

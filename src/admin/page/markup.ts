@@ -61,6 +61,7 @@ export const BODY = `
     <dt>Agent runtime</dt><dd><code id="identity-runtime">–</code></dd>
     <dt>Public key</dt><dd><code id="identity-key">–</code></dd>
     <dt>Run task</dt><dd><code id="identity-task">–</code></dd>
+    <dt>Runtime instance</dt><dd><code id="identity-instance">–</code></dd>
     <dt>Last rejection</dt><dd id="identity-rejection">–</dd>
     <dt>Upstream</dt><dd id="origin">–</dd>
     <dt>Clock skew</dt><dd id="skew">–</dd>

@@ -49,10 +49,14 @@ export function showStatus(status: StatusDocument): void {
   setText('account', [account?.email, account?.id].filter(Boolean).join(' · '));
   element('fedramp').hidden = !account?.fedramp;
   setText('identity-state', identity.state);
-  setText('identity-policy', `policy ${identity.policy}`);
+  setText(
+    'identity-policy',
+    [`policy ${identity.policy}`, identity.form].filter(Boolean).join(' · '),
+  );
   setText('identity-runtime', identity.agentRuntimeId);
   setText('identity-key', identity.publicKey);
   setText('identity-task', identity.taskId);
+  setText('identity-instance', identity.runtimeInstanceId);
   setText('identity-rejection', identity.lastRejection);
   setText('bearer-state', bearer.state);
   setText('bearer-refresh', bearer.lastRefreshAt);

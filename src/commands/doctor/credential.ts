@@ -4,6 +4,7 @@ import type { IdentityRecord } from '../../auth-store/auth-document.ts';
 import { SidecarError } from '../../base/errors.ts';
 import type { Config } from '../../config/resolve.ts';
 import { type ChatGptLogin, readChatGptLogin } from '../../credentials/chatgpt-login.ts';
+import { hasInstance, hasRecord } from '../../credentials/identity-forms.ts';
 import { oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import { absent, type Finding, failure, ok, warning } from './finding.ts';
@@ -36,7 +37,7 @@ function describe(selection: Selection, config: Config, nowMs: number): Finding[
     case 'apikey':
       return [ok('credential', `API key ${from}`)];
     case 'personalAccessToken':
-      return [ok('credential', `personal access token ${from}`)];
+      return [ok('credential', `personal access token ${from}`), ...instanceFindings(config)];
     case 'identityToken': {
       const { expiresAt, key } = decodeIdentityToken(selection.token, nowMs);
       const text = `Agent Identity JWT ${from}, valid until ${iso(expiresAt)}`;
@@ -51,9 +52,9 @@ function describe(selection: Selection, config: Config, nowMs: number): Finding[
     case 'chatgpt': {
       const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
       oauthEndpoints(config.upstream, login.provenance, null);
-      const withIdentity = config.agentIdentity.policy === 'chatgptAuth';
-      const record = withIdentity ? storedIdentity(selection) : [];
-      return [loginFinding(login, `ChatGPT login ${from}`, nowMs), ...record];
+      const record = hasRecord(config.agentIdentity) ? storedIdentity(selection) : [];
+      const findings = [loginFinding(login, `ChatGPT login ${from}`, nowMs), ...record];
+      return [...findings, ...instanceFindings(config)];
     }
   }
 }
@@ -79,6 +80,14 @@ function storedIdentity(selection: Extract<Selection, { kind: 'chatgpt' }>): Fin
     return [absent('key', 'none yet; the sidecar registers an identity when it needs one')];
   const finding = keyFinding(selection.record);
   return [finding.outcome === 'ok' ? finding : warning('key', finding.message, remedy)];
+}
+
+/** Nothing of a runtime instance is stored, so there is nothing to check before a start. */
+function instanceFindings({ agentIdentity }: Config): Finding[] {
+  if (!hasInstance(agentIdentity)) return [];
+  const how = `each start registers a runtime instance (headers ${agentIdentity.headers})`;
+  const caution = 'as Codex does behind a feature switch; not proven against the real service';
+  return [ok('identity', `${how}, ${caution}`)];
 }
 
 function keyFinding({ privateKey }: IdentityRecord): Finding {

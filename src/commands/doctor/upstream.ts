@@ -5,7 +5,8 @@ import { jwksUrl, parseJwks, verifyIdentityToken } from '../../agent-identity/id
 import type { Secret } from '../../base/secret.ts';
 import { USER_AGENT } from '../../base/version.ts';
 import type { Config } from '../../config/resolve.ts';
-import { isKnownIssuer, oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
+import { hasInstance, hasRecord } from '../../credentials/identity-forms.ts';
+import { instanceUrl, isKnownIssuer, oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
 import type { BackendClock } from '../../upstream/backend-clock.ts';
 import { type ProxyEnvironment, proxyFor } from '../../upstream/egress-proxy.ts';
@@ -33,15 +34,17 @@ export function neededUpstreams(selection: Selection | null, { upstream, agentId
   // Tokens of another issuer are refused before anything is sent.
   const known = provenance && isKnownIssuer(upstream, provenance) ? provenance : null;
   const { tokenUrl } = oauthEndpoints(upstream, known, null);
+  const instances = hasInstance(agentIdentity) ? [instanceUrl(upstream)] : [];
   const urls = {
     apikey: [openaiBaseUrl],
-    personalAccessToken: [chatgptBaseUrl, authApiBaseUrl],
+    personalAccessToken: [chatgptBaseUrl, authApiBaseUrl, ...instances],
     identityToken: [chatgptBaseUrl, authApiBaseUrl, jwksBaseUrl ?? chatgptBaseUrl],
     identityRecord: [chatgptBaseUrl, authApiBaseUrl],
     chatgpt: [
       chatgptBaseUrl,
       tokenUrl,
-      ...(agentIdentity.policy === 'chatgptAuth' ? [authApiBaseUrl] : []),
+      ...(hasRecord(agentIdentity) ? [authApiBaseUrl] : []),
+      ...instances,
     ],
   };
   const needed = selection ? urls[selection.kind] : [chatgptBaseUrl];

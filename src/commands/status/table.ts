@@ -7,7 +7,8 @@ const plain: Paint = (_style, text) => text;
 /** The rows of the table that `status` prints. */
 export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
   const { account, agentIdentity, bearer, upstream, connections, requests } = status;
-  const identity = [agentIdentity.state, agentIdentity.agentRuntimeId, agentIdentity.taskId];
+  const { form, state, agentRuntimeId, taskId, runtimeInstanceId } = agentIdentity;
+  const identity = [state, agentRuntimeId, taskId, runtimeInstanceId, form && `form ${form}`];
   const rows: [string, string | null][] = [
     ['status', status.status],
     ['version', `${status.version}, up ${status.uptimeSeconds} s`],
