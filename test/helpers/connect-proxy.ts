@@ -20,11 +20,13 @@ export interface ConnectProxy {
  * An HTTP proxy that makes tunnels with CONNECT, or refuses them.
  * @param refusal status and reason; null refuses nothing
  * @param success status and reason with which it says that there is a tunnel
+ * @param leadTo a port of this machine that every tunnel leads to, whatever was asked for
  */
 export async function startConnectProxy(
   t: Test,
   refusal: string | number | null = null,
   success = '200 Connection Established',
+  leadTo: number | null = null,
 ): Promise<ConnectProxy> {
   const proxy: ConnectProxy = {
     url: '',
@@ -49,7 +51,7 @@ export async function startConnectProxy(
       return;
     }
     const { hostname, port } = new URL(`http://${request.url}`);
-    const target = connect(Number(port), hostname);
+    const target = leadTo === null ? connect(Number(port), hostname) : connect(leadTo, '127.0.0.1');
     for (const socket of [client, target]) {
       open.add(socket);
       socket.on('error', () => socket.destroy());
