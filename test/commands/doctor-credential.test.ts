@@ -144,6 +144,22 @@ t.test('without the policy a stored identity does not matter', async (t) => {
   t.match(checkCredential(selection, resolveConfig({}), NOW), { length: 1, 0: { outcome: 'ok' } });
 });
 
+t.test(
+  'with the second form a stored identity does not matter, and its limits are said',
+  async (t) => {
+    const agentIdentity = { policy: 'chatgptAuth', form: 'runtimeInstance' };
+    const config = resolveConfig({ agentIdentity });
+    const says = {
+      outcome: 'ok',
+      message: /registers a runtime instance \(headers dual\).*not proven/,
+    };
+    const selection = await fromFile({ ...login(HOUR, 'r'), agent_identity: BROKEN_RECORD });
+    t.match(checkCredential(selection, config, NOW), { length: 2, 0: { outcome: 'ok' }, 1: says });
+    const token = await fromEnvironment('accessToken', 'at-x');
+    t.match(checkCredential(token, config, NOW), { length: 2, 1: says });
+  },
+);
+
 t.test('no credential', async (t) => {
   const missing = new SidecarError('AUTH_NOT_CONFIGURED', 'no credential: sign in');
   t.match(checkCredential(missing, resolveConfig({}), NOW), [

@@ -157,14 +157,21 @@ t.test('the JWKS', async (t) => {
 
 t.test('each credential needs its own upstreams, each origin once', async (t) => {
   const config = resolveConfig({});
-  const origins = (kind: string | null, policy = 'jwtOnly') =>
+  const origins = (kind: string | null, policy = 'jwtOnly', form = 'runTask', upstream = {}) =>
     neededUpstreams(
       (kind && { kind, tokens: { provenance: null } }) as Parameters<typeof neededUpstreams>[0],
-      resolveConfig({ ...config, agentIdentity: { policy } }),
+      resolveConfig({ ...config, agentIdentity: { policy, form } }, { upstream }),
     ).map((url) => new URL(url).host);
   t.strictSame(origins(null), ['chatgpt.com']);
   t.strictSame(origins('apikey'), ['api.openai.com']);
   t.strictSame(origins('personalAccessToken'), ['chatgpt.com', 'auth.openai.com']);
   t.strictSame(origins('identityToken'), ['chatgpt.com', 'auth.openai.com']);
   t.strictSame(origins('chatgpt', 'chatgptAuth'), ['chatgpt.com', 'auth.openai.com']);
+  const elsewhere = { instanceRegistrationUrl: 'https://instances.example/register' };
+  for (const kind of ['chatgpt', 'personalAccessToken']) {
+    t.strictSame(origins(kind, 'chatgptAuth', 'runtimeInstance', elsewhere), [
+      ...['chatgpt.com', 'auth.openai.com'],
+      'instances.example',
+    ]);
+  }
 });

@@ -104,6 +104,10 @@ const ENVIRONMENTS: { env: Record<string, string>; says: string }[] = [
     says: 'SIDECAR_AGENT_IDENTITY_POLICY (agentIdentity.policy) must be one of jwtOnly, chatgptAuth',
   },
   {
+    env: { SIDECAR_AGENT_IDENTITY_FORM: 'runtimeInstance' },
+    says: 'agentIdentity.form is "runtimeInstance", which a login has to register; set agentIdentity.policy to "chatgptAuth"',
+  },
+  {
     env: { SIDECAR_CHATGPT_BASE_URL: 'chatgpt.com' },
     says: 'SIDECAR_CHATGPT_BASE_URL (upstream.chatgptBaseUrl) must be an https URL',
   },

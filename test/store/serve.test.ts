@@ -17,7 +17,7 @@ const LIFETIME_SECONDS = 25;
 const MODELS = '/backend-api/codex/models';
 
 /** A database with a login, and what `serve` needs to use it. */
-async function start(t: TestScope) {
+async function start(t: TestScope, agentIdentity = {}) {
   const postgres = await Postgres.start(t);
   const emulator = await startEmulator({ accessTokenLifetimeSeconds: LIFETIME_SECONDS });
   emulator.settings.revokeFamilyOnReuse = true;
@@ -28,13 +28,14 @@ async function start(t: TestScope) {
   const config = await makeFile(t, 'config.json', {
     codexHome: folder,
     store: { kind: 'postgres', keyFile },
+    agentIdentity,
     upstream: { ...emulator.upstream, proxy: null },
   });
   const env = { SIDECAR_STORE_URL_FILE: await makeFile(t, 'url', postgres.url()) };
   const store = openStore({ urls: postgres.url(), keyFile });
   t.teardown(() => store.close());
   const signIn = () => store.overwrite({ ...NO_CREDENTIAL, ...emulator.issueLogin().authJson });
-  return { postgres, emulator, config, env, signIn };
+  return { postgres, emulator, config, env, store, signIn };
 }
 
 async function ask(url: string): Promise<{ status: number; code: string | undefined }> {
@@ -80,7 +81,10 @@ t.test('T7: two sidecars outlive a database that is away', WITH_POSTGRES, async 
 });
 
 t.test('T11: a login and a logout reach every sidecar', WITH_POSTGRES, async (t) => {
-  const { emulator, config, env, signIn } = await start(t);
+  const { emulator, config, env, store, signIn } = await start(t, {
+    policy: 'chatgptAuth',
+    form: 'runtimeInstance',
+  });
   const urls = [
     (await serve(t, ['--config', config], env)).url,
     (await serve(t, ['--config', config], env)).url,
@@ -88,6 +92,12 @@ t.test('T11: a login and a logout reach every sidecar', WITH_POSTGRES, async (t)
   for (const url of urls) t.equal((await ask(url)).code, 'AUTH_NOT_CONFIGURED');
   await signIn();
   for (const url of urls) await untilStatus(url, ({ status }) => status === 'ready');
+  const instances = await Promise.all(
+    urls.map(async (url) => (await readStatus(url)).agentIdentity),
+  );
+  t.equal(new Set(instances.map(({ runtimeInstanceId }) => runtimeInstanceId)).size, 2);
+  t.equal(emulator.counts().instances, 2, 'each has a runtime instance of its own');
+  t.equal((await store.load())?.identityRecord, null, 'none of which is stored');
   const key = emulator.issueApiKey();
   const login = await run(t, ['login', '--with-api-key', '--config', config], env, { input: key });
   t.equal(login.code, 0);
