@@ -69,4 +69,3 @@ t.test('onUnavailable: bearer is said, and logged at each time that it begins', 
   t.equal((await infer(scene)).status, 200);
   t.match((await scene.status()).status, 'ready');
 });
-
