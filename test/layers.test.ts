@@ -77,6 +77,8 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     pattern: reckoningWith('now|nowMs|systemClock'),
     places: [
       'access/caller.ts',
+      'admin/clients.ts',
+      'admin/page/usage-view.ts',
       'admin/page/view.ts',
       'agent-identity/identity-token.ts',
       'agent-identity/registration-call.ts',
@@ -86,6 +88,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'auth-store/postgres-inspect.ts',
       'commands/doctor/certificate.ts',
       'commands/doctor/credential.ts',
+      'commands/status/clients-table.ts',
       'commands/token',
       'oauth/device-login.ts',
       'sidecar/tls-files.ts',

@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { SidecarError } from '../base/errors.ts';
 import type { ActivityDocument } from '../telemetry/activity.ts';
+import type { ClientsEvent } from './clients.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 interface EventSources {
   status: () => StatusDocument;
   activity: () => ActivityDocument;
+  clients: () => ClientsEvent;
   /** Tries what is undone, like a health probe. */
   retryNow: () => Promise<void>;
   /** How many times another credential came into use. */
@@ -40,7 +42,7 @@ interface Listener {
 }
 
 interface Event {
-  name: 'account/updated' | 'auth/status' | 'activity';
+  name: 'account/updated' | 'auth/status' | 'activity' | 'clients';
   /** Sent again only when this differs from the last time. */
   key: string;
   data: string;
@@ -171,6 +173,7 @@ export class EventHub {
     const recent = this.#sources.activity();
     const moving = { connections, requests, upstream, accountLimits, recent };
     const activity: ActivityEvent = { uptimeSeconds, ...moving };
+    const clients = JSON.stringify(this.#sources.clients());
     return [
       {
         name: 'account/updated',
@@ -183,6 +186,7 @@ export class EventHub {
         data: JSON.stringify(status),
       },
       { name: 'activity', key: JSON.stringify(moving), data: JSON.stringify(activity) },
+      { name: 'clients', key: clients, data: clients },
     ];
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/prometheus-text.ts';
+import type { ClientsDocument } from './clients.ts';
 import type { EventHub } from './events.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { isNavigation, prefersHtml } from './prefers-html.ts';
@@ -9,6 +10,7 @@ import { isUsable, type StatusDocument } from './status.ts';
 
 export interface AdminOptions {
   status: () => StatusDocument;
+  clients: () => ClientsDocument;
   /**
    * Tries what a failed start left undone. Probes call it, so that a sidecar without traffic mends
    * itself; it never rejects.
@@ -32,6 +34,9 @@ const OPEN = { access: 'open', own: true, brief: true } as const satisfies Route
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
   addRoot(app);
   addStatus(app, options);
+  app.get('/auth/clients', { config: { ...READABLE, brief: true } }, (_request, reply) => {
+    reply.header('cache-control', 'no-store').send(options.clients());
+  });
   addEvents(app, options.events);
   if (options.scrape) addMetrics(app, options.scrape);
 

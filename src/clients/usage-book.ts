@@ -54,6 +54,12 @@ export class UsageBook {
     this.#of(client, now).requests++;
   }
 
+  /** Everyone who took something in the days that are kept; null is whoever needs no token. */
+  get clients(): (string | null)[] {
+    const names = [...this.#days.values()].flatMap((clients) => [...clients.keys()]);
+    return [...new Set(names)].map((name) => (name === NOBODY ? null : name));
+  }
+
   /** What a client took, newest day first. */
   of(client: string | null): DayUsage[] {
     const days = [...this.#days].sort(([a], [b]) => b - a);

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
 import { guardAccess } from '../access/plugin.ts';
 import { tokenEndpoint } from '../access/token-endpoint.ts';
+import { buildClients, buildClientsEvent, type ClientsInput } from '../admin/clients.ts';
 import { EventHub } from '../admin/events.ts';
 import { adminPlugin } from '../admin/plugin.ts';
 import { mostFiles } from '../admin/process-metrics.ts';
@@ -112,6 +113,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     status,
     retryNow: () => manager.prepare(),
     activity: () => telemetry.activity.snapshot(),
+    clients: () => buildClientsEvent(clientsInput(live, telemetry, deps.now)),
     credentialChanges: credentials.changes,
   });
   // One after another: the later read must win.
@@ -198,6 +200,18 @@ function createStatus(
     });
 }
 
+function clientsInput(live: LiveConfig, telemetry: Telemetry, now: Clock): ClientsInput {
+  const { counters, usageBook, accountLimits } = telemetry;
+  return {
+    usageRead: live.config.usage.enabled,
+    tokens: live.rules.tokens?.list ?? null,
+    counters,
+    book: usageBook,
+    accountLimits: accountLimits.snapshot(),
+    now: now(),
+  };
+}
+
 /** Reads configuration and credential, then commits both at once, or neither. */
 async function readAgain(
   live: LiveConfig,
@@ -250,6 +264,7 @@ async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstanc
     retryNow: () => manager.prepare(),
     reload,
     status,
+    clients: () => buildClients(clientsInput(live, telemetry, now)),
     events,
     scrape: scraper(parts, deps),
   });

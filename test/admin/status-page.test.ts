@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -6,7 +7,13 @@ import { DEFAULT_ROUTES } from '../../src/proxy/routes.ts';
 import { launchBrowser, openStatusPage } from '../helpers/browser.ts';
 import { identityRecord, invalidFile, loginWithIdentity, nothing } from '../helpers/credentials.ts';
 import { send, sendRaw } from '../helpers/exchange.ts';
-import { MODELS, startSidecarInFrontOf, startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import {
+  MODELS,
+  makeFolder,
+  RESPONSES,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+} from '../helpers/sidecar.ts';
 import { untilStatus } from '../helpers/until-status.ts';
 import { closedPort } from '../helpers/upstream.ts';
 
@@ -70,6 +77,39 @@ t.test('says what is wrong', async (t) => {
   await two.until('state-word', 'failed');
   t.ok(await two.page.locator('#problems').isVisible());
   t.strictSame(two.complaints, []);
+});
+
+t.test('shows what clients took, and limits as bars', async (t) => {
+  const tokensFile = join(await makeFolder(t), 'tokens');
+  const digest = createHash('sha256').update('secret').digest('hex');
+  await writeFile(tokensFile, `agent-1:${digest} input-tokens=4000`);
+  const { url, emulator } = await startSidecarWithEmulator(t, {
+    config: { clients: { tokensFile } },
+  });
+  const inTwoHours = Math.floor(Date.now() / 1000) + 2 * 3600 + 90;
+  const headers = {
+    'x-codex-primary-used-percent': '96',
+    'x-codex-primary-window-minutes': '300',
+    'x-codex-primary-reset-at': String(inTwoHours),
+  };
+  emulator.addFault({ path: RESPONSES, times: 0, headers });
+  const { page, complaints } = await openStatusPage(t, browser, url);
+  await page.locator('#account-limits', { hasText: 'not told any' }).waitFor();
+  const credential = { 'x-sidecar-token': 'secret' };
+  await send(url + RESPONSES, { method: 'POST', headers: credential, body: '{}' });
+  const limit = page.locator('#account-limits .limit');
+  await limit.filter({ hasText: /codex, 5 h.*96 % used.*resets in 2 h 1 min/ }).waitFor();
+  t.equal(await limit.locator('.meter').getAttribute('data-level'), 'high');
+  const bar = await limit
+    .locator('.meter div')
+    .evaluate((div) => div.getBoundingClientRect().width);
+  const all = await limit.locator('.meter').evaluate((div) => div.getBoundingClientRect().width);
+  t.ok(Math.abs(bar / all - 0.96) < 0.01, 'as wide as it is full');
+  const row = page.locator('#clients tr', { hasText: 'agent-1' });
+  const input = String(emulator.records[0]?.usage?.input).replace(/(?=\d{3}$)/, '\u202f');
+  await row.filter({ hasText: `${input} of 4\u202f000 input tokens` }).waitFor();
+  t.equal(await row.getByRole('meter').getAttribute('aria-valuemax'), '100');
+  t.strictSame(complaints, []);
 });
 
 t.test('a sidecar that is gone is said to be', async (t) => {

@@ -7,6 +7,7 @@ export interface PageElement {
   hidden: boolean;
   className: string;
   dataset: Record<string, string | undefined>;
+  style: { width: string };
   setAttribute(name: string, value: string): void;
   replaceChildren(...nodes: PageElement[]): void;
   append(...nodes: PageElement[]): void;

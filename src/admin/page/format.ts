@@ -37,6 +37,20 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
+/** A count of tokens in three digits. */
+export function formatTokens(count: number): string {
+  if (count < 10_000) return formatCount(count);
+  const [size, unit] = count < 999_500 ? [1e3, 'k'] : count < 999_500_000 ? [1e6, 'M'] : [1e9, 'G'];
+  return `${Number((count / size).toPrecision(3))}\u202f${unit}`;
+}
+
+/** The length of a window in its largest whole unit: `5 h`, `7 d`. */
+export function formatWindow(minutes: number): string {
+  if (minutes % 1_440 === 0 && minutes > 0) return `${minutes / 1_440} d`;
+  if (minutes % 60 === 0 && minutes > 0) return `${minutes / 60} h`;
+  return `${Math.round(minutes)} min`;
+}
+
 /** Time of day of an RFC 3339 time, in the zone of whoever reads; `–` for none. */
 export function formatTime(at: string | null): string {
   if (at === null) return '–';

@@ -10,7 +10,15 @@ export interface StatusPage {
 }
 
 // Modules of the page's script, each after those that it uses.
-const MODULES = ['../../base/printable.js', 'format.js', 'chart.js', 'view.js', 'main.js'];
+const MODULES = [
+  '../../base/printable.js',
+  'format.js',
+  'chart.js',
+  'elements.js',
+  'usage-view.js',
+  'view.js',
+  'main.js',
+];
 
 // A dot in the accent colour; without an icon of its own a browser would ask the server for one.
 const ICON = `data:image/svg+xml,${encodeURIComponent(

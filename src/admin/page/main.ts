@@ -1,7 +1,11 @@
+import type { AccountLimit } from '../../telemetry/account-limits.ts';
+import type { ClientsEvent } from '../clients.ts';
 import type { ActivityEvent } from '../events.ts';
 import type { StatusDocument } from '../status.ts';
 import type { EventSourceClass } from './dom.ts';
-import { element, showActivity, showClock, showState, showStatus } from './view.ts';
+import { element } from './elements.ts';
+import { showAccountLimits, showClients } from './usage-view.ts';
+import { showActivity, showClock, showState, showStatus } from './view.ts';
 
 declare const EventSource: EventSourceClass;
 
@@ -10,6 +14,7 @@ const RETRY_MS = 5_000;
 
 let expiresAt: string | null = null;
 let startedAt: number | null = null;
+let accountLimits: readonly AccountLimit[] = [];
 
 /** Follows the sidecar for as long as the page is open. */
 function follow(): void {
@@ -24,7 +29,12 @@ function follow(): void {
   source.addEventListener('activity', ({ data }) => {
     const activity: ActivityEvent = JSON.parse(data);
     showActivity(activity);
+    accountLimits = activity.accountLimits;
     setUptime(activity.uptimeSeconds);
+  });
+  source.addEventListener('clients', ({ data }) => {
+    const clients: ClientsEvent = JSON.parse(data);
+    showClients(clients);
   });
   source.addEventListener('error', () => {
     setOnline(false);
@@ -44,7 +54,9 @@ function setUptime(seconds: number): void {
 }
 
 function tick(): void {
-  if (startedAt !== null) showClock(expiresAt, (performance.now() - startedAt) / 1_000, Date.now());
+  if (startedAt === null) return;
+  showClock(expiresAt, (performance.now() - startedAt) / 1_000, Date.now());
+  showAccountLimits(accountLimits, Date.now());
 }
 
 setInterval(tick, 1_000);

@@ -50,6 +50,16 @@ export const BODY = `
   </div>
   <div class="axis"><span>10 min ago</span><span>now</span></div>
 </section>
+<section class="card data">
+  <h2>Limits of the account</h2>
+  <div id="account-limits"></div>
+</section>
+<section class="card data">
+  <h2>Clients <span class="quiet">today, UTC</span></h2>
+  <table class="stack clients" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">State</th><th scope="col" role="columnheader">Requests</th><th scope="col" role="columnheader">Open</th><th scope="col" role="columnheader">Input</th><th scope="col" role="columnheader">Cached</th><th scope="col" role="columnheader">Output</th><th scope="col" role="columnheader">Limits</th></tr></thead>
+  <tbody id="clients" role="rowgroup"></tbody></table>
+  <p id="clients-more" class="quiet" hidden></p>
+</section>
 <section class="card half data">
   <h2>Identity</h2>
   <dl>

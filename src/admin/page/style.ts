@@ -67,6 +67,19 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .tag { display: inline-block; padding: 0 6px; border: 1px solid var(--line); border-radius: 4px; font-size: 12px; white-space: nowrap; }
 .tag[data-kind=assertion] { color: var(--good); } .tag[data-kind=bearer] { color: var(--info); }
 .tag[data-kind=deny] { color: var(--bad); }
+.clients td:nth-child(n+3):nth-child(-n+7), .clients th:nth-child(n+3):nth-child(-n+7) { text-align: right; }
+.clients td:first-child { overflow-wrap: anywhere; }
+.clients td:last-child { width: 34%; }
+.gone td { color: var(--quiet); }
+.bars { display: grid; grid-template-columns: minmax(60px, 1fr) max-content; gap: 0 10px; align-items: center; }
+.bars:empty { display: none; }
+.bars span { color: var(--quiet); white-space: nowrap; }
+#account-limits { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 10px 24px; }
+#account-limits p { margin: 0; color: var(--quiet); grid-column: 1 / -1; }
+.limit { display: flex; flex-wrap: wrap; gap: 4px 10px; align-content: end; }
+.meter { width: 100%; height: 7px; border-radius: 4px; background: var(--line); overflow: hidden; }
+.meter div { height: 100%; background: var(--good); }
+.meter[data-level=near] div { background: var(--warn); } .meter[data-level=high] div { background: var(--bad); }
 #live::before { content: ""; display: inline-block; width: 7px; height: 7px; margin-right: 6px; border-radius: 50%; background: var(--good); animation: pulse 2.4s ease-in-out infinite; }
 #page[data-online=false] #live { visibility: hidden; }
 #page[data-online=false] .data { opacity: 0.55; }
@@ -82,5 +95,9 @@ dd { margin: 0; overflow-wrap: anywhere; }
   .stack td:empty { display: none; }
   .stack .wide { flex-basis: 100%; order: -1; }
   .counts td, .counts th { padding-right: 6px; }
+  .clients td:last-child { width: auto; flex-basis: 100%; }
+  .clients td:nth-child(3)::after { content: " requests"; } .clients td:nth-child(4)::after { content: " open"; }
+  .clients td:nth-child(5)::after { content: " input"; } .clients td:nth-child(6)::after { content: " cached"; }
+  .clients td:nth-child(7)::after { content: " output"; }
 }
 `;

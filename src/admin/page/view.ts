@@ -1,8 +1,8 @@
-import { printable } from '../../base/printable.ts';
 import type { ActivityEvent } from '../events.ts';
 import type { StatusDocument } from '../status.ts';
 import { barPath, largest, latest, niceCeiling, stepPath } from './chart.ts';
-import type { PageDocument, PageElement } from './dom.ts';
+import type { PageDocument } from './dom.ts';
+import { cell, element, emptyRow, number, path, row, setText, tag } from './elements.ts';
 import { formatCount, formatMs, formatRate, formatSeconds, formatTime } from './format.ts';
 
 declare const document: PageDocument;
@@ -18,19 +18,6 @@ const EXPLAINED: Record<string, string> = {
   draining: 'The sidecar is shutting down.',
   unreachable: 'The sidecar does not answer; trying again.',
 };
-
-export function element(id: string): PageElement {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`no element ${id}`);
-  return found;
-}
-
-function setText(id: string, text: string | number | null): void {
-  const target = element(id);
-  const shown = text === null || text === '' ? '–' : printable(String(text));
-  // An unchanged live region must not be read out again.
-  if (target.textContent !== shown) target.textContent = shown;
-}
 
 export function showState(state: string): void {
   element('state').dataset.state = state;
@@ -173,70 +160,6 @@ function showRefusals(refusals: ActivityEvent['recent']['refusals']): void {
     ]),
   );
   element('refusals').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('None', 6)]));
-}
-
-function row(cells: readonly (string | PageElement)[]): PageElement {
-  const line = tableRow();
-  for (const content of cells) {
-    const box = tableCell(typeof content === 'string' ? content : '');
-    if (typeof content !== 'string') {
-      box.append(content);
-      box.className = content.className === 'path' ? 'wide' : '';
-    }
-    line.append(box);
-  }
-  return line;
-}
-
-// With roles, because narrow windows lay tables out as blocks, which takes their meaning away.
-function tableRow(): PageElement {
-  const line = document.createElement('tr');
-  line.setAttribute('role', 'row');
-  return line;
-}
-
-function tableCell(text: string): PageElement {
-  const box = cell('td', text);
-  box.setAttribute('role', 'cell');
-  return box;
-}
-
-function emptyRow(text: string, span: number): PageElement {
-  const line = tableRow();
-  const box = tableCell(text);
-  box.setAttribute('colspan', String(span));
-  box.className = 'empty';
-  line.append(box);
-  return line;
-}
-
-function cell(name: string, text: string): PageElement {
-  const made = document.createElement(name);
-  made.textContent = printable(text);
-  return made;
-}
-
-/** A path that may break after its slashes. */
-function path(text: string): PageElement {
-  const made = document.createElement('code');
-  made.className = 'path';
-  for (const part of text.split(/(?<=\/)/)) {
-    made.append(cell('span', part), document.createElement('wbr'));
-  }
-  return made;
-}
-
-function tag(kind: string): PageElement {
-  const made = cell('span', kind);
-  made.className = 'tag';
-  made.dataset.kind = kind;
-  return made;
-}
-
-function number(count: number): PageElement {
-  const made = cell('span', count === 0 ? '·' : formatCount(count));
-  made.className = count === 0 ? 'num zero' : 'num';
-  return made;
 }
 
 function total(values: readonly number[]): number {

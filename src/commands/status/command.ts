@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { systemClock } from '../../base/clock.ts';
 import { printable } from '../../base/printable.ts';
 import { plainVariables } from '../../sidecar/settings.ts';
 import { painter, wantsColour } from '../colour.ts';
@@ -14,6 +15,7 @@ import type { StatusTarget } from './ask.ts';
 interface StatusFlags extends AddressFlags {
   url?: string;
   json?: boolean;
+  clients?: boolean;
   watch?: number | true;
 }
 
@@ -22,11 +24,17 @@ const WATCH_SECONDS = 2;
 export function addStatusCommand(program: Command, io: CommandIo): void {
   withAddress(program.command('status').description('show the status of a running sidecar'))
     .option('--url <url>', 'address of the sidecar')
-    .option('--json', 'print the response of /auth/status')
-    .option('--watch [seconds]', 'repeat every few seconds (default 2)', parseSeconds)
+    .option('--json', 'print the response of the sidecar')
+    .option('--clients', 'show what each client took, and the limits of the account')
+    .addOption(
+      new Option('--watch [seconds]', 'repeat every few seconds (default 2)')
+        .argParser(parseSeconds)
+        .conflicts('clients'),
+    )
     .action(async (flags: StatusFlags) => {
       const target = await targetOf(flags, io);
-      if (flags.watch === undefined) await showOnce(target, flags, io);
+      if (flags.clients) await showClients(target, flags, io);
+      else if (flags.watch === undefined) await showOnce(target, flags, io);
       else await watch(target, flags.watch === true ? WATCH_SECONDS : flags.watch, flags, io);
     });
 }
@@ -65,6 +73,18 @@ async function showOnce(target: StatusTarget, { json }: StatusFlags, io: Command
   if (json) io.print(printable(JSON.stringify(status)));
   else for (const line of statusTable(status, paintFor(io))) io.print(line);
   if (!isUsable(status.status)) io.fail();
+}
+
+async function showClients(
+  target: StatusTarget,
+  { json }: StatusFlags,
+  io: CommandIo,
+): Promise<void> {
+  const { fetchClients } = await import('./client.ts');
+  const { clientsTable } = await import('./clients-table.ts');
+  const clients = await fetchClients(target);
+  if (json) io.print(printable(JSON.stringify(clients)));
+  else for (const line of clientsTable(clients, systemClock())) io.print(line);
 }
 
 async function watch(
