@@ -51,6 +51,7 @@ t.test('--login signs Codex in to the sidecar, with the plan of the real account
   t.match(toml, `model_provider = "sidecar"\nchatgpt_base_url = "${url}/backend-api"\n`);
   t.match(toml, 'requires_openai_auth = false');
   t.match(toml, '\n[features]\napps = false\n');
+  t.match(toml, '\n[otel]\nmetrics_exporter = "none"\n');
   t.equal((await configure()).code, 0, 'one of ours is replaced');
   t.match((await configure([...LOGIN.slice(0, 2), '--url', url])).code, 0, 'its token is kept');
 });
@@ -68,6 +69,30 @@ t.test('an existing base URL is changed in place', async (t) => {
   t.match(toml, `chatgpt_base_url = "${url}/backend-api"`);
   t.notMatch(toml, 'other.example');
   t.match(toml, /\[features\]\nweb = true\napps = false\n/);
+});
+
+t.test('metrics go nowhere, unless somebody has chosen where', async (t) => {
+  const { home, configure } = await setUp(t);
+  const config = join(home, 'config.toml');
+  const own =
+    '[otel]\nlog_user_prompt = false\nmetrics_exporter = { otlp-http = { endpoint = "http://a" } }\n';
+  const cases: [before: string, after: RegExp][] = [
+    ['[otel]\nmetrics_exporter = "statsig"\n', /\[otel\]\nmetrics_exporter = "none"\n/],
+    [
+      '[otel]\n# mine\nenvironment = "x"\n',
+      /# mine\nenvironment = "x"\nmetrics_exporter = "none"\n/,
+    ],
+    [own, /metrics_exporter = \{ otlp-http/],
+  ];
+  for (const [before, after] of cases) {
+    writeFileSync(config, before);
+    const { code, stderr } = await configure();
+    t.equal(code, 0, stderr);
+    const toml = readFileSync(config, 'utf8');
+    t.match(toml, after);
+    t.equal(toml.match(/metrics_exporter/g)?.length, 1);
+    t.match(toml, 'apps = false');
+  }
 });
 
 t.test('a login that is not one of ours is never replaced, and nothing is written', async (t) => {

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
 import { installPackages } from './npm-client.ts';
 
 /** A released CLI, for instance `0.169.0`, or `0.171.0 (latest)` where the registry was asked. */
@@ -36,6 +38,52 @@ export async function installCodex(given: CodexVersion): Promise<string> {
   const version = numberOf(given);
   const folder = await installPackages(join('codex', version), [`@openai/codex@${version}`]);
   return join(folder, 'node_modules/.bin/codex');
+}
+
+interface CodexRunOptions {
+  env?: Record<string, string>;
+  /** Called with the standard input, which is closed without it and without `onLine`. */
+  onStart?: (input: Writable) => void;
+  /** Called with each line of standard output. */
+  onLine?: (line: string, input: Writable) => void;
+}
+
+/**
+ * Runs a command line in a home, with nothing of this process's environment but PATH.
+ * @param command the CLI, or a program that starts it
+ */
+export function runCodex(
+  home: string,
+  [program = '', ...args]: readonly string[],
+  { env = {}, onStart, onLine }: CodexRunOptions = {},
+): Promise<CodexRun> {
+  const child = spawn(program, args, {
+    cwd: home,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    env: {
+      PATH: process.env.PATH,
+      CODEX_HOME: home,
+      HOME: home,
+      NO_PROXY: '127.0.0.1,localhost',
+      ...env,
+    },
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdin.on('error', () => undefined);
+  if (!onStart && !onLine) child.stdin.end();
+  onStart?.(child.stdin);
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    output.stdout += `${line}\n`;
+    onLine?.(line, child.stdin);
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, ...output }));
+  });
 }
 
 /** A Codex home of its own, with a provider that points at the sidecar. */
@@ -79,31 +127,9 @@ export class CodexHome {
     await writeFile(join(this.path, 'auth.json'), JSON.stringify(authJson), { mode: 0o600 });
   }
 
-  /** Runs the CLI with nothing of this process's environment but PATH. */
+  /** See {@link runCodex}. */
   run(program: string, args: string[], env: Record<string, string> = {}): Promise<CodexRun> {
-    const child = spawn(program, args, {
-      cwd: this.path,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: LIMIT_MS,
-      env: {
-        PATH: process.env.PATH,
-        CODEX_HOME: this.path,
-        HOME: this.path,
-        NO_PROXY: '127.0.0.1,localhost',
-        ...env,
-      },
-    });
-    const output = { stdout: '', stderr: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output.stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output.stderr += text;
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ code, ...output }));
-    });
+    return runCodex(this.path, [program, ...args], { env });
   }
 
   async remove(): Promise<void> {

@@ -65,7 +65,9 @@ for (const [client, script] of Object.entries(TURNS) as [NpmClient, string][]) {
     const { code, stdout, stderr } = await runWithClient(client, script, env);
     t.equal(code, 0, stderr);
     t.match(stdout, /delta/, 'piece by piece');
-    t.match(stdout, `${TEXT} 1212`);
+    const [turn] = backend.records.filter(isTurn);
+    const { input = 0, output = 0 } = turn?.usage ?? {};
+    t.match(stdout, `${TEXT} ${input + output}`);
     t.match(backend.records.filter(isTurn), [
       { method: 'POST', status: 200, auth: { kind: 'assertion', verified: true } },
     ]);

@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { run, serve, start } from '../helpers/program.ts';
-import { CODEX_VERSIONS, type CodexRun, installCodex, isSince } from './codex.ts';
+import { CODEX_VERSIONS, installCodex, isSince, runCodex } from './codex.ts';
 
 const USER_CODE = /[A-Z0-9]{4}-[A-Z0-9]{5}/;
 
@@ -15,28 +13,6 @@ async function folder(t: Test): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'sign-in-'));
   t.teardown(() => rm(path, { recursive: true, force: true, maxRetries: 3 }));
   return path;
-}
-
-/** Runs Codex with nothing of this process's environment but PATH. */
-function codexIn(home: string, program: string, args: string[], seen?: (line: string) => void) {
-  const child = spawn(program, args, {
-    cwd: home,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 90_000,
-    env: { PATH: process.env.PATH, CODEX_HOME: home, HOME: home, NO_PROXY: '127.0.0.1' },
-  });
-  const output = { stdout: '', stderr: '' };
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output.stderr += text;
-  });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    output.stdout += `${line}\n`;
-    seen?.(line);
-  });
-  return new Promise<CodexRun>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, ...output }));
-  });
 }
 
 async function setUp(t: Test) {
@@ -57,9 +33,11 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
       const codex = await installCodex(version);
       const { backend, home, config } = await setUp(t);
       const args = ['login', '--device-auth', '--experimental_issuer', backend.url];
-      const { code, stdout, stderr } = await codexIn(home, codex, args, (line) => {
-        const [found] = USER_CODE.exec(line) ?? [];
-        if (found) backend.decideDeviceLogin(found, { accountId: 'account-1' });
+      const { code, stdout, stderr } = await runCodex(home, [codex, ...args], {
+        onLine: (line) => {
+          const [found] = USER_CODE.exec(line) ?? [];
+          if (found) backend.decideDeviceLogin(found, { accountId: 'account-1' });
+        },
       });
       t.equal(code, 0, stdout + stderr);
       const { tokens } = JSON.parse(await readFile(join(home, 'auth.json'), 'utf8'));
@@ -83,7 +61,7 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     const line = await program.line((text) => USER_CODE.test(text));
     backend.decideDeviceLogin(line.trim());
     t.equal((await program.ended).code, 0);
-    const { code, stderr, stdout } = await codexIn(home, codex, ['login', 'status']);
+    const { code, stderr, stdout } = await runCodex(home, [codex, 'login', 'status']);
     t.equal(code, 0);
     t.match(stdout + stderr, 'Logged in using ChatGPT');
     const log = join(home, 'run.log');
@@ -116,9 +94,9 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     const written = await run(t, ['codex-config', ...options], { CODEX_HOME: agent }, { input });
     t.equal(written.code, 0, written.stderr);
 
-    const status = await codexIn(agent, codex, ['login', 'status']);
+    const status = await runCodex(agent, [codex, 'login', 'status']);
     t.match(status.stdout + status.stderr, 'Logged in using ChatGPT');
-    const turn = await codexIn(agent, codex, ['exec', '--skip-git-repo-check', 'hi']);
+    const turn = await runCodex(agent, [codex, 'exec', '--skip-git-repo-check', 'hi']);
     t.equal(turn.code, 0, turn.stderr);
     t.match(turn.stdout, 'Hello from the emulated backend.');
     const seen = backend.records.filter(({ path }) => path.startsWith('/backend-api/'));
@@ -138,7 +116,7 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     const login = JSON.parse(await readFile(path, 'utf8'));
     await writeFile(path, JSON.stringify({ ...login, last_refresh: '2026-01-01T00:00:00Z' }));
     const refreshes = () => backend.records.filter(({ path }) => path === '/oauth/token').length;
-    const again = await codexIn(agent, codex, ['exec', '--skip-git-repo-check', 'hi']);
+    const again = await runCodex(agent, [codex, 'exec', '--skip-git-repo-check', 'hi']);
     t.equal(again.code, 0, again.stderr);
     const after = JSON.parse(await readFile(path, 'utf8'));
     t.not(after.last_refresh, '2026-01-01T00:00:00Z');

@@ -3,6 +3,7 @@ import { parse, patch } from '@decimalturn/toml-patch';
 import { PROVIDER_ID, type ProviderFields, tomlValue } from './provider.ts';
 
 const BYTE_ORDER_MARK = /^\ufeff/;
+const PROVIDER_TABLE = `model_providers.${PROVIDER_ID}`;
 
 export type Table = Record<string, unknown>;
 
@@ -30,13 +31,15 @@ export function parseToml(text: string): Table {
   }
 }
 
-/** Settings beside the provider: values outside of any table, and tables of switches. */
-export type RootFields = Readonly<Record<string, string | Readonly<Record<string, boolean>>>>;
+type Fields = Readonly<Record<string, string | boolean>>;
+
+/** Settings beside the provider: values outside of any table, and fields of tables. */
+export type RootFields = Readonly<Record<string, string | Fields>>;
 
 /** The lines that point Codex at the sidecar. */
 export function snippet(fields: ProviderFields, root: RootFields = {}): string[] {
-  const tables = tablesOf(root).flatMap(([name, switches]) => ['', ...switchLines(name, switches)]);
-  return [...rootLines(root), '', ...tableLines(fields), ...tables];
+  const tables = tablesOf(root).flatMap(([name, values]) => ['', ...tableLines(name, values)]);
+  return [...rootLines(root), '', ...tableLines(PROVIDER_TABLE, fields), ...tables];
 }
 
 /**
@@ -105,12 +108,12 @@ function insertLines(
   }
   if (!hasProvider) {
     const end = result.endsWith('\n') ? '' : newline;
-    result += `${end}${newline}${tableLines(fields).join(newline)}${newline}`;
+    result += `${end}${newline}${tableLines(PROVIDER_TABLE, fields).join(newline)}${newline}`;
   }
-  for (const [name, switches] of tablesOf(root)) {
+  for (const [name, values] of tablesOf(root)) {
     if (name in before) continue;
     const end = result.endsWith('\n') ? '' : newline;
-    result += `${end}${newline}${switchLines(name, switches).join(newline)}${newline}`;
+    result += `${end}${newline}${tableLines(name, values).join(newline)}${newline}`;
   }
   return result;
 }
@@ -149,7 +152,7 @@ function isFaithful(before: string, after: string, wanted: Table): boolean {
 }
 
 const OUR_KEY =
-  /^\s*["']?(model_providers?|chatgpt_base_url|features|apps|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
+  /^\s*["']?(model_providers?|chatgpt_base_url|features|apps|otel|metrics_exporter|name|base_url|wire_api|requires_openai_auth|supports_websockets|env_key|experimental_bearer_token)\b/;
 
 /** Whether a missing line held one of our keys, and its comment still exists. */
 function isRewritten(line: string, after: string): boolean {
@@ -170,8 +173,8 @@ function tablesOf(root: RootFields) {
   );
 }
 
-function switchLines(name: string, switches: Readonly<Record<string, boolean>>): string[] {
-  const lines = Object.entries(switches).map(([key, value]) => `${key} = ${tomlValue(value)}`);
+function tableLines(name: string, fields: Fields): string[] {
+  const lines = Object.entries(fields).map(([key, value]) => `${key} = ${tomlValue(value)}`);
   return [`[${name}]`, ...lines];
 }
 
@@ -182,11 +185,6 @@ function merged(before: unknown, value: RootFields[string]): unknown {
 /** The key of one of our own lines. */
 function nameIn(line: string): string {
   return line.slice(0, line.indexOf(' '));
-}
-
-function tableLines(fields: ProviderFields): string[] {
-  const lines = Object.entries(fields).map(([name, value]) => `${name} = ${tomlValue(value)}`);
-  return [`[model_providers.${PROVIDER_ID}]`, ...lines];
 }
 
 function unlessItThrows<T>(work: () => T): T | null {
@@ -205,7 +203,8 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
 }
 
-function asTable(value: unknown): Table {
+/** Empty when the value is no table. */
+export function asTable(value: unknown): Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Table)
     : {};

@@ -16,19 +16,15 @@ import {
   providerIn,
   type RootFields,
   snippet,
+  type Table,
   TomlError,
   UnchangeableError,
   withProvider,
 } from './config-toml.ts';
 import { agentHome, holdsLogin } from './home.ts';
+import { loginSettings } from './login-settings.ts';
 import { requireNoOther, writePhantomLogin } from './phantom-file.ts';
-import {
-  chatGptBaseUrl,
-  modelBaseUrl,
-  PROVIDER_ID,
-  type ProviderFields,
-  providerFields,
-} from './provider.ts';
+import { modelBaseUrl, PROVIDER_ID, type ProviderFields, providerFields } from './provider.ts';
 import { codexUsesProxy, noProxyEntry } from './proxy-variables.ts';
 
 export interface CodexConfigOptions {
@@ -49,12 +45,6 @@ export interface CodexConfigOptions {
   warn: (line: string) => void;
 }
 
-/**
- * Codex asks for apps without any Authorization where the address is not OpenAI's, and asks again and
- * again (observed, 0.171.0). Nothing else is sent less with them switched off but suggestions of plugins.
- */
-const WITHOUT_APPS = { features: { apps: false } };
-
 const PLACEHOLDER = 'PUT THE CLIENT TOKEN HERE';
 const HOW_TO_GET_ONE =
   'make one with "codex-auth-sidecar token add NAME" and pass it with --token-file FILE (- for standard input)';
@@ -71,7 +61,7 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   for (const line of await certificateProblems(new URL(baseUrl), own, env)) warn(line);
   if (options.login) {
     await requireNoOther(join(home, 'auth.json'));
-    const root = { chatgpt_base_url: chatGptBaseUrl(baseUrl), ...WITHOUT_APPS };
+    const root = (before: Table) => loginSettings(baseUrl, before);
     const used = await writeInto(new ConfigFile(home), baseUrl, token, print, root);
     await signInTo(home, new URL(baseUrl).origin, used, options, await planSource(options, config));
   } else if (options.write) {
@@ -94,7 +84,7 @@ async function writeInto(
   baseUrl: string,
   givenToken: string | null,
   print: CodexConfigOptions['print'],
-  root: RootFields = {},
+  root: Change['root'] = () => ({}),
 ): Promise<string> {
   const before = await file.read();
   const { after, token } = change(file.path, before, { baseUrl, givenToken, root }, print);
@@ -141,20 +131,22 @@ async function askPlan(source: StatusTarget): Promise<PlanType | null> {
 interface Change {
   baseUrl: string;
   givenToken: string | null;
-  root: RootFields;
+  /** What else is set, by what the file holds. */
+  root: (before: Table) => RootFields;
 }
 
 /** The new text of the file; without a given token, the token in the file stays. */
 function change(
   path: string,
   before: string,
-  { baseUrl, givenToken, root }: Change,
+  { baseUrl, givenToken, root: rootFor }: Change,
   print: CodexConfigOptions['print'],
 ): { after: string; token: string } {
   try {
     const token = givenToken ?? tokenIn(before);
     if (token === null) throw new ConfigError(`--write needs the client token: ${HOW_TO_GET_ONE}`);
     const fields = fieldsFor(baseUrl, token);
+    const root = rootFor(parseToml(before));
     try {
       return { after: withProvider(before, fields, root), token };
     } catch (error) {
