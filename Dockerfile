@@ -18,8 +18,9 @@ COPY package.json package-lock.json ./
 RUN ca=/etc/ssl/certs/ca-certificates.crt; if [ -f "$ca" ]; then export NODE_EXTRA_CA_CERTS="$ca"; fi; \
     npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/bundle.mjs scripts/
 COPY src src
-RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build
 
 FROM node:24-slim
 LABEL org.opencontainers.image.title="codex-auth-sidecar" \
@@ -38,7 +39,6 @@ RUN flag=--disable-sigusr1; node "$flag" -e 0 2>/dev/null || flag=; \
     printf '#!/bin/sh\nulimit -c 0\nexec node %s /app/dist/cli.js "$@"\n' "$flag" >/usr/local/bin/codex-auth-sidecar && \
     chmod 0755 /usr/local/bin/codex-auth-sidecar
 WORKDIR /app
-COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/package.json ./
 COPY LICENSE ./

@@ -6,7 +6,7 @@ export interface Series {
   workload: string;
   measure: string;
   unit: string;
-  peer: PeerName | 'node';
+  peer: PeerName | 'node' | 'unbundled';
   samples: number[];
 }
 

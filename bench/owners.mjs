@@ -29,7 +29,7 @@ function ownerOf(stack) {
     if (/OptimizingCompile|Compiler::/.test(frame)) return 'compiler';
     const script = /^(?:JS|RegExp|Function|Script|LazyCompile):(.*)/.exec(frame)?.[1];
     if (script === undefined) continue;
-    if (script.includes('/dist/')) return 'sidecar';
+    if (script.includes('/.build/program/')) return 'sidecar';
     if (/node_modules\/(?:fastify|find-my-way|@fastify|avvio)/.test(script)) return 'fastify';
     if (/node_modules\/undici|wasm/.test(script)) return 'undici';
     if (/node:/.test(script)) return 'node (JavaScript, and C++ for it)';

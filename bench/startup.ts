@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Measures } from './measures.ts';
 import { MEBIBYTE } from './observe.ts';
-import { type Emulated, isReady, PROGRAM, programOf, sidecarCommand } from './peers/sidecar.ts';
+import {
+  type Emulated,
+  isReady,
+  PROGRAM,
+  programOf,
+  sidecarCommand,
+  UNBUNDLED,
+} from './peers/sidecar.ts';
 import { memory } from './process-stats.ts';
 import { nowMicros } from './protocol.ts';
 import type { Actor, Stage } from './stage.ts';
@@ -30,15 +37,18 @@ export async function measureStartup(
   }
 }
 
-/** The builds to start in a round; the other one goes first in the next. */
-function builds(baseline: string | null, round: number): ['sidecar' | 'baseline', string][] {
-  if (baseline === null) return [['sidecar', PROGRAM]];
-  const both: ['sidecar' | 'baseline', string][] = [
+/** The builds to start in a round; their order changes with it. */
+function builds(baseline: string | null, round: number): Build[] {
+  const all: Build[] = [
     ['sidecar', PROGRAM],
-    ['baseline', programOf(baseline)],
+    ['unbundled', UNBUNDLED],
   ];
-  return round % 2 === 0 ? both : both.reverse();
+  if (baseline !== null) all.push(['baseline', programOf(baseline)]);
+  const first = (round + 1) % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
 }
+
+type Build = ['sidecar' | 'unbundled' | 'baseline', string];
 
 async function startNode(): Promise<number> {
   const startedAt = nowMicros();

@@ -132,6 +132,13 @@ export const TARGETS: readonly Target[] = [
     versus: { peer: 'node', measure: 'node -e 0' },
     atMost: 6,
   },
+  {
+    text: '(f) start to listening vs the unbundled build',
+    workload: 'f',
+    measure: 'listening',
+    versus: { peer: 'unbundled' },
+    atMost: 0.6,
+  },
   { text: '(g) idle memory, MiB', workload: 'g', measure: 'idle memory', versus: null, atMost: 60 },
   {
     text: '(h) credential path, same second, µs',

@@ -9,7 +9,7 @@ const compiler = spawn(
 );
 const server = spawn(
   process.execPath,
-  ['--watch', 'dist/cli.js', 'serve', ...process.argv.slice(2)],
+  ['--watch', '.build/program/cli.js', 'serve', ...process.argv.slice(2)],
   options,
 );
 for (const child of [compiler, server]) {

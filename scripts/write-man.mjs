@@ -1,10 +1,10 @@
 // Writes the man page of the built program. The command line itself is its source, so it says what
 // --help says. Every build of one version gives the same text.
 import { writeFileSync } from 'node:fs';
-import { VERSION } from '../dist/base/version.js';
-import { createProgram } from '../dist/commands/program.js';
-import { variablesOf } from '../dist/config/environment.js';
-import { KINDS } from '../dist/config/keys.generated.js';
+import { VERSION } from '../.build/program/base/version.js';
+import { createProgram } from '../.build/program/commands/program.js';
+import { variablesOf } from '../.build/program/config/environment.js';
+import { KINDS } from '../.build/program/config/keys.generated.js';
 
 const PATH = 'dist/codex-auth-sidecar.1';
 const io = { env: {}, print() {}, warn() {} };

@@ -62,7 +62,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'telemetry/audit-log.ts',
       'sidecar',
       'commands',
-      'admin/page/index.ts',
+      'admin/page/script.ts',
       'admin/process-metrics.ts',
     ],
   },

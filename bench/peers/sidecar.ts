@@ -5,7 +5,10 @@ import type { Stage } from '../stage.ts';
 import { Child, readWhole } from './children.ts';
 import { originOf, type Peer, type PeerName, type Place, type RunningPeer } from './peer.ts';
 
-export const PROGRAM = 'dist/cli.js';
+/** What ships. BENCH_PROGRAM names another, for instance one whose profile shows where code comes from. */
+export const PROGRAM = process.env.BENCH_PROGRAM ?? 'dist/cli.js';
+/** The same before it is bundled. */
+export const UNBUNDLED = '.build/program/cli.js';
 
 /** The `upstream` section that points a sidecar at the emulated backend. */
 export type Emulated = Record<string, string>;
@@ -88,7 +91,7 @@ export function baselinePeer(folder: string, emulated: Emulated): Peer {
  * @param folder holds `package.json`, `dist` and `node_modules` (or a link to them)
  */
 export function programOf(folder: string): string {
-  const program = join(resolve(folder), PROGRAM);
+  const program = join(resolve(folder), 'dist/cli.js');
   if (!existsSync(program)) throw new Error(`--baseline ${folder}: there is no ${program}`);
   return program;
 }

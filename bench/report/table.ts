@@ -12,6 +12,7 @@ const PEERS: readonly Series['peer'][] = [
   'sidecar',
   'sidecar-cafile',
   'baseline',
+  'unbundled',
   'node',
 ];
 

@@ -11,6 +11,7 @@ import { readSettings } from '../../src/sidecar/settings.ts';
 import { warnOfInspector } from '../../src/sidecar/start.ts';
 import { captureLog } from '../helpers/captured-log.ts';
 import { makeFile, makeFolder, serve } from '../helpers/program.ts';
+import { PROGRAM } from '../helpers/program-path.ts';
 
 t.test('SIGUSR1 opens no inspector', async (t) => {
   const { program, url } = await serve(t);
@@ -34,7 +35,7 @@ t.test('a diagnostic report of the process holds no credential', async (t) => {
   const folder = await makeFolder(t);
   const [key, password] = ['sk-hush-0123456789', 'hush-9876543210'];
   const report = ['--report-on-signal', '--report-signal=SIGUSR2', '--report-directory', folder];
-  const child = spawn(process.execPath, [...report, '.build/src/cli.js', 'serve', '--port', '0'], {
+  const child = spawn(process.execPath, [...report, PROGRAM, 'serve', '--port', '0'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       HOME: '/nonexistent',

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { SourceMap, type SourceMapping } from 'node:module';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import { copyProject, execute, pack } from '../helpers/package.ts';
@@ -8,6 +9,7 @@ import { copyProject, execute, pack } from '../helpers/package.ts';
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const folder = t.testdir({ project: {}, user: {} });
 const user = join(folder, 'user');
+const installed = join(user, 'node_modules', manifest.name);
 let tarball = '';
 let warnings = '';
 
@@ -26,21 +28,62 @@ t.test('every package in it supports this Node.js', async (t) => {
 
 t.test('it holds what runs, what describes it, and nothing else', async (t) => {
   const { stdout } = await execute('tar', ['-tzf', tarball], folder);
-  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' });
-  const compiled = sources.filter((name) => name.endsWith('.ts')).map((name) => name.slice(0, -3));
+  // Parts of the program are named by esbuild.
+  const isPart = (name: string) => /^package\/dist\/[\w-]+\.js(\.map)?$/.test(name);
+  const [parts, others] = [stdout.trim().split('\n')].flatMap((names) => [
+    names.filter(isPart),
+    names.filter((name) => !isPart(name)),
+  ]);
   const expected = [
-    // The definitions behind the schema are for the build alone.
-    ...compiled.filter((name) => name !== 'config/schema').map((name) => `dist/${name}.js`),
     // Whatever the types of a program that imports it refer to.
     ...['index', 'base/errors', 'config/config.generated'].map((name) => `dist/${name}.d.ts`),
     `dist/${manifest.name}.1`,
+    'dist/LICENSES.txt',
     'docs/config.schema.json',
     ...readdirSync('docs')
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`),
     ...['CHANGELOG.md', 'LICENSE', 'README.md', 'config.example.json', 'package.json'],
   ];
-  t.strictSame(stdout.trim().split('\n').sort(), expected.map((name) => `package/${name}`).sort());
+  t.strictSame(others?.sort(), expected.map((name) => `package/${name}`).sort());
+  const scripts = parts?.filter((name) => name.endsWith('.js')) ?? [];
+  t.strictSame(parts?.sort(), scripts.flatMap((name) => [name, `${name}.map`]).sort());
+});
+
+t.test('an installation is small', async (t) => {
+  const { stdout } = await execute('du', ['-sk', 'node_modules'], user);
+  t.ok(Number.parseInt(stdout, 10) <= 12_000, stdout);
+});
+
+t.test('a stack can be traced to a line of the sources', async (t) => {
+  const map = new SourceMap(JSON.parse(readFileSync(join(installed, 'dist/cli.js.map'), 'utf8')));
+  const lines = readFileSync(join(installed, 'dist/cli.js'), 'utf8').split('\n');
+  const line = lines.findIndex((text) => text.includes('hardenProcess();'));
+  const { originalSource, originalLine } = map.findEntry(line, 0) as SourceMapping;
+  t.equal(originalSource, '../src/cli.ts');
+  const original = readFileSync('src/cli.ts', 'utf8').split('\n')[originalLine];
+  t.equal(original, 'hardenProcess();');
+});
+
+t.test('it names every package that it holds, with its licence', async (t) => {
+  const text = readFileSync(join(installed, 'dist/LICENSES.txt'), 'utf8');
+  const named = new Set(
+    [...text.matchAll(/^((?:@[\w-]+\/)?[\w.-]+) \d\S* \(\S.*\)$/gm)].map(([, name]) => name),
+  );
+  const held = packagesIn(filesOf(installed));
+  t.ok(held.size > 50, `${held.size} packages`);
+  t.strictSame([...named].sort(), [...held].sort());
+});
+
+t.test('a start reads nothing of what is for later', async (t) => {
+  const held = packagesIn(startedWith('cli.js'));
+  t.ok(held.has('commander'));
+  for (const name of ['fastify', 'undici', 'pg', 'pino-pretty']) t.notOk(held.has(name), name);
+  const served = packagesIn(startedWith('index.js'));
+  t.ok(served.has('fastify'));
+  for (const name of ['pg', 'pino-pretty', 'tough-cookie', 'libsodium']) {
+    t.notOk(served.has(name), name);
+  }
 });
 
 t.test('the command is an executable script for Node.js', async (t) => {
@@ -51,7 +94,7 @@ t.test('the command is an executable script for Node.js', async (t) => {
       .find((line) => line.endsWith(`/${manifest.bin[manifest.name]}`))
       ?.split(' ') ?? [];
   t.equal(mode, '-rwxr-xr-x');
-  const script = join(user, 'node_modules', manifest.name, manifest.bin[manifest.name]);
+  const script = join(installed, manifest.bin[manifest.name]);
   t.match(readFileSync(script, 'utf8'), /^#!\/usr\/bin\/env node\n/);
 });
 
@@ -115,6 +158,34 @@ t.test('a second build, elsewhere and later, gives the same tarball', async (t) 
   writeFileSync(join(again, 'deeper/dist/removed.js'), '');
   t.equal(digestOf(await pack(join(again, 'deeper'))), digestOf(tarball));
 });
+
+/** Names of the files that Node.js reads to load `name`, without what the program imports later. */
+function startedWith(name: string, found = new Set<string>()): string[] {
+  const path = join(installed, 'dist', name);
+  if (found.has(path)) return [...found];
+  found.add(path);
+  const imports = readFileSync(path, 'utf8').matchAll(
+    /^(?:import|\} from) ?[^;]*?"\.\/([^"]+)";/gms,
+  );
+  for (const [, next = ''] of imports) startedWith(next, found);
+  return [...found];
+}
+
+function filesOf(place: string): string[] {
+  const names = readdirSync(join(place, 'dist'));
+  return names.filter((name) => name.endsWith('.js')).map((name) => join(place, 'dist', name));
+}
+
+/** The packages of which `files` hold something; esbuild writes down where each part comes from. */
+function packagesIn(files: readonly string[]): Set<string> {
+  const names = files.flatMap((file) => {
+    const parts = readFileSync(file, 'utf8').matchAll(
+      /^ *\/\/ node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm,
+    );
+    return [...parts].map(([, name = '']) => name);
+  });
+  return new Set(names);
+}
 
 function digestOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');

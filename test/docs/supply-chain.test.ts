@@ -13,15 +13,17 @@ const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
 };
 const installed = Object.entries(packages).filter(([path]) => path !== '');
 
-t.test('no dependency of the product runs a script when it is installed', async (t) => {
-  const shipped = installed.filter(([, { dev }]) => !dev);
-  t.ok(shipped.length > 50, `${shipped.length} packages`);
-  const scripted = shipped.filter(([, { hasInstallScript }]) => hasInstallScript);
-  t.strictSame(
-    scripted.map(([path]) => path),
-    [],
-  );
-});
+t.test(
+  'one package wants to run a script when it is installed, and does not need to',
+  async (t) => {
+    const scripted = installed.filter(([, { hasInstallScript }]) => hasInstallScript);
+    // The image is built, and the suite passes, with --ignore-scripts.
+    t.strictSame(
+      scripted.map(([path]) => path),
+      ['node_modules/esbuild'],
+    );
+  },
+);
 
 t.test('every package is held to its content', async (t) => {
   for (const [path, { integrity = '' }] of installed) t.match(integrity, /^sha512-/, path);

@@ -5,10 +5,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+import { PROGRAM } from '../helpers/program-path.ts';
 
 /** An emulated backend, and in front of it the real `serve` command in a process of its own. */
 export interface ServeWithEmulator {

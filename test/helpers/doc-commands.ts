@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
+import { PROGRAM } from './program-path.ts';
 
 /** Programs that would change the machine or ask another one, where a machine has them. */
 const ELSEWHERE = ['docker', 'kubectl', 'npx', 'podman', 'systemctl', 'useradd'];
@@ -120,7 +121,7 @@ export async function makeWorkplace(t: Test): Promise<Workplace> {
   const emulated = settings.replaceAll(backend.url, `http://127.0.0.1:${emulatorPort}`);
   writeFileSync(join(project, 'emulated.json'), emulated);
   writeFileSync(join(root, 'home/.codex/auth.json'), JSON.stringify(backend.issueLogin().authJson));
-  const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${resolve('.build/src/cli.js')}' "$@"`;
+  const program = `exec env -u NODE_OPTIONS '${process.execPath}' '${PROGRAM}' "$@"`;
   const programs = Object.fromEntries(ELSEWHERE.map((name) => [name, '']));
   Object.assign(programs, { codex: CODEX, npm: NPM, sudo: SUDO, 'codex-auth-sidecar': program });
   programs.responds = `exec env -u NODE_OPTIONS '${process.execPath}' --eval '${RESPONDS}' "$1"`;

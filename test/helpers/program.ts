@@ -6,10 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { assertNoLeaks, noteEnvironment, noteStored } from './leak-watch.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+import { PROGRAM } from './program-path.ts';
 
 /** The part of a tap test that the helpers need. */
 export interface TestScope {

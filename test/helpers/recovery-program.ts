@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { assertNoLeaks, noteEnvironment } from './leak-watch.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+import { PROGRAM } from './program-path.ts';
 
 export interface Outcome {
   code: number | null;

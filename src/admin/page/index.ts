@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { BODY } from './markup.ts';
+import { pageScript } from './script.ts';
 import { STYLE } from './style.ts';
 
 /** The status page: one text that never changes, and the headers that go with it. */
@@ -9,25 +9,13 @@ export interface StatusPage {
   headers: Record<string, string>;
 }
 
-// Modules of the page's script, each after those that it uses.
-const MODULES = [
-  '../../base/printable.js',
-  'format.js',
-  'chart.js',
-  'elements.js',
-  'usage-view.js',
-  'view.js',
-  'main.js',
-];
-
 // A dot in the accent colour; without an icon of its own a browser would ask the server for one.
 const ICON = `data:image/svg+xml,${encodeURIComponent(
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="3" fill="#1f8a54"/></svg>',
 )}`;
 
-/** Puts the page together from the compiled modules beside this one. */
 export function buildStatusPage(): StatusPage {
-  const script = MODULES.map(readModule).join('');
+  const script = pageScript();
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -42,15 +30,6 @@ export function buildStatusPage(): StatusPage {
 </html>
 `;
   return { html, headers: headersFor(script) };
-}
-
-/** In one script there is nothing to import; a module keeps its names to itself. */
-function readModule(name: string): string {
-  return readFileSync(new URL(name, import.meta.url), 'utf8')
-    .replace(/^import\s[^;]*;\n/gm, '')
-    .replace(/^export \{\};\n/gm, '')
-    .replace(/^export /gm, '')
-    .replace(/^\/\/# sourceMappingURL=.*$/gm, '');
 }
 
 function headersFor(script: string): Record<string, string> {
