@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import t, { type Test } from 'tap';
 import { type ClientToken, parseClientTokens } from '../../src/clients/client-tokens.ts';
+import { NO_LIMITS } from '../../src/clients/limits.ts';
 import { addTokenCommand } from '../../src/commands/token/command.ts';
 import { addToken, listTokens, removeToken } from '../../src/commands/token/tokens-file-editor.ts';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
@@ -218,4 +219,75 @@ t.test('what is no name, no time or no path is refused before anything is writte
     await refuses(t, add('ci', '--routes', paths), /it must be comma-separated paths such as/);
   }
   await t.rejects(stat(path), { code: 'ENOENT' });
+});
+
+t.test('add and set write limits that a sidecar reads; set keeps the rest', async (t) => {
+  const path = join(await makeFolder(t), 'tokens');
+  await writeFile(path, `# mine\nother:${sha256('o')} routes=/a\n`, { mode: 0o640 });
+  const [value = ''] = await command([
+    'add',
+    'ci',
+    '--file',
+    path,
+    '--requests',
+    '60',
+    '--models',
+    'a,b*',
+  ]);
+  const limitsOf = async () => parseClientTokens(await read(path)).find(value)?.limits;
+  const limits = { ...NO_LIMITS, requestsPerMinute: 60, models: ['a', 'b*'] };
+  t.strictSame(await limitsOf(), limits);
+  await command(['set', 'ci', '--file', path, '--streams', '4', '--requests', '5']);
+  await command(['set', 'ci', '--file', path, '--input-tokens', '7', '--output-tokens', '8']);
+  const all = {
+    ...limits,
+    requestsPerMinute: 5,
+    streams: 4,
+    inputTokensPerDay: 7,
+    outputTokensPerDay: 8,
+  };
+  t.strictSame(await limitsOf(), all);
+  t.equal(
+    await read(path),
+    `# mine\nother:${sha256('o')} routes=/a\nci:${sha256(value)} for=inference requests=5 streams=4 input-tokens=7 output-tokens=8 models=a,b*\n`,
+  );
+  t.equal(await modeOf(path), 0o640);
+  t.match(await command(['list', '--file', path]), [
+    /^other /,
+    /for inference {2}requests=5 {2}streams=4 {2}input-tokens=7 {2}output-tokens=8 {2}models=a,b\*$/,
+  ]);
+  for (const name of ['requests', 'streams', 'input-tokens', 'output-tokens', 'models']) {
+    await command(['set', 'ci', '--file', path, `--${name}`, 'none']);
+  }
+  t.equal(await limitsOf(), null);
+});
+
+t.test('set changes end, purpose and paths as well', async (t) => {
+  const path = await makeFile(t, 'tokens', `ci:${sha256('1')} for=inference\n`);
+  const after = async (...flags: string[]) => {
+    await command(['set', 'ci', '--file', path, ...flags]);
+    return (await read(path)).slice(`ci:${sha256('1')}`.length).trim();
+  };
+  const at = '2099-01-31T00:00:00Z';
+  t.equal(await after('--for', 'codex'), 'for=codex');
+  t.equal(await after('--expires', at), `expires=${at} for=codex`);
+  t.equal(await after('--routes', '/auth/reload'), `expires=${at} for=codex routes=/auth/reload`);
+  t.equal(await after('--routes', 'none', '--expires', 'none'), 'for=codex');
+  t.equal(await after('--all-routes', '--streams', '1'), 'streams=1');
+});
+
+t.test('set refuses what it cannot do, and changes nothing then', async (t) => {
+  const line = `ci:${sha256('1')} requests=1\n`;
+  const path = await makeFile(t, 'tokens', line);
+  const set = (...args: string[]) => ['set', ...args, '--file', path];
+  await refuses(t, set('ci'), /^nothing to change: name a limit/);
+  await refuses(t, set('other', '--requests', '2'), /has no token named other$/);
+  for (const value of ['0', '-1', 'many', '1.5', '']) {
+    for (const option of ['--requests', '--streams', '--input-tokens', '--output-tokens']) {
+      await refuses(t, set('ci', `${option}=${value}`), /it must be a whole number from 1 to/);
+    }
+  }
+  await refuses(t, set('ci', '--models', 'a b'), /it must be a list of models like/);
+  await refuses(t, ['add', 'new', '--file', path, '--requests', 'none'], /whole number/);
+  t.equal(await read(path), line);
 });

@@ -91,7 +91,7 @@ for (const [command, options] of Object.entries(COMMANDS)) {
 
 const HINT = '(--help lists the commands and options)';
 const MISUSES: { args: string[]; says: string }[] = [
-  { args: ['token'], says: `choose add, list or remove ${HINT}` },
+  { args: ['token'], says: `choose add, set, list or remove ${HINT}` },
   { args: ['store'], says: `choose init, key, rekey, status or export ${HINT}` },
   { args: ['token', 'ad'], says: `unknown command 'ad' (Did you mean add?) ${HINT}` },
   { args: ['serv'], says: `unknown command 'serv' (Did you mean serve?) ${HINT}` },

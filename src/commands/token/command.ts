@@ -1,57 +1,41 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError } from '../../base/errors.ts';
-import {
-  isTokenName,
-  PURPOSES,
-  type Purpose,
-  parsePatterns,
-  parseTime,
-} from '../../clients/client-tokens.ts';
+import { isTokenName } from '../../clients/client-tokens.ts';
 import { readSettings } from '../../sidecar/settings.ts';
 import { addGroup } from '../group.ts';
 import { type CommandIo, parsePath } from '../options.ts';
+import { addTokenOptions, changedToken, newToken, type TokenFlags } from './token-options.ts';
 import type { TokensFileOptions } from './tokens-file-editor.ts';
 
-interface Flags {
+interface Flags extends TokenFlags {
   config?: string;
   file?: string;
-  /** Milliseconds since 1970. */
-  expires?: number;
-  for?: Purpose;
-  routes?: string[];
-  allRoutes?: boolean;
 }
 
-/** Adds `token add`, `token list` and `token remove` to the command line. */
+/** Adds the commands of `token` to the command line. */
 export function addTokenCommand(program: Command, io: CommandIo): void {
-  const token = addGroup(program, 'token', 'make, list and remove client tokens');
+  const token = addGroup(program, 'token', 'make, change, list and remove client tokens');
 
-  withFile(token.command('add').description('make a client token and print it, once'))
-    .argument('<name>', 'name of the client', parseName)
-    .option('--expires <when>', 'after 90m, 12h or 30d, or at 2027-01-31T00:00:00Z', parseExpiry)
-    .option(
-      '--routes <paths>',
-      'allow these paths only: /path or /prefix/*, comma-separated',
-      parseRoutes,
-    )
-    .addOption(
-      new Option('--for <purpose>', 'what the client needs; inference where nothing is given')
-        .choices(Object.keys(PURPOSES))
-        .conflicts(['routes', 'allRoutes']),
-    )
-    .addOption(
-      new Option('--all-routes', 'allow every path that "routes" allows, the reload too').conflicts(
-        'routes',
-      ),
-    )
-    .action(async (name: string, flags: Flags) => {
+  const add = token.command('add').description('make a client token and print it, once');
+  addTokenOptions(withFile(add).argument('<name>', 'name of the client', parseName), false).action(
+    async (name: string, flags: Flags) => {
       const { addToken } = await import('./tokens-file-editor.ts');
-      const { expires: expiresAt = null, routes = null, allRoutes = false } = flags;
-      const purpose = flags.for ?? (routes === null && !allRoutes ? 'inference' : null);
-      const token = { name, expiresAt, purpose, routes, limits: null };
-      io.print(await addToken(await tokensFile(flags, io), token));
-    });
+      io.print(await addToken(await tokensFile(flags, io), newToken(name, flags)));
+    },
+  );
+
+  const set = token.command('set').description('change what a client token may do');
+  addTokenOptions(withFile(set).argument('<name>', 'name of the client'), true).action(
+    async (name: string, flags: Flags) => {
+      const { file: _, config: __, ...changes } = flags;
+      if (Object.keys(changes).length === 0) {
+        set.error('nothing to change: name a limit, such as --requests 60 or --requests none');
+      }
+      const { setToken } = await import('./tokens-file-editor.ts');
+      await setToken(await tokensFile(flags, io), name, (before) => changedToken(before, changes));
+    },
+  );
 
   withFile(token.command('list').description('show names and limits of the tokens')).action(
     async (flags: Flags) => {
@@ -89,32 +73,4 @@ async function tokensFile(
 function parseName(text: string): string {
   if (isTokenName(text)) return text;
   throw new InvalidArgumentError('it must be 1 to 64 characters of A-Z a-z 0-9 . _ -');
-}
-
-const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Milliseconds of a duration such as `90m`, `12h` or `30d`; null if `text` is not a duration. */
-function parseDuration(text: string): number | null {
-  const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? [];
-  return count === undefined ? null : Number(count) * (UNITS[unit] ?? 0);
-}
-
-function parseExpiry(text: string): number {
-  const now = systemClock();
-  const duration = parseDuration(text);
-  const time = duration === null ? parseTime(text) : now + duration;
-  if (time === null) {
-    throw new InvalidArgumentError(
-      'it must be a duration or time such as 90m, 12h, 30d or 2027-01-31T00:00:00Z',
-    );
-  }
-  if (time <= now) throw new InvalidArgumentError('it is in the past');
-  // The file holds whole seconds.
-  return Math.floor(time / 1000) * 1000;
-}
-
-function parseRoutes(text: string): string[] {
-  const routes = parsePatterns(text);
-  if (routes !== null) return routes;
-  throw new InvalidArgumentError('it must be comma-separated paths such as /backend-api/codex/*');
 }

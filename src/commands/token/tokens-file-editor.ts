@@ -3,6 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { wholeSeconds } from '../../base/clock.ts';
 import { ConfigError, errnoOf } from '../../base/errors.ts';
 import { type ClientToken, parseClientTokens } from '../../clients/client-tokens.ts';
+import { formatLimits } from '../../clients/limits.ts';
 import { withLockIfPossible } from '../../files/lock.ts';
 import { giveToOwnerOfFolder } from '../../files/ownership.ts';
 import { ReadError, readTextFile } from '../../files/read-text.ts';
@@ -37,6 +38,24 @@ export function addToken(file: TokensFileOptions, token: ClientToken): Promise<s
   });
 }
 
+/** Changes what a token may do; the other lines, the mode and the owner of the file stay. */
+export function setToken(
+  file: TokensFileOptions,
+  name: string,
+  change: (before: ClientToken) => ClientToken,
+): Promise<void> {
+  return locked(file, async () => {
+    const text = await readText(file.path, null);
+    const before = parseClientTokens(text).list.find((token) => token.name === name);
+    if (!before) throw new Error(`${file.path} has no token named ${name}`);
+    const lines = text.split('\n').map((line) => {
+      const [found, digest = ''] = line.trim().split(/[ \t]/)[0]?.split(':') ?? [];
+      return found === name ? formatLine(change(before), digest) : line;
+    });
+    await replaceFile(file.path, lines.join('\n'), await stat(file.path));
+  });
+}
+
 /** One line per token, without its digest. @param now milliseconds since 1970 */
 export async function listTokens(path: string, now: number): Promise<string[]> {
   const { list } = parseClientTokens(await readText(path, null));
@@ -45,7 +64,8 @@ export async function listTokens(path: string, now: number): Promise<string[]> {
     const { name, expiresAt, purpose, routes } = token;
     const paths = [purpose === null ? null : `for ${purpose}`, routes?.join(',')].filter(Boolean);
     const reach = paths.length === 0 ? 'all routes' : paths.join(', and ');
-    return `${name.padEnd(width)}  ${describeExpiry(expiresAt, now)}  ${reach}`;
+    const limits = formatLimits(token.limits).map((limit) => `  ${limit}`);
+    return `${name.padEnd(width)}  ${describeExpiry(expiresAt, now)}  ${reach}${limits.join('')}`;
   });
 }
 
@@ -61,11 +81,13 @@ export function removeToken(file: TokensFileOptions, name: string): Promise<void
   });
 }
 
-function formatLine({ name, expiresAt, purpose, routes }: ClientToken, digest: string): string {
+function formatLine(token: ClientToken, digest: string): string {
+  const { name, expiresAt, purpose, routes } = token;
   const limits = [
     expiresAt === null ? null : `expires=${wholeSeconds(expiresAt)}`,
     purpose === null ? null : `for=${purpose}`,
     routes === null ? null : `routes=${routes.join(',')}`,
+    ...formatLimits(token.limits),
   ];
   return [`${name}:${digest}`, ...limits].filter((part) => part !== null).join(' ');
 }
