@@ -26,6 +26,12 @@ export function untilNextDay(time: number): number {
   return nextDayAt(time) - time;
 }
 
+/** The day that {@link dayText} writes so; null for any other text. */
+export function parseDay(text: string): number | null {
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  return Number.isNaN(time) || dayText(dayOf(time)) !== text ? null : dayOf(time);
+}
+
 /** `2027-01-31`, for files and people. */
 export function dayText(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
@@ -35,6 +41,8 @@ export function dayText(day: number): string {
 export class DailyTokens {
   /** The day that was used last comes last. */
   readonly #days = new Map<number, Map<string, ModelTokens>>();
+  /** Called after each change. */
+  changed: () => void = () => undefined;
 
   add(client: string, { input, output }: ModelTokens, day: number): void {
     const clients = this.#use(day);
@@ -45,6 +53,7 @@ export class DailyTokens {
     } else {
       clients.set(client, { input, output });
     }
+    this.changed();
   }
 
   of(client: string, day: number): ModelTokens {

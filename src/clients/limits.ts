@@ -85,6 +85,11 @@ export function isUnlimited(limits: ClientLimits): boolean {
   return Object.values(limits).every((value) => value === null);
 }
 
+/** Whether the tokens that responses take have to be known. */
+export function hasTokenLimit(limits: ClientLimits | null): boolean {
+  return limits !== null && (limits.inputTokensPerDay ?? limits.outputTokensPerDay) !== null;
+}
+
 export function allowsModel(models: readonly string[], model: string): boolean {
   return models.some((allowed) =>
     allowed.endsWith('*') ? model.startsWith(allowed.slice(0, -1)) : model === allowed,

@@ -116,6 +116,8 @@ export interface Config {
   readonly usage: {
     /** Whether responses are read as they pass, to count the tokens of each client */
     enabled: boolean;
+    /** File that keeps what the clients have used today over a restart; null keeps none */
+    file: string | null;
   };
   readonly metrics: {
     /** Whether GET /metrics exists */

@@ -50,6 +50,7 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   'limits.replayTotalBytes': ['integer'],
   'limits.drainSeconds': ['integer'],
   'usage.enabled': ['boolean'],
+  'usage.file': ['string', 'null'],
   'metrics.enabled': ['boolean'],
   'log.level': ['string'],
   'log.levelNames': ['string'],

@@ -70,6 +70,7 @@ const PATHS = [
   'upstream.caFile',
   'clients.tokensFile',
   'log.audit',
+  'usage.file',
   'store.caFile',
   'store.keyFile',
 ];

@@ -191,6 +191,9 @@ export const ConfigSchema = Type.Object(
         default: true,
         description: 'Whether responses are read as they pass, to count the tokens of each client',
       }),
+      file: text(
+        'File that keeps what the clients have used today over a restart; null keeps none',
+      ),
     }),
     metrics: section({
       enabled: Type.Boolean({

@@ -29,6 +29,22 @@ export async function withFileLock<T>(
   waitSeconds: number,
   work: () => Promise<T>,
 ): Promise<T> {
+  const release = await holdFileLock(path, waitSeconds);
+  try {
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+/**
+ * The same for as long as the process lives, or until the result is called.
+ * @throws LockError
+ */
+export async function holdFileLock(
+  path: string,
+  waitSeconds: number,
+): Promise<() => Promise<void>> {
   let handle: FileHandle;
   try {
     handle = await open(path, 'a', 0o600);
@@ -38,10 +54,11 @@ export async function withFileLock<T>(
   }
   try {
     await takeLock(handle.fd, path, waitSeconds);
-    return await work();
-  } finally {
+  } catch (error) {
     await handle.close();
+    throw error;
   }
+  return () => handle.close();
 }
 
 /**

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { open, readdir, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { errnoOf } from '../base/errors.ts';
 import { type FileState, stateOf } from './file-state.ts';
@@ -89,6 +99,24 @@ async function writeTemporary(
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Renames a file that cannot be used, so that nothing of it is lost.
+ * @param now milliseconds since 1970; becomes part of its new name
+ * @returns that name
+ */
+export async function putAside(path: string, now: number): Promise<string> {
+  const target = await linkTarget(path);
+  const stamp = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const aside = `${target}.broken-${stamp}`;
+  await rename(target, aside);
+  return aside;
+}
+
+/** Whether the folder of a file lets {@link replaceFile} work; throws the system's error if not. */
+export async function checkReplaceable(path: string): Promise<void> {
+  await access(dirname(await linkTarget(path)), constants.W_OK | constants.X_OK);
 }
 
 /** Where a chain of symbolic links ends, even when nothing is there yet. */

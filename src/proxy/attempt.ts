@@ -75,7 +75,7 @@ export class Attempt implements RelayEvents {
 
   onPass(head: ResponseHead): BodyReader | null {
     const { request, options, path } = this.#proxied;
-    return options.usage.body(request.exchange, path, head);
+    return options.usage.body(request, path, head);
   }
 
   /** Finds rejections and tells the manager. */
@@ -100,7 +100,7 @@ export class Attempt implements RelayEvents {
     closed();
     const headers = switchingHeaders(head.raw);
     const watch = {
-      sinks: options.usage.frames(exchange, head),
+      sinks: options.usage.frames(request, head),
       admitsMessage: messageGate(request, options),
     };
     const open: OpenTunnel = (client, early) => options.tunnels.open(client, socket, early, watch);

@@ -3,6 +3,7 @@ import { ConfigError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/host.ts';
 import { type ClientCertificates, parseClientNames } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
+import { checkCountersFile } from '../clients/counters-file.ts';
 import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';
@@ -37,7 +38,7 @@ export interface Listener {
 
 /** Something in the settings with which no sidecar may start. */
 interface Refusal {
-  about: 'config' | 'client tokens' | 'audit log' | 'certificate';
+  about: 'config' | 'client tokens' | 'audit log' | 'certificate' | 'usage file';
   error: ConfigError;
 }
 
@@ -71,6 +72,7 @@ export async function preflight(
     clientTokens ? checkExposure([listen], clientTokens.tokens, allowUnauthenticated) : null,
   );
   await check('audit log', () => checkAuditTarget(log.audit));
+  await check('usage file', () => checkUsage(settings.config));
   const plain = plainHttpBeyondLoopback(listen);
   const warnings = [
     ...settings.warnings,
@@ -89,6 +91,17 @@ async function openListener(place: string, listen: Config['listen']): Promise<Li
       ? null
       : parseClientNames(`${files.key}.clientNames`, listen.tls.clientNames);
   return { tls: { files, read: await readTls(files) }, certificates };
+}
+
+/** @throws ConfigError */
+async function checkUsage({ usage, store }: Config): Promise<void> {
+  if (usage.file === null) return;
+  if (store.kind === 'postgres') {
+    throw new ConfigError(
+      'usage.file is set and store.kind is "postgres", where all sidecars count together; set usage.file to null',
+    );
+  }
+  await checkCountersFile(usage.file);
 }
 
 /**

@@ -9,6 +9,7 @@ import { monotonicClock, systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
+import { CountersFile } from '../clients/counters-file.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { openStore } from './open-store.ts';
@@ -59,7 +60,12 @@ export async function launchSidecar(
   clientTokens.commit();
   await warn(store, log);
   const tls = watchTls(listener, log, sidecar.useTls);
-  const close = () => closeParts(sidecar, { tokens, store, dispatcher, audit, tls });
+  const opened = { tokens, store, dispatcher, audit, tls };
+  const counters = await openCounters(settings, sidecar, log).catch(async (error: unknown) => {
+    await closeParts(sidecar, { ...opened, counters: null });
+    throw error;
+  });
+  const close = () => closeParts(sidecar, { ...opened, counters });
   const address = await listenOrClose(sidecar, log, close);
   void sidecar.manager.prepare();
   const stopWatching = store.watch(() => void sidecar.manager.reload());
@@ -73,6 +79,17 @@ export async function launchSidecar(
       await close();
     },
   };
+}
+
+/** @throws ConfigError when the file of the counters cannot be used */
+async function openCounters(
+  { config }: Settings,
+  { counters: { tokens } }: BuiltSidecar,
+  log: Logger,
+): Promise<CountersFile | null> {
+  const { file } = config.usage;
+  if (file === null) return null;
+  return CountersFile.open(file, { tokens, log, now: systemClock(), schedule: timerSchedule });
 }
 
 /** @throws ConfigError for the first thing that a start refuses */
@@ -163,16 +180,18 @@ interface ClosedParts {
   store: AuthStore;
   dispatcher: Dispatcher;
   audit: AuditLog | null;
+  counters: CountersFile | null;
   tls: TlsWatch | null;
 }
 
 async function closeParts(
   { app, manager }: BuiltSidecar,
-  { tokens, store, dispatcher, audit, tls }: ClosedParts,
+  { tokens, store, dispatcher, audit, counters, tls }: ClosedParts,
 ): Promise<void> {
   tokens.close();
   tls?.close();
   await app.close();
+  await counters?.close();
   await manager.settle();
   manager.dispose();
   await store.close();

@@ -1,9 +1,17 @@
 import { once } from 'node:events';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { nextDayAt } from '../../src/clients/daily-tokens.ts';
 import { headersOf, makeClientsFile } from '../helpers/clients.ts';
 import { type Answer, localError, open, readAll, send } from '../helpers/exchange.ts';
-import { MODELS, RESPONSES, startSidecarInFrontOf } from '../helpers/sidecar.ts';
+import {
+  MODELS,
+  makeFolder,
+  RESPONSES,
+  startSidecarInFrontOf,
+  startSidecarWithEmulator,
+  startTestSidecar,
+} from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { openPair, tryUpgrade } from '../helpers/websocket.ts';
 
@@ -147,4 +155,26 @@ t.test('a token with a limit of models is sent to HTTP', async (t) => {
   localError(t, answer, 426, 'AUTH_HTTP_ONLY');
   t.equal(answer.headers.upgrade, 'HTTP/1.1');
   t.equal(upstream.requests.length, 0);
+});
+
+t.test('real turns use the tokens up, and a restart remembers them', async (t) => {
+  const { path } = await makeClientsFile(t, { a: 'output-tokens=20' });
+  const file = join(await makeFolder(t), 'counters');
+  // Reading is switched off, which no limit of tokens may be.
+  const config = { clients: { tokensFile: path }, usage: { enabled: false, file } };
+  const first = await startSidecarWithEmulator(t, { config });
+  const ask = (url: string) =>
+    send(url + RESPONSES, { headers: headersOf('a'), body: '{"model":"m","input":"hi"}' });
+  // The emulated backend says 12 output tokens a turn.
+  t.equal((await ask(first.url)).status, 200);
+  t.equal((await ask(first.url)).status, 200);
+  shown(t, await ask(first.url), /20 output tokens/, nextDayAt(Date.now()) / 1000);
+  await first.sidecar.stop();
+  const { emulator, codexHome } = first;
+  const upstream = { ...emulator.upstream, proxy: null };
+  const second = await startTestSidecar(t, { codexHome, config: { ...config, upstream } });
+  t.equal((await ask(second.url)).status, 429);
+  await t.rejects(startTestSidecar(t, { codexHome, config: { ...config, upstream } }), {
+    message: `usage.file: ${file} is in use by another sidecar; name another file`,
+  });
 });

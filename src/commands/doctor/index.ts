@@ -37,6 +37,7 @@ import {
   checkEncryption,
   checkLock,
   checkNode,
+  checkUsageFile,
 } from './local.ts';
 import { checkStore } from './store.ts';
 import { checkClock, checkJwks, checkUpstream, type Network, neededUpstreams } from './upstream.ts';
@@ -134,6 +135,7 @@ function ownChecks(settings: Settings, found: Preflight): Check[] {
     { name: 'encryption', run: () => checkEncryption(config) },
     { name: 'certificate', run: () => checkCertificate(config, found, systemClock()) },
     { name: 'audit log', run: () => checkAudit(config, found) },
+    { name: 'usage file', run: () => checkUsageFile(config, found) },
     { name: 'authorities', run: () => [ok('authorities', trustSources(settings).join(', '))] },
   ];
 }

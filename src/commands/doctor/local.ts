@@ -65,6 +65,14 @@ export function checkAudit({ log }: Config, { refusals }: Preflight): Finding[] 
   return log.audit === null ? [] : [ok(name, log.audit)];
 }
 
+/** Whether the counts of a day can be kept; no finding when no file is configured. */
+export function checkUsageFile({ usage }: Config, { refusals }: Preflight): Finding[] {
+  const name = 'usage file';
+  const refusal = refusals.find(({ about }) => about === name);
+  if (refusal) return [failure(name, refusal.error.message, null)];
+  return usage.file === null ? [] : [ok(name, usage.file)];
+}
+
 /** Who can read `auth.json`, and whether we can keep it up to date. */
 export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
   const { location } = new FileAuthStore(codexHome);

@@ -91,6 +91,7 @@ function privateListener(level: string | null) {
       tls: { certFile: null, keyFile: null, clientCaFile: null, clientNames: [] },
     },
     clients: { tokensFile: null },
+    usage: { file: null },
     limits: { drainSeconds: 0 },
     ...(level === null ? {} : { log: { level } }),
   };

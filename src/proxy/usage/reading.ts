@@ -1,6 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
+import type { Client } from '../../clients/client-tokens.ts';
+import { hasTokenLimit } from '../../clients/limits.ts';
+import type { InboundRequest } from '../../inbound/request-context.ts';
 import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
-import type { OpenExchange } from '../../telemetry/exchange-record.ts';
 import type { ResponseHead } from '../response-head.ts';
 import type { FrameSink } from '../websocket/frame-tracker.ts';
 import type { FrameSinks } from '../websocket/tunnel.ts';
@@ -16,7 +18,10 @@ export class UsageReading {
   readonly #enabled: boolean;
   readonly #budget = new DecodingBudget();
 
-  /** @param enabled whether bodies are looked at; headers are, in any case */
+  /**
+   * @param enabled whether bodies are looked at; headers are in any case, and bodies of clients with
+   *   a limit of tokens too
+   */
   constructor(limits: Pick<AccountLimits, 'observe'>, now: Clock, enabled: boolean) {
     this.#limits = limits;
     this.#now = now;
@@ -28,8 +33,8 @@ export class UsageReading {
   }
 
   /** @returns what looks at the body of this response; null when nothing does */
-  body(exchange: OpenExchange, path: string, head: ResponseHead): BodyReader | null {
-    if (!this.#enabled) return null;
+  body({ exchange, client }: InboundRequest, path: string, head: ResponseHead): BodyReader | null {
+    if (!this.#reads(client)) return null;
     const turns = new TurnCounter(exchange, this.#limits, head.header('openai-model'));
     const reader = bodyReader(path, head, turns, this.#now, this.#budget);
     exchange.reading = reader && { end: () => settle(reader.finish(), turns) };
@@ -37,8 +42,11 @@ export class UsageReading {
   }
 
   /** @returns what looks at the frames of a WebSocket; null when nothing does */
-  frames(exchange: OpenExchange, { header }: Pick<ResponseHead, 'header'>): FrameSinks | null {
-    if (!this.#enabled) return null;
+  frames(
+    { exchange, client }: InboundRequest,
+    { header }: Pick<ResponseHead, 'header'>,
+  ): FrameSinks | null {
+    if (!this.#reads(client)) return null;
     const turns = new TurnCounter(exchange, this.#limits, null);
     const extensions = header('sec-websocket-extensions');
     const down = new FrameReader(extensions, turns, this.#now, this.#budget);
@@ -48,6 +56,10 @@ export class UsageReading {
       down.flush();
     };
     return { up: new MessageWatch(asked), down };
+  }
+
+  #reads(client: Client | null): boolean {
+    return this.#enabled || hasTokenLimit(client?.limits ?? null);
   }
 }
 
