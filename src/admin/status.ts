@@ -137,13 +137,14 @@ export function overallStatus(
   draining: boolean,
 ): OverallStatus {
   if (draining) return 'draining';
-  if (credential.state === 'ready' && isTroubled(store)) return 'degraded';
+  if (credential.state === 'ready' && isTroubled(store, credential)) return 'degraded';
   return credential.state === 'waiting' ? 'starting' : credential.state;
 }
 
 /** Whether the tokens in use may be the last ones. */
-function isTroubled(store: StoreStatus): boolean {
-  if (store.kind === 'file') return false;
+function isTroubled(store: StoreStatus, { mode }: CredentialSnapshot): boolean {
+  // Other credentials are never written, and need no lock.
+  if (store.kind === 'file') return store.lastError !== null && mode === 'chatgpt';
   const { state } = store.refresh;
   return !store.reachable || state === 'uncertain' || state === 'over';
 }

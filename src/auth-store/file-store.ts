@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { invalidCredential } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { type FileState, readState } from '../files/file-state.ts';
-import { type LockError, withFileLock, withLockIfPossible } from '../files/lock.ts';
+import { LockError, withFileLock, withLockIfPossible } from '../files/lock.ts';
+import { type LockWay, lockWay } from '../files/lock-way.ts';
 import { makeFolder } from '../files/ownership.ts';
 import { ReadError, readTextFile } from '../files/read-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
@@ -17,6 +18,7 @@ import {
 } from './store.ts';
 
 const LOCK_WAIT_SECONDS = 60;
+const UNLOCKED = 'auth.json is used without a lock';
 
 interface Look {
   document: AuthDocument | null;
@@ -32,8 +34,10 @@ export class FileAuthStore implements AuthStore {
   readonly writeRetriesMs = [60_000];
   readonly #folder: string;
   readonly #warnUnlocked: WarnUnlocked | null;
-  /** The warning was given, and no lock has been taken since. */
-  #isUnlocked = false;
+  readonly #way: LockWay;
+  /** Why there is no lock, or was none for the last work since the document was loaded. */
+  #unlocked: string | null = null;
+  #warned = false;
   /** Ends when the last transaction of this process has ended. */
   #transactions: Promise<unknown> = Promise.resolve();
   /** The file as the last {@link load} found it, or as we have written it since; null: unknown. */
@@ -44,7 +48,12 @@ export class FileAuthStore implements AuthStore {
    * transactions go on without a lock; without it, they fail. A lock that another process holds is
    * waited for in either case.
    */
-  constructor(codexHome: string, warnUnlocked: WarnUnlocked | null = null) {
+  constructor(
+    codexHome: string,
+    warnUnlocked: WarnUnlocked | null = null,
+    way: LockWay = lockWay(),
+  ) {
+    this.#way = way;
     this.#folder = codexHome;
     this.location = join(codexHome, 'auth.json');
     this.#warnUnlocked = warnUnlocked;
@@ -52,6 +61,8 @@ export class FileAuthStore implements AuthStore {
 
   async load(): Promise<AuthDocument | null> {
     this.#known = null;
+    // Known before the first write, which may be days away.
+    this.#unlocked = (await this.#way.means()) === null ? UNLOCKED : null;
     const { document, state } = await this.#look();
     this.#known = state;
     return document;
@@ -77,18 +88,25 @@ export class FileAuthStore implements AuthStore {
     await makeFolder(this.#folder).catch(() => undefined);
     const path = join(this.#folder, 'auth.lock');
     const warn = this.#warnUnlocked;
-    if (!warn) return withFileLock(path, LOCK_WAIT_SECONDS, work);
+    if (!warn) return withFileLock(path, LOCK_WAIT_SECONDS, work, this.#way);
     let reason: LockError | null = null;
     const begin = () => {
-      if (reason && !this.#isUnlocked) {
+      if (reason && !this.#warned) {
         warn(`${this.location} cannot be locked; going on without`, reason);
       }
-      this.#isUnlocked = reason !== null;
+      this.#warned = reason !== null;
+      this.#unlocked = describe(reason);
       return work();
     };
-    return withLockIfPossible(path, LOCK_WAIT_SECONDS, begin, (why) => {
+    const unlocked = (why: LockError) => {
       reason = why;
-    });
+    };
+    try {
+      return await withLockIfPossible(path, LOCK_WAIT_SECONDS, begin, unlocked, this.#way);
+    } finally {
+      // Somebody may have repaired it meanwhile; the next work may be days away.
+      if (reason) this.#unlocked = describe(await lockProblem(path, this.#way));
+    }
   }
 
   async #open(): Promise<Transaction> {
@@ -130,7 +148,7 @@ export class FileAuthStore implements AuthStore {
   }
 
   status(): StoreStatus {
-    return { kind: 'file', location: this.location };
+    return { kind: 'file', location: this.location, lastError: this.#unlocked };
   }
 
   observe(): void {}
@@ -152,5 +170,19 @@ export class FileAuthStore implements AuthStore {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
       throw invalidCredential('auth.json', `cannot be read (${error.message})`);
     }
+  }
+}
+
+function describe(reason: LockError | null): string | null {
+  return reason === null ? null : `${UNLOCKED}: ${reason.message}`;
+}
+
+/** Why nobody can take the lock; null also while another process holds it. */
+async function lockProblem(path: string, way: LockWay): Promise<LockError | null> {
+  try {
+    await withFileLock(path, 0.1, async () => undefined, way);
+    return null;
+  } catch (error) {
+    return error instanceof LockError && !error.held ? error : null;
   }
 }

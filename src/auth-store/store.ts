@@ -82,6 +82,8 @@ export type StoreStatus = FileStoreStatus | SharedStoreStatus;
 interface FileStoreStatus {
   kind: 'file';
   location: string;
+  /** Why the file is used without a lock; null when it is not. */
+  lastError: string | null;
 }
 
 export interface SharedStoreStatus {

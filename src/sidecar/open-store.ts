@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FileAuthStore } from '../auth-store/file-store.ts';
+import { FileAuthStore, type WarnUnlocked } from '../auth-store/file-store.ts';
 import type { PostgresServer } from '../auth-store/postgres-url.ts';
 import type { FileSealer } from '../auth-store/sealing.ts';
 import type { SharedAuthStore } from '../auth-store/shared-store.ts';
@@ -26,14 +26,18 @@ export interface SharedStore {
 
 /**
  * Opens the store that the settings name. A shared one connects when it is first asked.
+ * @param warnUnlocked gets what is said when a file is used without a lock
  * @throws ConfigError when the settings of a shared store cannot be used
  */
 export async function openStore(
   settings: StoreSettings,
   log: Logger,
   author: StoreAuthor = 'sidecar',
+  warnUnlocked: WarnUnlocked = (line, reason) => log.warn({ err: reason }, line),
 ): Promise<AuthStore> {
-  if (settings.config.store.kind === 'file') return new FileAuthStore(settings.codexHome);
+  if (settings.config.store.kind === 'file') {
+    return new FileAuthStore(settings.codexHome, warnUnlocked);
+  }
   return (await openSharedStore(settings, log, author)).store;
 }
 

@@ -40,7 +40,7 @@ const CREDENTIAL: CredentialSnapshot = {
   error: null,
 };
 
-const FILE = { kind: 'file', location: '/home/.codex/auth.json' } as const;
+const FILE = { kind: 'file', location: '/home/.codex/auth.json', lastError: null } as const;
 
 const INPUT: StatusInput = {
   version: '1.2.3',
@@ -168,6 +168,17 @@ t.test('the state of the credential is the status, unless a drain runs', async (
     t.equal(overallStatus(credential, FILE, true), 'draining');
   }
 });
+
+t.test(
+  'a login that nothing can lock is degraded; what is never written needs no lock',
+  async (t) => {
+    const unlocked = { ...FILE, lastError: 'auth.json is used without a lock' };
+    const of = (mode: 'chatgpt' | 'apikey') =>
+      overallStatus({ ...CREDENTIAL, state: 'ready', mode }, unlocked, false);
+    t.equal(of('chatgpt'), 'degraded');
+    t.equal(of('apikey'), 'ready');
+  },
+);
 
 t.test('usable is what could authenticate a request', async (t) => {
   for (const status of ['ready', 'degraded'] as const) t.ok(isUsable(status), status);

@@ -21,6 +21,7 @@ import {
   OLDEST_NODE,
 } from '../../src/commands/doctor/local.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
+import { lockingByProgram, lockWay } from '../../src/files/lock-way.ts';
 import { preflight } from '../../src/sidecar/preflight.ts';
 import { readSettings } from '../../src/sidecar/settings.ts';
 import { TokensFile } from '../../src/sidecar/tokens-file.ts';
@@ -122,13 +123,20 @@ t.test('auth.json with another name', async (t) => {
 
 t.test('the program that locks', async (t) => {
   const folder = t.testdir({});
-  t.match(await checkLock(folder), { outcome: 'warning', remedy: /install util-linux/ });
+  const check = (folders: string) => checkLock(lockingByProgram(folders));
+  t.match(await check(folder), { outcome: 'warning', remedy: /install flock/ });
   mkdirSync(join(folder, 'a', 'flock'), { recursive: true });
-  t.equal((await checkLock(join(folder, 'a'))).outcome, 'warning', 'a folder is no program');
+  t.equal((await check(join(folder, 'a'))).outcome, 'warning', 'a folder is no program');
   writeFileSync(join(folder, 'flock'), '', { mode: 0o644 });
-  t.equal((await checkLock(folder)).outcome, 'warning', 'nor is what cannot be run');
+  t.equal((await check(folder)).outcome, 'warning', 'nor is what cannot be run');
   chmodSync(join(folder, 'flock'), 0o755);
-  t.match(await checkLock(`/nonexistent::${folder}`), { outcome: 'ok', message: /flock$/ });
+  t.match(await check(`/nonexistent::${folder}`), { outcome: 'ok', message: /flock$/ });
+});
+
+t.test('doctor asks for the lock as a sidecar does', async (t) => {
+  t.match(await checkLock(), { outcome: 'ok', message: await lockWay().means() });
+  t.match(await checkLock(lockWay('darwin')), { outcome: 'ok', message: /O_EXLOCK/ });
+  t.match(await checkLock(lockWay('win32')), { outcome: 'warning', remedy: /Windows/ });
 });
 
 t.test('findings come in order, and a check that fails or hangs is a finding', async (t) => {

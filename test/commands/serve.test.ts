@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -83,6 +83,36 @@ t.test('a login that others can read is a warning', async (t) => {
   const line = await program.logged(`${path} can be read by other users; run: chmod 600 ${path}`);
   t.equal(line.level, 'warn');
 });
+
+t.test(
+  'where no lock can be had, a login is refreshed without one, and the status says so',
+  async (t) => {
+    const backend = await startBackend(t);
+    const codexHome = await makeFolder(t);
+    // What is a folder cannot be opened as a lock.
+    await mkdir(join(codexHome, 'auth.lock'));
+    const path = join(codexHome, 'auth.json');
+    await writeFile(path, JSON.stringify(backend.issueLogin().authJson), { mode: 0o600 });
+    const config = await makeFile(t, 'config.json', {
+      codexHome,
+      upstream: { ...backend.upstream, proxy: null },
+    });
+    const { program, url } = await serve(t, ['--config', config]);
+    backend.expireAccessTokens();
+    t.equal((await call(url + RESPONSES, { body: TURN })).status, 200);
+    const { body } = await call(`${url}/auth/status`);
+    t.match(body, {
+      status: 'degraded',
+      store: { lastError: /is used without a lock: cannot open / },
+    });
+    t.match(await program.logged(`${path} cannot be locked; going on without`), { level: 'warn' });
+
+    const input = 'sk-of-a-test';
+    const login = await run(t, ['login', '--with-api-key', '--config', config], {}, { input });
+    t.equal(login.code, 0);
+    t.match(login.stderr, `${path} cannot be locked; going on without: cannot open `);
+  },
+);
 
 t.test('log.levelNames chooses how levels are named', async (t) => {
   const words = await serve(t);

@@ -33,7 +33,7 @@ export function statusInput(change: Partial<StatusInput> = {}): StatusInput {
       unwritten: false,
       error: null,
     },
-    store: { kind: 'file', location: '/home/.codex/auth.json' },
+    store: { kind: 'file', location: '/home/.codex/auth.json', lastError: null },
     traffic: {
       connections: { http: 0, websocket: 0 },
       requests: { assertion: 0, bearer: 0, degraded: 0, denied: 0 },

@@ -51,7 +51,7 @@ export function showStatus(status: StatusDocument): void {
   showProblems([
     ['Identity', identity.lastError],
     ['Bearer', bearer.lastError],
-    ['Store', status.store.kind === 'file' ? null : status.store.lastError],
+    ['Store', status.store.lastError],
   ]);
   element('routes').replaceChildren(
     ...status.routes.map((route) =>

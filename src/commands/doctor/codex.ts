@@ -6,13 +6,13 @@ import { promisify } from 'node:util';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import { isLoopbackHost } from '../../base/host.ts';
 import type { Config } from '../../config/resolve.ts';
+import { findProgram } from '../../files/find-program.ts';
 import { readTextFile } from '../../files/read-text.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 import type { ServerCertificate } from '../../sidecar/tls-files.ts';
 import { parseToml, providerIn, type Table } from '../codex/config-toml.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
 import { codexUsesProxy, noProxyEntry } from '../codex/proxy-variables.ts';
-import { findProgram } from '../find-program.ts';
 import { statusTarget } from '../status/ask.ts';
 import { absent, type Finding, failure, ok, warning } from './finding.ts';
 

@@ -84,7 +84,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     checks = [
       { name: 'config', run: () => [config] },
       ...ownChecks(settings, found),
-      ...storeChecks(settings, store, env),
+      ...storeChecks(settings, store),
       ...credentialChecks(settings, selection),
       ...upstreamChecks(settings, selection, network),
       codex,
@@ -145,11 +145,11 @@ function credentialChecks({ config }: Settings, selection: Selection | SidecarEr
   return [{ name: 'credential', run }];
 }
 
-function storeChecks(settings: Settings, store: AuthStore, env: Environment): Check[] {
+function storeChecks(settings: Settings, store: AuthStore): Check[] {
   if (settings.config.store.kind === 'file') {
     return [
       { name: 'auth.json', run: () => checkAuthFile(settings.codexHome) },
-      { name: 'lock', run: async () => [await checkLock(env.PATH)] },
+      { name: 'lock', run: async () => [await checkLock()] },
     ];
   }
   return [{ name: 'store', run: () => checkStore(settings, store) }];

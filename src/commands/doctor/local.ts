@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises';
 import { problemsOf } from '../../auth-store/file-problems.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
 import type { Config } from '../../config/resolve.ts';
+import { type LockWay, lockWay } from '../../files/lock-way.ts';
 import { plainHttpBeyondLoopback } from '../../sidecar/plain-http.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
-import { findProgram } from '../find-program.ts';
 import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 /** The same as in package.json; a test compares them. */
@@ -87,14 +87,13 @@ export async function checkAuthFile(codexHome: string): Promise<Finding[]> {
   return findings.length > 0 ? findings : [ok('auth.json', location)];
 }
 
-/** Whether the program that takes the lock is installed; `files/lock.ts` says why we need it. */
-export async function checkLock(path: string | undefined): Promise<Finding> {
-  const program = await findProgram('flock', path);
-  if (program !== null) return ok('lock', program);
-  const remedy = 'install util-linux or BusyBox';
+/** Whether anything can take the lock; a sidecar asks the same way. */
+export async function checkLock(way: LockWay = lockWay()): Promise<Finding> {
+  const means = await way.means();
+  if (means !== null) return ok('lock', means);
   return warning(
     'lock',
-    '"flock" is not installed, so auth.json is written without a lock',
-    remedy,
+    'nothing here can lock auth.json, so it is written without a lock',
+    'install flock (util-linux or BusyBox); on Windows, let only one process use this CODEX_HOME',
   );
 }

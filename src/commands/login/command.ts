@@ -43,13 +43,15 @@ async function signIn(flags: LoginFlags, io: CommandIo): Promise<void> {
     const { loginWithDevice } = await import('./device.ts');
     const signal = abortedBySignal();
     io.print(
-      await withStore(settings, (store) => loginWithDevice(store, settings, replace, io, signal)),
+      await withStore(settings, io.warn, (store) =>
+        loginWithDevice(store, settings, replace, io, signal),
+      ),
     );
     return;
   }
   const input = await loginInput(way, flags, io);
   const work = take ? takeLogin : login;
-  io.print(await withStore(settings, (store) => work(store, input)));
+  io.print(await withStore(settings, io.warn, (store) => work(store, input)));
 }
 
 function waysOf(flags: LoginFlags): LoginWay[] {

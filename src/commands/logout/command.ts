@@ -18,7 +18,7 @@ export function addLogoutCommand(program: Command, io: CommandIo): void {
       const settings = await readSettings(io.env, flags.config ?? null, {});
       const { withStore } = await import('../store/with-store.ts');
       const revoke = flags.revoke ?? false;
-      const lines = await withStore(settings, (store) => logout(store, settings, revoke));
+      const lines = await withStore(settings, io.warn, (store) => logout(store, settings, revoke));
       for (const line of lines) io.print(line);
     });
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { findProgram } from '../find-program.ts';
+import { findProgram } from '../../files/find-program.ts';
 
 const PROGRAMS = '/usr/bin:/bin:/usr/local/bin';
 const PROBE_MS = 5_000;

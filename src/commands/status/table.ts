@@ -20,6 +20,7 @@ export function statusTable(status: StatusDocument, paint: Paint = plain): strin
     ['last rejection', agentIdentity.lastRejection],
     ['bearer', joined([bearer.state, bearer.expiresAt && `expires ${bearer.expiresAt}`])],
     ['bearer error', bearer.lastError],
+    ['store error', status.store.lastError],
     ['upstream', joined([upstream.origin, upstream.lastStatus && `last ${upstream.lastStatus}`])],
     ['clock skew', upstream.clockSkewSeconds === null ? null : `${upstream.clockSkewSeconds} s`],
     ['connections', `${connections.http} http, ${connections.websocket} websocket`],
@@ -33,7 +34,7 @@ export function statusTable(status: StatusDocument, paint: Paint = plain): strin
   });
 }
 
-const ALARMING = new Set(['identity error', 'last rejection', 'bearer error']);
+const ALARMING = new Set(['identity error', 'last rejection', 'bearer error', 'store error']);
 
 export function statusColour(status: StatusDocument['status']): Style {
   if (status === 'ready') return 'green';

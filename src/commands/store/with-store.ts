@@ -3,12 +3,19 @@ import { createLogger } from '../../base/logger.ts';
 import { openStore } from '../../sidecar/open-store.ts';
 import type { Settings } from '../../sidecar/settings.ts';
 
-/** Runs a piece of work on the store that the settings name. */
+/**
+ * Runs a piece of work on the store that the settings name.
+ * @param warn gets a line when it cannot be locked
+ */
 export async function withStore<T>(
   settings: Settings,
+  warn: (line: string) => void,
   work: (store: AuthStore) => Promise<T>,
 ): Promise<T> {
-  const store = await openStore(settings, createLogger({ level: 'silent' }), 'command');
+  const log = createLogger({ level: 'silent' });
+  const store = await openStore(settings, log, 'command', (line, { message }) =>
+    warn(`${line}: ${message}`),
+  );
   try {
     return await work(store);
   } finally {
