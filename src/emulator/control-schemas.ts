@@ -61,6 +61,7 @@ export const CONTROL_BODIES = {
     refreshResponseDelayMs: milliseconds,
     revokeFamilyOnReuse: flag,
     dateSkewSeconds: { type: 'integer' },
+    accountHeader: { enum: ['required', 'optional'] },
     maxTimestampSkewSeconds: { type: 'integer', minimum: 0 },
     deviceLogin: flag,
     deviceIntervalSeconds: { type: 'integer', minimum: 1 },

@@ -20,6 +20,8 @@ import { WorkloadRules } from './workload-rules.ts';
 export interface EmulatorSettings {
   /** Whether a good bearer token passes where an assertion is expected; default accept. */
   bearerOnAssertionRoutes: 'accept' | 'refuse';
+  /** Whether a bearer passes without the header that names its account; default required. */
+  accountHeader: 'required' | 'optional';
   /** Hands out run-task ids sealed to the key of the agent; default false. */
   sealTaskIds: boolean;
   /** How long the response to a refresh takes, after it was decided on; default 0. */
@@ -69,6 +71,7 @@ export async function createState(options: {
 }): Promise<EmulatorState> {
   const settings: EmulatorSettings = {
     bearerOnAssertionRoutes: 'accept',
+    accountHeader: 'required',
     sealTaskIds: false,
     refreshResponseDelayMs: 0,
     revokeFamilyOnReuse: false,
@@ -131,6 +134,7 @@ export function judge(
   const rules = {
     route,
     bearerOnAssertionRoutes: settings.bearerOnAssertionRoutes,
+    accountHeader: settings.accountHeader,
     nowMs: state.now(),
     maxTimestampSkewSeconds: settings.maxTimestampSkewSeconds,
   };

@@ -30,6 +30,7 @@ export type RefusalKind =
 interface VerifyRules {
   route: RequiredAuth;
   bearerOnAssertionRoutes: 'accept' | 'refuse';
+  accountHeader: 'required' | 'optional';
   nowMs: number;
   maxTimestampSkewSeconds: number;
 }
@@ -151,6 +152,8 @@ function checkBearer(headers: Headers, grant: Grant | null, rules: VerifyRules):
   if (route === 'assertion' && rules.bearerOnAssertionRoutes === 'refuse') {
     return refuse('a bearer token on an assertion route');
   }
+  const isOptional = rules.accountHeader === 'optional' && !('chatgpt-account-id' in headers);
+  if (isOptional) return { account: grant.account };
   return checkAccountHeaders(headers, grant.account) ?? { account: grant.account };
 }
 

@@ -69,6 +69,7 @@ t.test('changes settings', async (t) => {
     refreshResponseDelayMs: 0,
     revokeFamilyOnReuse: false,
     dateSkewSeconds: 0,
+    accountHeader: 'required',
     maxTimestampSkewSeconds: 300,
     deviceLogin: true,
     deviceIntervalSeconds: 5,

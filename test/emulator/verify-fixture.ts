@@ -47,8 +47,15 @@ export function judge(
   headers: Record<string, string>,
   route: RequiredAuth = 'assertion',
   bearerOnAssertionRoutes: 'accept' | 'refuse' = 'accept',
+  accountHeader: 'required' | 'optional' = 'required',
 ) {
-  const rules = { route, bearerOnAssertionRoutes, nowMs: NOW, maxTimestampSkewSeconds: 300 };
+  const rules = {
+    route,
+    bearerOnAssertionRoutes,
+    accountHeader,
+    nowMs: NOW,
+    maxTimestampSkewSeconds: 300,
+  };
   return verifyRequest(headers, rules, {
     agent: (id) => agents[id] ?? null,
     instance: () => null,

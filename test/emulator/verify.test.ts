@@ -171,3 +171,16 @@ t.test('refuses a bearer on an assertion route when told so', async (t) => {
   t.equal(judge(bearer('access'), 'assertion', 'refuse').refusal, 'unauthorized');
   t.equal(judge(bearer('access'), 'bearer', 'refuse').refusal, null);
 });
+
+t.test(
+  'a bearer needs no account header where that is optional, but never a wrong one',
+  async (t) => {
+    const { authorization } = bearer('access');
+    const judged = (headers: Record<string, string>) => {
+      return judge({ authorization, ...headers }, 'bearer', 'accept', 'optional').auth.verified;
+    };
+    t.ok(judged({}));
+    t.ok(judged({ 'chatgpt-account-id': 'acc' }));
+    t.notOk(judged({ 'chatgpt-account-id': 'other' }));
+  },
+);
