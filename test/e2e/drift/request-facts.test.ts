@@ -1,25 +1,14 @@
 import t from 'tap';
-import type { EmulatorRecord } from '../../../src/emulator/index.ts';
 import { FactBook } from './facts.ts';
-import { addRequestFacts } from './request-facts.ts';
+import { addRequestFacts, type SentRequest } from './request-facts.ts';
 
 const NAMES = { sidecarHost: '127.83.0.1:4711', accountId: 'the-account' };
 const UUID = '01a21ed9-9918-7631-9306-86f2d46e1f52';
 
-function factsOf(record: Partial<EmulatorRecord>): string[] {
+function factsOf(sent: Partial<SentRequest>): string[] {
   const book = new FactBook();
-  const auth = { kind: 'none', verified: false, problem: null } as const;
-  addRequestFacts(
-    book,
-    {
-      ...{ seq: 1, at: '', transport: 'http', method: 'GET', path: '/', rawHeaders: [] },
-      ...{ headers: {}, bodyBytes: 0, body: null, frames: [], status: 200 },
-      ...{ complete: true, aborted: false },
-      auth: { ...auth, agentRuntimeId: null, taskId: null },
-      ...record,
-    },
-    NAMES,
-  );
+  const plain = { transport: 'http', method: 'GET', path: '/', headers: {} } as const;
+  addRequestFacts(book, { ...plain, body: null, frames: [], ...sent }, NAMES);
   return book.list.map(({ topic, subject, value }) => `${topic} | ${subject} | ${value}`);
 }
 

@@ -2,6 +2,12 @@ import { isObject } from '../../../src/base/json.ts';
 import type { EmulatorRecord } from '../../../src/emulator/index.ts';
 import type { FactBook } from './facts.ts';
 
+/** What Codex sent, as the emulated backend recorded it. */
+export type SentRequest = Pick<
+  EmulatorRecord,
+  'method' | 'path' | 'transport' | 'headers' | 'body' | 'frames'
+>;
+
 /** Names by which the values of one run are known, to be replaced. */
 export interface RunNames {
   /** Host and port of the base URLs that were configured. */
@@ -38,7 +44,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const EMULATED_ID = /^[a-z][\w%+:-]*\d-[0-9a-f]{18}$/i;
 
 /** Adds what a request says about the Codex that sent it. */
-export function addRequestFacts(book: FactBook, record: EmulatorRecord, names: RunNames): void {
+export function addRequestFacts(book: FactBook, record: SentRequest, names: RunNames): void {
   const [path = '', query = ''] = record.path.split('?', 2);
   const subject = requestName(record, path, names);
   book.add('requests', subject);
@@ -61,7 +67,7 @@ export function addRequestFacts(book: FactBook, record: EmulatorRecord, names: R
 
 /** Method, origin and path, such as `GET sidecar/backend-api/codex/models`. */
 export function requestName(
-  record: EmulatorRecord,
+  record: SentRequest,
   path: string,
   { sidecarHost, accountId }: RunNames,
 ): string {
@@ -75,7 +81,7 @@ export function requestName(
 }
 
 /** `sidecar`, or the origin of a real host. */
-export function originOf({ headers }: EmulatorRecord, sidecarHost: string): string {
+export function originOf({ headers }: SentRequest, sidecarHost: string): string {
   return headers.host === sidecarHost ? 'sidecar' : `https://${headers.host}`;
 }
 
