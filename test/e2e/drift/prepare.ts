@@ -4,7 +4,6 @@ import type { Stage } from './stage.ts';
 
 /** The account of every login here. */
 export const ACCOUNT = 'account-of-the-drift-check';
-const WORKSPACE_PLANS = ['business'];
 
 interface Preparation {
   planType?: string;
@@ -22,11 +21,7 @@ export async function prepare(
   const login = stage.backend.issueLogin({ accountId: ACCOUNT, planType });
   await stage.logIn(login.authJson);
   await configure(stage, configuration, login.accessToken, options);
-  stage.backend.addFault({
-    path: '/backend-api/wham/accounts/check',
-    times: 0,
-    body: accountsOf(planType),
-  });
+  stage.backend.settings.workspaceBackendOrigin = 'https://chatgpt.com';
   stage.slowDown();
   return login;
 }
@@ -40,15 +35,4 @@ export async function configure(
 ): Promise<void> {
   const { url } = stage;
   await stage.configure(configToml(configuration, { url, clientToken, ...options }));
-}
-
-function accountsOf(planType: string): object {
-  const account = {
-    id: ACCOUNT,
-    plan_type: planType,
-    structure: WORKSPACE_PLANS.includes(planType) ? 'workspace' : 'personal',
-    workspace_backend_origin: 'https://chatgpt.com',
-    account_routing_override: 'us',
-  };
-  return { accounts: [account], default_account_id: ACCOUNT };
 }
