@@ -32,6 +32,7 @@ const INSTALLED = { reason: 'test/docs/package.test.ts packs and installs the pa
 const BESIDE_SIDECAR = ['docs/watch.md', 'docs/when-it-fails.md'];
 const TREATMENTS = new Map<string, Treatment>([
   ['npm ci && npm test', { reason: 'this is it' }],
+  ['npm run codex:drift -- 0.169.0 0.171.0', { reason: 'test/e2e runs Codex' }],
   ['codex-auth-sidecar login --device-auth', { reason: 'signs in with a browser' }],
   ['codex-auth-sidecar run -- codex exec "…"', { reason: 'test/e2e runs Codex' }],
   [

@@ -31,7 +31,13 @@ function backend() {
   ) =>
     verifyRequest(
       headers,
-      { route, bearerOnAssertionRoutes, nowMs: NOW, maxTimestampSkewSeconds: 300 },
+      {
+        route,
+        bearerOnAssertionRoutes,
+        accountHeader: 'required',
+        nowMs: NOW,
+        maxTimestampSkewSeconds: 300,
+      },
       {
         agent: () => null,
         instance: (id) => instances.find(({ instanceId }) => instanceId === id) ?? null,
