@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { dayOf, dayText } from '../../src/clients/daily-tokens.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { PROGRAM } from '../helpers/program-path.ts';
 
@@ -21,10 +22,14 @@ export interface ServeWithEmulator {
  * The sidecar holds a ChatGPT login and registers an identity; the agent gets the client token.
  * @param options.askForToken false lets any caller on this machine in
  * @param options.tls files of the listener; null: plain HTTP
+ * @param options.limits of the client token, as on its line of the tokens file
+ * @param options.usedToday tokens that the client has used already
  */
 export async function startServeWithEmulator({
   askForToken = true,
   tls = null as { certFile: string; keyFile: string } | null,
+  limits = '',
+  usedToday = { input: 0, output: 0 },
 } = {}): Promise<ServeWithEmulator> {
   const backend = await startEmulator();
   // From here on a bearer where an assertion belongs is refused by the backend.
@@ -32,7 +37,9 @@ export async function startServeWithEmulator({
   const folder = await mkdtemp(join(tmpdir(), 'sidecar-home-'));
   const clientToken = randomBytes(24).toString('hex');
   const digest = createHash('sha256').update(clientToken).digest('hex');
-  await writeFile(join(folder, 'tokens'), `agent:${digest}\n`);
+  await writeFile(join(folder, 'tokens'), `agent:${digest} ${limits}\n`);
+  const usage = join(folder, 'usage');
+  await writeFile(usage, usageFile(usedToday));
   await writeFile(join(folder, 'auth.json'), JSON.stringify(backend.issueLogin().authJson), {
     mode: 0o600,
   });
@@ -44,6 +51,7 @@ export async function startServeWithEmulator({
       agentIdentity: { policy: 'chatgptAuth' },
       upstream: { ...backend.upstream, proxy: null },
       clients: { tokensFile: askForToken ? join(folder, 'tokens') : null },
+      usage: { file: usage },
     }),
   );
   const args = [PROGRAM, 'serve', '--config', join(folder, 'config.json'), '--port', '0'];
@@ -70,4 +78,11 @@ export async function startServeWithEmulator({
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Also for tomorrow, because the test may run over midnight. */
+function usageFile(used: { input: number; output: number }): string {
+  const today = dayOf(Date.now());
+  const days = [today, today + 1].map((day) => [dayText(day), { agent: used }]);
+  return JSON.stringify({ version: 1, days: Object.fromEntries(days) });
 }
