@@ -6,12 +6,17 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
+import { PURPOSES } from '../../src/clients/client-tokens.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { makeFolder, startTestSidecar, type TestSidecar } from '../helpers/sidecar.ts';
 import { dialTls, type TlsStand } from '../helpers/tls-listener.ts';
 
+/** Reaches every path. */
 export const TOKEN = 'client-token-of-the-attacked';
+/** A token with a purpose. */
+export const tokenFor = (purpose: string) => `${TOKEN}-for-${purpose}`;
+const digestOf = (token: string) => createHash('sha256').update(token).digest('hex');
 
 /** What reached the upstream. */
 export interface Seen {
@@ -53,7 +58,13 @@ export async function startGuardedSidecar(
   const { origin, seen, broken } = await startRecorder(t);
   const folder = await makeFolder(t);
   const tokensFile = join(folder, 'tokens');
-  await writeFile(tokensFile, `test:${createHash('sha256').update(TOKEN).digest('hex')}\n`);
+  await writeFile(
+    tokensFile,
+    [
+      `test:${digestOf(TOKEN)}\n`,
+      ...Object.keys(PURPOSES).map((name) => `${name}:${digestOf(tokenFor(name))} for=${name}\n`),
+    ].join(''),
+  );
   const socket = join(folder, 's');
   const sidecar = await startTestSidecar(t, {
     authJson: emulator.issueLogin().authJson,

@@ -4,7 +4,7 @@ import type { Caller } from '../../src/access/caller.ts';
 import { routesIn } from '../helpers/route-tree.ts';
 import { MODELS, RESPONSES } from '../helpers/sidecar.ts';
 import { makeTls } from '../helpers/tls-listener.ts';
-import { type GuardedSidecar, startGuardedSidecar, TOKEN } from './guarded-sidecar.ts';
+import { type GuardedSidecar, startGuardedSidecar, TOKEN, tokenFor } from './guarded-sidecar.ts';
 import { beginRaw, exchangeRaw } from './raw-exchange.ts';
 
 // What a request is given that breaks one rule and keeps all others.
@@ -16,6 +16,8 @@ type Check =
   | 'a page'
   | 'no token'
   | 'a wrong token'
+  | 'a token for inference'
+  | 'a token for codex'
   | 'no token, from elsewhere'
   | 'a certificate'
   | 'the certificate of a stranger'
@@ -64,14 +66,20 @@ const REFUSALS = {
 const proxied = {
   'nothing wrong': 'passes',
   'a certificate': 'passes',
+  'a token for inference': 'passes',
+  'a token for codex': 'passes',
   ...REFUSALS,
   draining: 'AUTH_DRAINING',
 } as const;
+/** The proxy, on a path that no client of the Responses API needs. */
+const forCodex = { ...proxied, 'a token for inference': 'AUTH_ROUTE_DENIED' } as const;
 /** The proxy, where no rule of the default routes allows a path. */
 const unknown = {
   ...proxied,
   'nothing wrong': 'AUTH_ROUTE_DENIED',
   'a certificate': 'AUTH_ROUTE_DENIED',
+  'a token for inference': 'AUTH_ROUTE_DENIED',
+  'a token for codex': 'AUTH_ROUTE_DENIED',
 } as const;
 /** Where there is no route, during a drain either. */
 const unserved = { ...unknown, draining: 'AUTH_ROUTE_DENIED' } as const;
@@ -80,6 +88,8 @@ const own = {
   ...REFUSALS,
   'nothing wrong': 'own',
   'a certificate': 'own',
+  'a token for inference': 'own',
+  'a token for codex': 'own',
   'the certificate of a stranger': 'own',
   'no token': 'own',
   'a wrong token': 'own',
@@ -101,11 +111,12 @@ const TABLE: Row[] = [
   ['the account', line('GET', '/backend-api/me'), unknown],
   ['the chats', line('GET', '/backend-api/conversations'), unknown],
   ['/backend-api/*', line('GET', MODELS), proxied],
-  ['/backend-api/wham/*', line('GET', '/backend-api/wham/usage'), proxied],
-  ['/backend-api/ps/*', line('GET', '/backend-api/ps/plugins/list'), proxied],
-  ['/backend-api/plugins/*', line('GET', '/backend-api/plugins/featured'), proxied],
-  ['/backend-api/connectors/*', line('GET', '/backend-api/connectors/directory/list'), proxied],
-  ['/backend-api/files/*', line('GET', '/backend-api/files/a'), proxied],
+  ['/backend-api/codex/*', line('GET', '/backend-api/codex/alpha/history/v2/x'), forCodex],
+  ['/backend-api/wham/*', line('GET', '/backend-api/wham/usage'), forCodex],
+  ['/backend-api/ps/*', line('GET', '/backend-api/ps/plugins/list'), forCodex],
+  ['/backend-api/plugins/*', line('GET', '/backend-api/plugins/featured'), forCodex],
+  ['/backend-api/connectors/*', line('GET', '/backend-api/connectors/directory/list'), forCodex],
+  ['/backend-api/files/*', line('GET', '/backend-api/files/a'), forCodex],
   [
     '/backend-api/*, with a body',
     { ...line('POST', RESPONSES), headers: 'content-length: 0\r\n' },
@@ -136,13 +147,20 @@ const TABLE: Row[] = [
   ['/auth/status', line('GET', '/auth/status'), own],
   ['/auth/status, upgrade', { ...line('GET', '/auth/status'), headers: HANDSHAKE }, own],
   [EVENTS, line('GET', EVENTS), { ...own, draining: 'AUTH_DRAINING' }],
+  ['/auth/clients', line('GET', '/auth/clients'), own],
   ['/metrics', line('GET', '/metrics'), own],
   ['/livez', line('GET', '/livez'), { ...own, 'no token, from elsewhere': 'own' }],
   ['/readyz', line('GET', '/readyz'), { ...own, 'no token, from elsewhere': 'own' }],
   [
     '/auth/reload',
     line('POST', '/auth/reload'),
-    { ...proxied, 'nothing wrong': 'own', 'a certificate': 'own', draining: 'own' },
+    {
+      ...unknown,
+      // Both are for the model; a reload is for the operator.
+      'nothing wrong': 'own',
+      'a certificate': 'own',
+      draining: 'own',
+    },
   ],
   // Its token comes in the body; test/attack/phantom-login.test.ts has what it refuses there.
   [
@@ -155,6 +173,8 @@ const TABLE: Row[] = [
       ...own,
       'nothing wrong': 'AUTH_REQUEST_INVALID',
       'a certificate': 'AUTH_REQUEST_INVALID',
+      'a token for inference': 'AUTH_REQUEST_INVALID',
+      'a token for codex': 'AUTH_REQUEST_INVALID',
       'the certificate of a stranger': 'AUTH_REQUEST_INVALID',
       'no token': 'AUTH_REQUEST_INVALID',
       'a wrong token': 'AUTH_REQUEST_INVALID',
@@ -228,7 +248,7 @@ const CHECKS_OF: Record<keyof Caller, Check[]> = {
   origin: ['an origin'],
   secFetchSite: ['a page'],
   authorization: ['a wrong token', 'no token'],
-  sidecarToken: ['nothing wrong'],
+  sidecarToken: ['nothing wrong', 'a token for inference', 'a token for codex'],
   certificate: ['a certificate', 'the certificate of a stranger'],
 };
 
@@ -242,6 +262,8 @@ function textOf([, { line, odd, denied, headers = '' }]: Row, check: Check): str
     'a certificate': '',
     'the certificate of a stranger': '',
     'a wrong token': 'authorization: Bearer wrong\r\n',
+    'a token for inference': `x-sidecar-token: ${tokenFor('inference')}\r\n`,
+    'a token for codex': `x-sidecar-token: ${tokenFor('codex')}\r\n`,
   }[check as string];
   const more = {
     'an origin': 'origin: https://evil.example\r\n',
