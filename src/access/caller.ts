@@ -4,7 +4,7 @@ import { isHost, isLoopbackHost, parseHost } from '../base/host.ts';
 import type { ClientCertificates } from '../clients/client-certificates.ts';
 import { type Client, type ClientTokens, reachesPath } from '../clients/client-tokens.ts';
 import type { PeerCertificate } from '../inbound/peer-certificates.ts';
-import type { AccessLevel } from '../inbound/request-context.ts';
+import type { AccessLevel, InboundRequest } from '../inbound/request-context.ts';
 
 /** What is known of a caller before anything of the request is trusted. */
 export interface Caller {
@@ -99,6 +99,12 @@ function identifyByCertificate(
     'AUTH_CLIENT_TOKEN',
     'the client certificate has no name that listen.tls.clientNames holds',
   );
+}
+
+/** Notes whose request it is: for its rights, and in its record. */
+export function attribute(request: InboundRequest, client: Client | null): void {
+  request.client = client;
+  request.exchange.client = client?.name ?? null;
 }
 
 /**

@@ -5,7 +5,7 @@ import { isLoopbackHost } from '../base/host.ts';
 import type { PeerCertificates } from '../inbound/peer-certificates.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
 import { routePath, withPathHint } from '../inbound/route-names.ts';
-import { type AccessRules, type Caller, checkAccess, checkRights } from './caller.ts';
+import { type AccessRules, attribute, type Caller, checkAccess, checkRights } from './caller.ts';
 import { OpenRequests } from './open-requests.ts';
 import { normalizeTarget } from './path.ts';
 
@@ -55,8 +55,7 @@ function admit(request: InboundRequest, { rules, peers, now, open }: Gate): void
   const caller = describeCaller(request, rules.viaSocket, peers);
   const client = checkAccess(caller, { level, fromOwnPage }, rules);
   // Set before its rights are checked, so a refused request is logged with its client.
-  request.client = client;
-  request.exchange.client = client?.name ?? null;
+  attribute(request, client);
   if (level === 'client' || client) {
     const target = requireTarget(request.raw.url ?? '');
     if (level === 'client') request.target = target;

@@ -7,7 +7,7 @@ import type { PlanType } from '../base/plan-type.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { phantomIdToken } from '../oauth/phantom-login.ts';
-import { type AccessRules, checkRights } from './caller.ts';
+import { type AccessRules, attribute, checkRights } from './caller.ts';
 
 interface TokenEndpointOptions {
   /** Asked at every request, because a reload may change them. */
@@ -41,7 +41,7 @@ export async function tokenEndpoint(
     }
     try {
       const client = admit(given, options);
-      request.client = client;
+      attribute(request, client);
       if (client) checkClient(client, options.now());
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error;

@@ -110,6 +110,27 @@ t.test('whoever holds no token for it is told to give up', async (t) => {
   t.match(JSON.parse(last), { client: 'expired', status: 401, code: 'AUTH_CLIENT_TOKEN' });
 });
 
+t.test(
+  "another client's token brings nothing but itself, in the name of that client",
+  async (t) => {
+    const { refresh, audit } = await setUp(t);
+    // Its own token in every header that takes one, the other's in the body.
+    const own = {
+      authorization: 'Bearer token-of-inference',
+      'x-sidecar-token': 'token-of-expired',
+    };
+    const { status, json, text } = await refresh('token-of-codex', own);
+    t.equal(status, 200);
+    t.equal(json.access_token, 'token-of-codex');
+    t.equal(json.refresh_token, 'token-of-codex');
+    t.notMatch(text, /token-of-(?!codex)/);
+    const [entry = ''] = (await readFile(audit, 'utf8')).split('\n');
+    t.match(JSON.parse(entry), { client: 'codex' });
+    // What its owner may not, nobody may with it.
+    t.equal((await refresh('token-of-routes', { 'x-sidecar-token': 'token-of-all' })).status, 401);
+  },
+);
+
 t.test('pages and foreign names get nothing, whatever they send', async (t) => {
   const { refresh } = await setUp(t);
   const page = await refresh('token-of-codex', { origin: 'https://evil.example' });
