@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,54 +72,5 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     });
     t.equal(turn.code, 0, turn.stderr);
     t.match(turn.stdout, 'Hello from the emulated backend.');
-  });
-
-  t.test(`Codex ${version} works behind the sidecar with a phantom login`, async (t) => {
-    const codex = await installCodex(version);
-    const { backend, home, config } = await setUp(t);
-    const { authJson, accessToken } = backend.issueLogin({ planType: 'plus' });
-    await writeFile(join(home, 'auth.json'), JSON.stringify(authJson), { mode: 0o600 });
-    const tokens = join(home, 'tokens');
-    const clientToken = randomBytes(24).toString('hex');
-    const digest = createHash('sha256').update(clientToken).digest('hex');
-    await writeFile(tokens, `agent:${digest} for=codex\n`);
-    const sidecar = await serve(t, ['--config', config], {
-      CODEX_HOME: home,
-      SIDECAR_CLIENT_TOKENS_FILE: tokens,
-    });
-    const agent = await folder(t);
-    const options = ['--write', '--login', '--token-file', '-', '--url', sidecar.url];
-    const input = clientToken;
-    const written = await run(t, ['codex-config', ...options], { CODEX_HOME: agent }, { input });
-    t.equal(written.code, 0, written.stderr);
-
-    const status = await runCodex(agent, [codex, 'login', 'status']);
-    t.match(status.stdout + status.stderr, 'Logged in using ChatGPT');
-    const turn = await runCodex(agent, [codex, 'exec', '--skip-git-repo-check', 'hi']);
-    t.equal(turn.code, 0, turn.stderr);
-    t.match(turn.stdout, 'Hello from the emulated backend.');
-    const seen = backend.records.filter(({ path }) => path.startsWith('/backend-api/'));
-    const side = seen.filter(({ path }) => !path.startsWith('/backend-api/codex/responses'));
-    t.strictSame(
-      side.filter(({ path }) => path.startsWith('/backend-api/ps/mcp')),
-      [],
-    );
-    t.ok(side.length > 0, 'a Codex that is signed in asks for more than responses');
-    for (const { method, path, headers, auth } of seen) {
-      t.ok(auth.verified, `${method} ${path} (${auth.problem})`);
-      t.equal(headers.authorization, `Bearer ${accessToken}`);
-    }
-    t.comment([...new Set(seen.map(({ method, path }) => `${method} ${path}`))].join('\n'));
-    // Old enough for Codex to refresh it, which it does at the sidecar.
-    const path = join(agent, 'auth.json');
-    const login = JSON.parse(await readFile(path, 'utf8'));
-    await writeFile(path, JSON.stringify({ ...login, last_refresh: '2026-01-01T00:00:00Z' }));
-    const refreshes = () => backend.records.filter(({ path }) => path === '/oauth/token').length;
-    const again = await runCodex(agent, [codex, 'exec', '--skip-git-repo-check', 'hi']);
-    t.equal(again.code, 0, again.stderr);
-    const after = JSON.parse(await readFile(path, 'utf8'));
-    t.not(after.last_refresh, '2026-01-01T00:00:00Z');
-    t.equal(after.tokens.access_token, clientToken);
-    t.equal(refreshes(), 0, 'the real login took no part in it');
   });
 }

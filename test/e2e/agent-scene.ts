@@ -1,0 +1,92 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { type EmulatorRecord, startEmulator } from '../../src/emulator/index.ts';
+import { makeFolder, run, serve } from '../helpers/program.ts';
+import { type CodexVersion, installCodex, runCodex } from './codex.ts';
+import { makePlace } from './drift/place.ts';
+
+export const RESPONSES = '/backend-api/codex/responses';
+export const EXEC = ['exec', '--skip-git-repo-check', 'hi'];
+export const ANSWER = 'Hello from the emulated backend.';
+/** Where the backend says that the workspace of the account is: nobody may follow it there. */
+export const FOREIGN_ORIGIN = 'https://elsewhere.openai.com';
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+/** Addresses of loopback that are nobody else's. */
+let internets = 0;
+
+export type AgentScene = Awaited<ReturnType<typeof openAgentScene>>;
+
+/**
+ * A sidecar with a login in front of the emulated backend, and a home for an agent. Around the agent
+ * there is an internet in which every host name leads to one recorder.
+ */
+export async function openAgentScene(t: Test, version: CodexVersion) {
+  internets += 1;
+  const internet = await makePlace(`127.84.${process.pid & 255}.${internets}`);
+  t.teardown(() => internet.close());
+  const backend = await startEmulator();
+  t.teardown(() => backend.close());
+  backend.settings.bearerOnAssertionRoutes = 'refuse';
+  backend.settings.workspaceBackendOrigin = FOREIGN_ORIGIN;
+  const sidecar = await startSidecar(t, backend);
+  const home = await makeFolder(t);
+  const codexProgram = await installCodex(version);
+  const inside = (program: string, args: string[]) => {
+    const [file, rest] = internet.within(program, args);
+    return [file, ...rest];
+  };
+  return {
+    ...sidecar,
+    internet,
+    backend,
+    home,
+    codexProgram,
+    /** Runs our program in the home of the agent, without Codex. */
+    configure: async (args: string[], input: string) => {
+      const { code, stderr } = await run(t, args, { CODEX_HOME: home }, { input });
+      t.equal(code, 0, stderr);
+    },
+    /** The command line of Codex within that internet. */
+    command: (...args: string[]) => inside(codexProgram, args),
+    codex: (args: string[], env: Record<string, string> = {}) =>
+      runCodex(home, inside(codexProgram, args), { env: { ...internet.env, ...env } }),
+    /** Codex started by `run`, with a sidecar of its own. */
+    codexByRun: (options: string[], args: string[], env: Record<string, string>) => {
+      const ours = [PROGRAM, 'run', '--log-file', join(home, 'run.log'), ...options];
+      const command = inside(process.execPath, [...ours, '--', codexProgram, ...args]);
+      return runCodex(home, command, { env: { ...internet.env, ...env } });
+    },
+  };
+}
+
+async function startSidecar(t: Test, backend: Awaited<ReturnType<typeof startEmulator>>) {
+  const login = backend.issueLogin({ planType: 'plus' });
+  const folder = await makeFolder(t);
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const clientToken = randomBytes(24).toString('hex');
+  const digest = createHash('sha256').update(clientToken).digest('hex');
+  write('auth.json', JSON.stringify(login.authJson));
+  const clients = { tokensFile: write('tokens', `agent:${digest} for=codex\n`) };
+  const upstream = { ...backend.upstream, proxy: null };
+  const agentIdentity = { policy: 'chatgptAuth' };
+  const configFile = write('config.json', JSON.stringify({ agentIdentity, upstream, clients }));
+  const { url } = await serve(t, ['--config', configFile], { CODEX_HOME: folder });
+  return { login, clientToken, configFile, url };
+}
+
+/** That no host was asked for anything, and no name looked up. */
+export function checkSilence(t: Test, { internet }: Pick<AgentScene, 'internet'>): void {
+  t.strictSame([...internet.names], [], 'no name was looked up');
+  t.strictSame(internet.emulator.records.map(whereTo), [], 'nothing went anywhere else');
+}
+
+export const whereTo = ({ method, headers, path }: EmulatorRecord) =>
+  `${method} ${headers.host} ${path}`;
