@@ -37,6 +37,8 @@ export interface Sidecar {
   readonly socket: string | null;
   /** Origin without a path, for instance `http://127.0.0.1:8787`; null on a Unix socket. */
   readonly url: string | null;
+  /** The same of the operator's own listener (`admin.listen`); null where there is none. */
+  readonly admin: Pick<Sidecar, 'port' | 'socket' | 'url'> | null;
   /**
    * Reads the files that the configuration names, and the credential, again.
    * @returns sections of the configuration that differ and need a restart
@@ -63,6 +65,7 @@ export async function startSidecar(options: SidecarOptions = {}): Promise<Sideca
     destination: options.log ?? process.stderr,
   });
   const allow = options.allowUnauthenticated ?? false;
-  const { address, reload, stop } = await launchSidecar(settings, log, allow, read);
-  return { ...address, reload, stop };
+  const sidecar = await launchSidecar(settings, log, allow, read);
+  const { address, adminAddress: admin, reload, stop } = sidecar;
+  return { ...address, admin, reload, stop };
 }

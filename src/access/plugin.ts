@@ -51,7 +51,7 @@ interface Gate {
  *   and not in Fastify's handler for it, which is called only after the body has been read.
  */
 function admit(request: InboundRequest, { rules, peers, now, open }: Gate): void {
-  const { access: level = 'client', fromOwnPage = false } = request.routeOptions.config;
+  const { access: level = 'client', fromOwnPage = false, own } = request.routeOptions.config;
   const caller = describeCaller(request, rules.viaSocket, peers);
   const client = checkAccess(caller, { level, fromOwnPage }, rules);
   // Set before its rights are checked, so a refused request is logged with its client.
@@ -60,7 +60,8 @@ function admit(request: InboundRequest, { rules, peers, now, open }: Gate): void
     const target = requireTarget(request.raw.url ?? '');
     if (level === 'client') request.target = target;
     if (client) checkRights(client, target.path, now());
-    open.add(request, target.path);
+    // A reload that takes the right from whoever asked for it is still responded to.
+    if (!own || request.method === 'GET') open.add(request, target.path);
   }
   if (request.is404) {
     const path = normalizeTarget(request.raw.url ?? '')?.path ?? '';

@@ -8,7 +8,7 @@ import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { isNavigation, prefersHtml } from './prefers-html.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
-export interface AdminOptions {
+export interface HealthOptions {
   status: () => StatusDocument;
   clients: () => ClientsDocument;
   /**
@@ -16,6 +16,9 @@ export interface AdminOptions {
    * itself; it never rejects.
    */
   retryNow: () => Promise<void>;
+}
+
+export interface AdminOptions extends HealthOptions {
   /**
    * Reads configuration and credential again. @returns settings that need a restart
    * @throws SidecarError when the new ones cannot be used; the old ones stay in force then
@@ -30,7 +33,7 @@ export interface AdminOptions {
 const READABLE = { access: 'local', own: true, fromOwnPage: true } as const satisfies RouteFlags;
 const OPEN = { access: 'open', own: true, brief: true } as const satisfies RouteFlags;
 
-/** The sidecar's own endpoints. */
+/** What is for the operator: it shows the state, or changes it. */
 export async function adminPlugin(app: FastifyInstance, options: AdminOptions): Promise<void> {
   addRoot(app);
   addStatus(app, options);
@@ -44,7 +47,24 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     const restartNeededFor = await options.reload();
     return { reloaded: true, restartNeededFor };
   });
+}
 
+/** The same endpoints where clients call, if the operator has a listener of their own: refused, by name. */
+export async function adminElsewhere(app: FastifyInstance, options: AdminOptions): Promise<void> {
+  // Behind the checks of the whole server.
+  app.addHook('onRequest', (_request, _reply, done) =>
+    done(
+      new SidecarError(
+        'AUTH_ROUTE_DENIED',
+        "this is for the operator, and served on the operator's own listener only (admin.listen)",
+      ),
+    ),
+  );
+  await app.register(adminPlugin, options);
+}
+
+/** What probes ask for: a word, which tells nobody anything. */
+export async function healthPlugin(app: FastifyInstance, options: HealthOptions): Promise<void> {
   app.get('/livez', { config: OPEN }, (_request, reply) => {
     reply.header('cache-control', 'no-store').send({ status: 'live' });
   });

@@ -35,6 +35,28 @@ export interface Config {
       clientNames: string[];
     };
   };
+  readonly admin: {
+    listen: {
+      /** Listening address */
+      host: string;
+      /** TCP port on which status, events, metrics and reload are served, and nowhere else; null, with no socket: where clients call */
+      port: number | null;
+      /** Path of a Unix socket; replaces host and port */
+      socket: string | null;
+      /** File mode of the socket, three octal digits */
+      socketMode: string;
+      tls: {
+        /** PEM file with the certificate and, behind it, those of its issuers; null means plain HTTP */
+        certFile: string | null;
+        /** PEM file with the key of the certificate */
+        keyFile: string | null;
+        /** PEM file with the authorities of client certificates; null asks for none */
+        clientCaFile: string | null;
+        /** DNS names or SPIFFE ids; a client certificate with one of them stands for a client token. Limits may follow a name, as in the tokens file */
+        clientNames: string[];
+      };
+    };
+  };
   /** Folder of auth.json; null means $CODEX_HOME, then ~/.codex */
   readonly codexHome: string | null;
   readonly store: {

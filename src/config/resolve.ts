@@ -26,7 +26,8 @@ export function resolveConfig(...layers: PartialConfig[]): Config {
   for (const [key, value] of Object.entries(config.upstream)) {
     if (/(Url|Issuer)$/.test(key) && typeof value === 'string') checkUrl(`upstream.${key}`, value);
   }
-  config.listen.host = listenHost(config.listen.host);
+  config.listen.host = listenHost('listen', config.listen.host);
+  config.admin.listen.host = listenHost('admin.listen', config.admin.listen.host);
   config.clients.allowedHosts.forEach(checkHost);
   config.clients.allowedOrigins.forEach(checkOrigin);
   const { proxy } = config.upstream;
@@ -67,6 +68,10 @@ const PATHS = [
   'listen.tls.certFile',
   'listen.tls.keyFile',
   'listen.tls.clientCaFile',
+  'admin.listen.socket',
+  'admin.listen.tls.certFile',
+  'admin.listen.tls.keyFile',
+  'admin.listen.tls.clientCaFile',
   'upstream.caFile',
   'clients.tokensFile',
   'log.audit',
@@ -143,11 +148,11 @@ function checkProxy(value: string): void {
 }
 
 /** An address in brackets, as in a URL, is the address. */
-function listenHost(host: string): string {
+function listenHost(key: string, host: string): string {
   const bare = /^\[(.+)\]$/.exec(host)?.[1] ?? host;
   if (isIP(bare) !== 0 || parseHost(host)?.port === null) return bare;
   throw new ConfigError(
-    'listen.host must be a host name or an address, without scheme, port or path; listen.port is for the port, and 0.0.0.0 is every address',
+    `${key}.host must be a host name or an address, without scheme, port or path; ${key}.port is for the port, and 0.0.0.0 is every address`,
   );
 }
 

@@ -34,7 +34,16 @@ export const RouteSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** TLS on a listener; made anew for each, so that no two keys share a schema. */
+// Made anew for each listener, so that no two keys share a schema.
+const host = () =>
+  Type.String({ minLength: 1, default: '127.0.0.1', description: 'Listening address' });
+const socketMode = () =>
+  Type.String({
+    pattern: '^0?[0-7]{3}$',
+    default: '0600',
+    description: 'File mode of the socket, three octal digits',
+  });
+/** TLS on a listener. */
 const tls = () =>
   section({
     certFile: text(
@@ -54,7 +63,7 @@ export const ConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'For editors; ignored' })),
     listen: section({
-      host: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Listening address' }),
+      host: host(),
       port: Type.Integer({
         minimum: 0,
         maximum: 65535,
@@ -62,12 +71,24 @@ export const ConfigSchema = Type.Object(
         description: 'TCP port; 0 picks a free one',
       }),
       socket: text('Path of a Unix socket; replaces host and port'),
-      socketMode: Type.String({
-        pattern: '^0?[0-7]{3}$',
-        default: '0600',
-        description: 'File mode of the socket, three octal digits',
-      }),
+      socketMode: socketMode(),
       tls: tls(),
+    }),
+    admin: section({
+      listen: section({
+        host: host(),
+        port: nullable(
+          Type.Integer({
+            minimum: 0,
+            maximum: 65535,
+            description:
+              'TCP port on which status, events, metrics and reload are served, and nowhere else; null, with no socket: where clients call',
+          }),
+        ),
+        socket: text('Path of a Unix socket; replaces host and port'),
+        socketMode: socketMode(),
+        tls: tls(),
+      }),
     }),
     codexHome: text('Folder of auth.json; null means $CODEX_HOME, then ~/.codex'),
     store: section({

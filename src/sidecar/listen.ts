@@ -1,7 +1,7 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { Config } from '../config/resolve.ts';
+import type { Place } from '../config/places.ts';
 import { LockError, withLockIfPossible } from '../files/lock.ts';
 import { listenTcp } from './listen-addresses.ts';
 
@@ -20,25 +20,26 @@ class ListenError extends Error {
 }
 
 /**
- * Listens as configured. The socket file of a dead process is replaced, that of a live one is not.
+ * Listens at a place of the configuration. The socket file of a dead process is replaced, that of a live one is not.
  * @param warn gets a line when two sidecars that start at the same time could miss each other, and
  *   for an address that is left out
  */
 export async function listen(
   app: FastifyInstance,
-  config: Config['listen'],
+  place: Place,
   warn: (line: string) => void,
 ): Promise<ListenAddress> {
+  const { listen: config } = place;
   try {
     return config.socket === null
       ? addressOf(
           await listenTcp(app, config.host, config.port, warn),
           config.tls.certFile !== null,
         )
-      : await listenSocket(app, config.socket, Number.parseInt(config.socketMode, 8), warn);
+      : await listenSocket(app, config.socket, place, warn);
   } catch (error) {
     if (error instanceof ListenError || error instanceof LockError) throw error;
-    throw explain(error as NodeJS.ErrnoException, config);
+    throw explain(error as NodeJS.ErrnoException, place);
   }
 }
 
@@ -56,13 +57,14 @@ function addressOf({ address, family, port }: AddressInfo, isTls: boolean): List
 async function listenSocket(
   app: FastifyInstance,
   path: string,
-  mode: number,
+  place: Place,
   warn: (line: string) => void,
 ): Promise<ListenAddress> {
+  const mode = Number.parseInt(place.listen.socketMode, 8);
   await app.ready();
   let unlocked: string | null = null;
   const bind = async () => {
-    await removeStaleSocket(path);
+    await removeStaleSocket(path, place);
     await bindSocket(app, path, mode);
   };
   await withLockIfPossible(`${path}.lock`, LOCK_WAIT_SECONDS, bind, ({ message }) => {
@@ -87,12 +89,13 @@ async function bindSocket(app: FastifyInstance, path: string, mode: number): Pro
   await chmod(path, mode);
 }
 
-async function removeStaleSocket(path: string): Promise<void> {
+async function removeStaleSocket(path: string, place: Place): Promise<void> {
   const info = await lstat(path).catch(() => null);
   if (!info) return;
   if (!info.isSocket()) throw new ListenError(`${path} exists and is not a socket; remove it`);
   if (await isAlive(path)) {
-    throw new ListenError(`${path} belongs to a running process; choose another with --socket`);
+    const setting = settingOf(place, 'socket');
+    throw new ListenError(`${path} belongs to a running process; choose another with ${setting}`);
   }
   await unlink(path);
 }
@@ -109,11 +112,19 @@ function isAlive(path: string): Promise<boolean> {
   });
 }
 
-function explain(error: NodeJS.ErrnoException, config: Config['listen']): ListenError {
-  const place = config.socket ?? `${config.host}:${config.port}`;
+function explain(error: NodeJS.ErrnoException, place: Place): ListenError {
+  const { listen } = place;
+  const address = listen.socket ?? `${listen.host}:${listen.port}`;
   if (error.code === 'EADDRINUSE') {
-    const option = config.socket === null ? '--port' : '--socket';
-    return new ListenError(`${place} is taken by another process; choose another with ${option}`);
+    const setting = settingOf(place, listen.socket === null ? 'port' : 'socket');
+    return new ListenError(
+      `${address} is taken by another process; choose another with ${setting}`,
+    );
   }
-  return new ListenError(`cannot listen on ${place} (${error.code ?? error.message})`);
+  return new ListenError(`cannot listen on ${address} (${error.code ?? error.message})`);
+}
+
+/** What sets another one: an option where there is one, else the key. */
+function settingOf({ key }: Place, name: 'port' | 'socket'): string {
+  return key === 'listen' ? `--${name}` : `${key}.${name}`;
 }

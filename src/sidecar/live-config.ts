@@ -1,29 +1,33 @@
 import type { AccessRules } from '../access/caller.ts';
 import type { ClientCertificates } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
+import { adminPlace, mainPlace, type Place } from '../config/places.ts';
 import type { Config, RouteRule } from '../config/resolve.ts';
 import { DEFAULT_ROUTES } from '../proxy/routes.ts';
 
 /** Sections that a reload applies; the others are read once, at start. */
 const RELOADABLE = new Set(['routes', 'clients', 'agentIdentity']);
 
+/** Those of clients, and those of the operator's own listener. */
+interface Certificates {
+  main: ClientCertificates | null;
+  admin: ClientCertificates | null;
+}
+
 /** The one owner of the configuration in use, in the forms that every request needs. */
 export class LiveConfig {
-  readonly #certificates: ClientCertificates | null;
+  readonly #certificates: Certificates;
   #config: Config;
   #rules: AccessRules;
+  #adminRules: AccessRules | null;
   #routes: readonly RouteRule[];
-  /** Called when the client tokens may have changed. */
-  onTokens: () => void = () => undefined;
+  readonly #onTokens: (() => void)[] = [];
 
-  constructor(
-    config: Config,
-    tokens: ClientTokens | null,
-    certificates: ClientCertificates | null,
-  ) {
+  constructor(config: Config, tokens: ClientTokens | null, certificates: Certificates) {
     this.#certificates = certificates;
     this.#config = config;
-    this.#rules = accessRules(config, tokens, certificates);
+    this.#rules = clientRules(config, tokens, certificates);
+    this.#adminRules = operatorRules(config, tokens, certificates);
     this.#routes = config.routes ?? DEFAULT_ROUTES;
   }
 
@@ -35,8 +39,18 @@ export class LiveConfig {
     return this.#rules;
   }
 
+  /** Of the operator's own listener; null where there is none. */
+  get adminRules(): AccessRules | null {
+    return this.#adminRules;
+  }
+
   get routes(): readonly RouteRule[] {
     return this.#routes;
+  }
+
+  /** Calls back when the client tokens may have changed. */
+  onTokens(call: () => void): void {
+    this.#onTokens.push(call);
   }
 
   /** Applies what can change while we run. @returns sections that differ and need a restart */
@@ -48,24 +62,39 @@ export class LiveConfig {
     );
     const { routes, clients, agentIdentity } = next;
     this.#config = Object.freeze({ ...this.#config, routes, clients, agentIdentity });
-    this.#rules = accessRules(this.#config, tokens, this.#certificates);
+    this.#rules = clientRules(this.#config, tokens, this.#certificates);
+    this.#adminRules = operatorRules(this.#config, tokens, this.#certificates);
     this.#routes = routes ?? DEFAULT_ROUTES;
-    this.onTokens();
+    for (const call of this.#onTokens) call();
     return waiting;
   }
 }
 
-function accessRules(
-  { listen, clients }: Config,
+function clientRules(
+  config: Config,
   tokens: ClientTokens | null,
-  certificates: ClientCertificates | null,
+  { main }: Certificates,
 ): AccessRules {
+  return { ...placeRules(mainPlace(config), config), tokens, certificates: main };
+}
+
+function operatorRules(
+  config: Config,
+  tokens: ClientTokens | null,
+  { admin }: Certificates,
+): AccessRules | null {
+  const place = adminPlace(config);
+  if (place === null) return null;
+  const rules = placeRules(place, config);
+  // Whoever may open the socket is the operator; its mode decides that.
+  return { ...rules, tokens: rules.viaSocket ? null : tokens, certificates: admin };
+}
+
+function placeRules({ listen }: Place, { clients }: Config) {
   return {
     viaSocket: listen.socket !== null,
     listenHost: listen.host,
     allowedHosts: clients.allowedHosts,
     allowedOrigins: clients.allowedOrigins,
-    tokens,
-    certificates,
   };
 }

@@ -4,6 +4,7 @@ import { isLoopbackHost } from '../base/host.ts';
 import { type ClientCertificates, parseClientNames } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
 import { checkCountersFile } from '../clients/counters-file.ts';
+import { adminPlace, mainPlace, type Place, placesOf } from '../config/places.ts';
 import type { Config } from '../config/resolve.ts';
 import { checkAuditTarget } from '../telemetry/audit-log.ts';
 import { createDispatcher } from '../upstream/dispatcher.ts';
@@ -24,12 +25,15 @@ export interface Preflight {
   dispatcher: Dispatcher | null;
   clientTokens: TokensRead | null;
   listener: Listener | null;
+  /** The operator's own; null also when there is none. */
+  admin: Listener | null;
   /** Lines for the log: what is worth a look and refused by nobody. */
   warnings: string[];
 }
 
-/** What a listener needs beside its address. */
+/** What a listener needs. */
 export interface Listener {
+  place: Place;
   /** null: plain HTTP. */
   tls: { files: TlsFiles; read: TlsRead } | null;
   /** null: no client certificate is asked for. */
@@ -51,7 +55,8 @@ export async function preflight(
   tokens: Pick<TokenSource, 'read'>,
   allowUnauthenticated: boolean,
 ): Promise<Preflight> {
-  const { listen, clients, log } = settings.config;
+  const { clients, log } = settings.config;
+  const places = placesOf(settings.config);
   const refusals: Refusal[] = [];
   const check = async <T>(about: Refusal['about'], work: () => T | Promise<T>) => {
     try {
@@ -65,32 +70,43 @@ export async function preflight(
   // A secret that cannot be read is a wrong start, not a credential that fails later.
   await check('config', settings.credentials);
   const dispatcher = await check('config', () => openDispatcher(settings));
-  const listener = await check('certificate', () => openListener('listen', listen));
+  const [main, admin] = await Promise.all(
+    [mainPlace(settings.config), adminPlace(settings.config)].map((place) =>
+      check('certificate', () => place && openListener(place)),
+    ),
+  );
   const read = () => tokens.read(clients.tokensFile, true);
   const clientTokens = await check('client tokens', read);
   const exposed = await check('client tokens', () =>
-    clientTokens ? checkExposure([listen], clientTokens.tokens, allowUnauthenticated) : null,
+    clientTokens ? checkExposure(places, clientTokens.tokens, allowUnauthenticated) : null,
   );
   await check('audit log', () => checkAuditTarget(log.audit));
   await check('usage file', () => checkUsage(settings.config));
-  const plain = plainHttpBeyondLoopback(listen);
+  const plain = places.map(plainHttpBeyondLoopback).filter((one) => one !== null);
   const warnings = [
     ...settings.warnings,
     ...(exposed ? [exposed] : []),
-    ...(plain ? [`${plain.problem}; ${plain.remedy}`] : []),
+    ...plain.map(({ problem, remedy }) => `${problem}; ${remedy}`),
   ];
-  return { refusals, dispatcher, clientTokens, listener, warnings };
+  return {
+    refusals,
+    dispatcher,
+    clientTokens,
+    listener: main ?? null,
+    admin: admin ?? null,
+    warnings,
+  };
 }
 
 /** @throws ConfigError */
-async function openListener(place: string, listen: Config['listen']): Promise<Listener> {
-  const files = tlsFilesOf(place, listen);
-  if (files === null) return { tls: null, certificates: null };
+async function openListener(place: Place): Promise<Listener> {
+  const files = tlsFilesOf(place);
+  if (files === null) return { place, tls: null, certificates: null };
   const certificates =
     files.clientCaFile === null
       ? null
-      : parseClientNames(`${files.key}.clientNames`, listen.tls.clientNames);
-  return { tls: { files, read: await readTls(files) }, certificates };
+      : parseClientNames(`${files.key}.clientNames`, place.listen.tls.clientNames);
+  return { place, tls: { files, read: await readTls(files) }, certificates };
 }
 
 /** @throws ConfigError */
@@ -132,24 +148,25 @@ export async function openDispatcher(settings: Settings): Promise<Dispatcher> {
 /**
  * A listener that other machines can reach, and that asks for neither token nor certificate, would lend
  * the account to all of them.
- * @param addresses what is bound, and at a reload also what the next start would bind
+ * @param places what is bound, and at a reload also what the next start would bind
  * @returns a line for the log where that is allowed
  * @throws ConfigError where it is not
  */
 export function checkExposure(
-  addresses: readonly Config['listen'][],
+  places: readonly Place[],
   tokens: ClientTokens | null,
   allowUnauthenticated: boolean,
 ): string | null {
-  const exposed = addresses.find(
-    ({ socket, host, tls }) =>
+  const exposed = places.find(
+    ({ listen: { socket, host, tls } }) =>
       socket === null && !isLoopbackHost(host) && tls.clientCaFile === null,
   );
   if (tokens || !exposed) return null;
+  const { key, listen } = exposed;
   if (allowUnauthenticated) {
-    return `anyone who reaches ${exposed.host} can use the account (--allow-unauthenticated)`;
+    return `anyone who reaches ${listen.host} can use the account (--allow-unauthenticated)`;
   }
   throw new ConfigError(
-    `listen.host ${exposed.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
+    `${key}.host ${listen.host} is not loopback: set clients.tokensFile, or pass --allow-unauthenticated`,
   );
 }

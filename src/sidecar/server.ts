@@ -1,12 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
-import { guardAccess } from '../access/plugin.ts';
-import { tokenEndpoint } from '../access/token-endpoint.ts';
+import type { AccessRules } from '../access/caller.ts';
 import { buildClients, buildClientsEvent, type ClientsInput } from '../admin/clients.ts';
 import { EventHub } from '../admin/events.ts';
-import { adminPlugin } from '../admin/plugin.ts';
-import { mostFiles } from '../admin/process-metrics.ts';
-import { scrape } from '../admin/prometheus.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
@@ -14,29 +10,23 @@ import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import { serialized } from '../base/serialize.ts';
 import { USER_AGENT, VERSION } from '../base/version.ts';
-import type { ClientTokens } from '../clients/client-tokens.ts';
+import type { ClientToken, ClientTokens } from '../clients/client-tokens.ts';
 import type { ClientCounters } from '../clients/counters.ts';
 import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
-import { DescriptorWatch } from '../inbound/descriptors.ts';
-import { limitIdleConnections } from '../inbound/limits.ts';
-import { PendingResponses } from '../inbound/pending-responses.ts';
-import { createHttpServer } from '../inbound/server.ts';
-import { CloudflareCookies } from '../proxy/cookies.ts';
-import { type ProxyOptions, proxyPlugin } from '../proxy/plugin.ts';
-import { ReplayBudget } from '../proxy/request-body.ts';
 import { parseUpstream } from '../proxy/routes.ts';
 import { OpenTunnels } from '../proxy/websocket/open-tunnels.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { ExchangeLog } from '../telemetry/exchange-record.ts';
 import { createHttpClient } from '../upstream/http-client.ts';
+import { createAdminApp, createApp, type Parts } from './apps.ts';
+import type { BuiltListener } from './listeners.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Listener } from './preflight.ts';
 import { ServerTls } from './server-tls.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
-import type { TlsRead } from './tls-files.ts';
 
 export interface ServerDeps {
   log: Logger;
@@ -45,6 +35,8 @@ export interface ServerDeps {
   environment: () => Promise<EnvironmentCredentials>;
   clientTokens: ClientTokens | null;
   listener: Listener;
+  /** The operator's own; null: the endpoints are where clients call. */
+  admin: Listener | null;
   now: Clock;
   monotonicNow: MonotonicClock;
   sleep: (ms: number) => Promise<void>;
@@ -69,6 +61,8 @@ export interface ConfigRead {
 
 export interface BuiltSidecar {
   app: FastifyInstance;
+  /** Where clients call, and where the operator does if that is another address. */
+  listeners: BuiltListener[];
   manager: CredentialManager;
   /** Hands out one record for each finished exchange. */
   exchangeLog: ExchangeLog;
@@ -84,8 +78,6 @@ export interface BuiltSidecar {
   reload(): Promise<string[]>;
   /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
-  /** Replaces certificate and authorities; connections that are open stay. */
-  useTls(read: TlsRead, authorityRemoved: boolean): void;
   /**
    * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
    * when it is idle; resolves when no exchange is open.
@@ -97,7 +89,11 @@ export interface BuiltSidecar {
 
 /** Puts the parts together, in the order in which a request meets them. Does not listen yet. */
 export async function buildServer(config: Config, deps: ServerDeps): Promise<BuiltSidecar> {
-  const live = new LiveConfig(config, deps.clientTokens, deps.listener.certificates);
+  const certificates = {
+    main: deps.listener.certificates,
+    admin: deps.admin?.certificates ?? null,
+  };
+  const live = new LiveConfig(config, deps.clientTokens, certificates);
   const telemetry = createTelemetry(config, deps);
   const credentials = createCredentials(live, deps, telemetry, () => events.publishSoon());
   const { manager } = credentials;
@@ -119,15 +115,19 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
   const state = { live, telemetry, manager, tunnels, upstreams, shutdown, tls };
+  const clients = () => buildClients(clientsInput(live, telemetry, deps.now));
+  const parts = { ...state, status, events, clients, reload };
+  const app = await createApp(parts, deps);
+  const admin = deps.admin && (await createAdminApp(parts, deps, deps.admin));
   return {
-    app: await createApp({ ...state, status, events, reload }, deps),
+    app,
+    listeners: [{ app, tls, listener: deps.listener }, ...(admin ? [admin] : [])],
     manager,
     exchangeLog: telemetry.exchangeLog,
     counters: telemetry.counters,
     live,
     reload,
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
-    useTls: (read, authorityRemoved) => tls.use(read, authorityRemoved),
     drain: async () => {
       shutdown.draining = true;
       tunnels.drain();
@@ -204,12 +204,18 @@ function clientsInput(live: LiveConfig, telemetry: Telemetry, now: Clock): Clien
   const { counters, usageBook, accountLimits } = telemetry;
   return {
     usageRead: live.config.usage.enabled,
-    tokens: live.rules.tokens?.list ?? null,
+    tokens: clientsOf(live.rules),
     counters,
     book: usageBook,
     accountLimits: accountLimits.snapshot(),
     now: now(),
   };
+}
+
+/** Those that may call, by token or certificate; null: everybody. */
+function clientsOf({ tokens, certificates }: AccessRules): ClientToken[] | null {
+  if (tokens === null && certificates === null) return null;
+  return [...(tokens?.list ?? []), ...(certificates?.list ?? [])];
 }
 
 /** Reads configuration and credential, then commits both at once, or neither. */
@@ -225,80 +231,4 @@ async function readAgain(
   await manager.persist();
   await manager.prepare();
   return restartNeededFor;
-}
-
-interface Parts {
-  live: LiveConfig;
-  telemetry: Telemetry;
-  manager: CredentialManager;
-  tunnels: OpenTunnels;
-  upstreams: ProxyOptions['upstreams'];
-  shutdown: { draining: boolean };
-  tls: ServerTls;
-  status: () => StatusDocument;
-  events: EventHub;
-  reload: () => Promise<string[]>;
-}
-
-/** The web application: what a request meets is listed from top to bottom. */
-async function createApp(parts: Parts, deps: ServerDeps): Promise<FastifyInstance> {
-  const { live, telemetry, manager, tunnels, upstreams, shutdown, tls } = parts;
-  const { status, events, reload } = parts;
-  const { log, dispatcher, now } = deps;
-  const { limits, upstream } = live.config;
-  const { exchangeLog, traffic, backendClock, counters } = telemetry;
-  const pendingResponses = new PendingResponses();
-  const descriptors = new DescriptorWatch(mostFiles(), deps.monotonicNow, log);
-  const app = createHttpServer({
-    log,
-    pendingResponses,
-    exchangeLog,
-    descriptors,
-    tls: tls.identity,
-  });
-  tls.attach(app);
-  const openRequests = guardAccess(app, () => live.rules, tls.peers, now);
-  live.onTokens = openRequests.check;
-  limitIdleConnections(app);
-  await app.register(adminPlugin, {
-    retryNow: () => manager.prepare(),
-    reload,
-    status,
-    clients: () => buildClients(clientsInput(live, telemetry, now)),
-    events,
-    scrape: scraper(parts, deps),
-  });
-  await app.register(tokenEndpoint, {
-    rules: () => live.rules,
-    planType: () => manager.snapshot().account?.planType ?? null,
-    now,
-  });
-  await app.register(proxyPlugin, {
-    manager,
-    dispatcher,
-    upstreams,
-    routes: () => live.routes,
-    traffic,
-    counters,
-    now,
-    backendClock,
-    cookies: new CloudflareCookies(upstreams.chatgpt.origin, log),
-    tunnels,
-    usage: telemetry.usage,
-    bodyBytes: limits.bodyBytes,
-    replay: new ReplayBudget(limits.replayBytes, limits.replayTotalBytes),
-    maxConnections: upstream.maxConnections,
-    isDraining: () => shutdown.draining,
-    pendingResponses,
-    exchangeLog,
-  });
-  return app;
-}
-
-/** What responds to `GET /metrics`; null when metrics are off. */
-function scraper({ telemetry, status, events }: Parts, { audit }: ServerDeps) {
-  const { metrics } = telemetry;
-  if (!metrics) return null;
-  const auditLost = audit ? () => audit.lost : null;
-  return () => scrape({ metrics, status, listeners: () => events.listeners, auditLost });
 }

@@ -10,7 +10,7 @@ import type { RunningSidecar } from './start.ts';
  */
 export async function logStart(
   log: Logger,
-  { address, manager }: RunningSidecar,
+  { address, adminAddress, manager }: RunningSidecar,
   settings: Settings,
   clientTokens: boolean,
 ): Promise<void> {
@@ -20,6 +20,7 @@ export async function logStart(
   log.info(
     {
       ...address,
+      ...(adminAddress ? { admin: adminAddress } : {}),
       pid: process.pid,
       version: VERSION,
       credential: mode,

@@ -10,19 +10,21 @@ import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
 import { CountersFile } from '../clients/counters-file.ts';
+import { placesOf } from '../config/places.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
-import { type ListenAddress, listen } from './listen.ts';
+import type { ListenAddress } from './listen.ts';
+import { type OpenListener, openListener } from './listeners.ts';
 import { openStore } from './open-store.ts';
 import { checkExposure, type Listener, preflight, type TokenSource } from './preflight.ts';
 import { type BuiltSidecar, buildServer, type ConfigRead, type ServerDeps } from './server.ts';
 import type { Settings } from './settings.ts';
-import { certificateWarnings } from './tls-files.ts';
-import { TlsWatch } from './tls-watch.ts';
 import { TokensFile, type TokensRead } from './tokens-file.ts';
 import { wideningOf } from './widening.ts';
 
 export interface RunningSidecar extends BuiltSidecar {
   address: ListenAddress;
+  /** Of the operator's own listener; null where there is none. */
+  adminAddress: ListenAddress | null;
   /** Waits up to `limits.drainSeconds` for open exchanges, then closes everything. */
   stop(): Promise<void>;
   /** Opens the file of the audit log by its name again; false when there is none to open. */
@@ -43,35 +45,36 @@ export async function launchSidecar(
 ): Promise<RunningSidecar> {
   const tokens = tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
   const found = await pass(settings, log, tokens, allowUnauthenticated);
-  const { dispatcher, clientTokens, listener } = found;
+  const { dispatcher, clientTokens, listener, admin } = found;
   const { audit: auditTarget } = settings.config.log;
   const audit = auditTarget === null ? null : await AuditLog.open(auditTarget, log);
   const store = await openStore(settings, log);
   const readConfig = () =>
     readConfigAgain(readAgain, tokens, log, (config, changed) => {
       const { live } = sidecar;
-      const addresses = [live.config.listen, config.listen];
-      const warning = checkExposure(addresses, changed, allowUnauthenticated);
+      const places = [...placesOf(live.config), ...placesOf(config)];
+      const warning = checkExposure(places, changed, allowUnauthenticated);
       const widened = wideningOf(live.config, config, settings.config);
       return warning === null ? widened : [...widened, warning];
     });
-  const parts = { log, dispatcher, store, audit, readConfig, listener };
+  const parts = { log, dispatcher, store, audit, readConfig, listener, admin };
   const sidecar = await build(settings, clientTokens.tokens, parts);
   clientTokens.commit();
   await warn(store, log);
-  const tls = watchTls(listener, log, sidecar.useTls);
-  const opened = { tokens, store, dispatcher, audit, tls };
+  const open: OpenListener[] = [];
+  const opened = { tokens, store, dispatcher, audit, open };
   const counters = await openCounters(settings, sidecar, log).catch(async (error: unknown) => {
     await closeParts(sidecar, { ...opened, counters: null });
     throw error;
   });
   const close = () => closeParts(sidecar, { ...opened, counters });
-  const address = await listenOrClose(sidecar, log, close);
+  const [main, operator] = await openAll(sidecar, open, log, close);
   void sidecar.manager.prepare();
   const stopWatching = store.watch(() => void sidecar.manager.reload());
   return {
     ...sidecar,
-    address,
+    address: main.address,
+    adminAddress: operator?.address ?? null,
     reopenAudit: async () => (await audit?.reopen()) ?? false,
     stop: async () => {
       stopWatching();
@@ -92,35 +95,38 @@ async function openCounters(
   return CountersFile.open(file, { tokens, log, now: systemClock(), schedule: timerSchedule });
 }
 
+/** What a start needs of its preflight. */
+interface Passed {
+  dispatcher: Dispatcher;
+  clientTokens: TokensRead;
+  listener: Listener;
+  admin: Listener | null;
+}
+
 /** @throws ConfigError for the first thing that a start refuses */
 async function pass(
   settings: Settings,
   log: Logger,
   tokens: TokenSource,
   allowUnauthenticated: boolean,
-): Promise<{ dispatcher: Dispatcher; clientTokens: TokensRead; listener: Listener }> {
+): Promise<Passed> {
   const found = await preflight(settings, tokens, allowUnauthenticated);
-  const { dispatcher, clientTokens, listener, refusals, warnings } = found;
+  const { dispatcher, clientTokens, listener, admin, refusals, warnings } = found;
   if (refusals[0] || !dispatcher || !clientTokens || !listener) {
     await dispatcher?.destroy();
     throw refusals[0]?.error ?? new Error('a start needs what its preflight did not find');
   }
   for (const warning of warnings) log.warn(warning);
-  return { dispatcher, clientTokens, listener };
-}
-
-/** @returns null where there are no files to watch */
-function watchTls({ tls }: Listener, log: Logger, use: BuiltSidecar['useTls']): TlsWatch | null {
-  if (tls === null) return null;
-  const { files, read } = tls;
-  for (const line of certificateWarnings(files, read.certificate, systemClock())) log.warn(line);
-  return new TlsWatch({ files, read, use, log, now: systemClock, schedule: timerSchedule });
+  return { dispatcher, clientTokens, listener, admin };
 }
 
 function build(
   { config, credentials, oauthClientId }: Settings,
   clientTokens: TokensRead['tokens'],
-  parts: Pick<ServerDeps, 'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig' | 'listener'>,
+  parts: Pick<
+    ServerDeps,
+    'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig' | 'listener' | 'admin'
+  >,
 ): Promise<BuiltSidecar> {
   return buildServer(config, {
     ...parts,
@@ -151,13 +157,18 @@ export function warnOfInspector(log: Logger, url: string | undefined = inspector
   log.warn('the inspector is open: whoever reaches it can read every credential; start without it');
 }
 
-async function listenOrClose(
-  { app, live }: BuiltSidecar,
+/** Binds all addresses, or none. @param open gets each that is bound */
+async function openAll(
+  { listeners }: BuiltSidecar,
+  open: OpenListener[],
   log: Logger,
   close: () => Promise<void>,
-): Promise<ListenAddress> {
+): Promise<[OpenListener, OpenListener | undefined]> {
   try {
-    return await listen(app, live.config.listen, (line) => log.warn(line));
+    for (const listener of listeners) open.push(await openListener(listener, log));
+    const [main, operator] = open;
+    if (!main) throw new Error('a sidecar has at least one listener');
+    return [main, operator];
   } catch (error) {
     await close();
     throw error;
@@ -181,16 +192,16 @@ interface ClosedParts {
   dispatcher: Dispatcher;
   audit: AuditLog | null;
   counters: CountersFile | null;
-  tls: TlsWatch | null;
+  open: OpenListener[];
 }
 
 async function closeParts(
-  { app, manager }: BuiltSidecar,
-  { tokens, store, dispatcher, audit, counters, tls }: ClosedParts,
+  { listeners, manager }: BuiltSidecar,
+  { tokens, store, dispatcher, audit, counters, open }: ClosedParts,
 ): Promise<void> {
   tokens.close();
-  tls?.close();
-  await app.close();
+  for (const listener of open) listener.close();
+  for (const { app } of listeners) await app.close();
   await counters?.close();
   await manager.settle();
   manager.dispose();

@@ -5,7 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { type AltName, readAltNames } from '../base/alt-names.ts';
 import { ConfigError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
-import type { Config } from '../config/resolve.ts';
+import type { Place } from '../config/places.ts';
 import type { TlsIdentity } from '../inbound/tls.ts';
 import { readCertificates } from './authorities.ts';
 import { readNamedFile } from './settings.ts';
@@ -42,15 +42,12 @@ export interface ServerCertificate {
   chainProblem: string | null;
 }
 
-type Listen = Pick<Config['listen'], 'socket' | 'tls'>;
-
 /**
- * @param place of the listener in the configuration
  * @returns null without TLS
  * @throws ConfigError when its settings do not go together
  */
-export function tlsFilesOf(place: string, { socket, tls }: Listen): TlsFiles | null {
-  const { certFile, keyFile, clientCaFile, clientNames } = tls;
+export function tlsFilesOf({ key: place, listen }: Place): TlsFiles | null {
+  const { certFile, keyFile, clientCaFile, clientNames } = listen.tls;
   const key = `${place}.tls`;
   const refuse = (problem: string): never => {
     throw new ConfigError(`${key}.${problem}`);
@@ -62,7 +59,7 @@ export function tlsFilesOf(place: string, { socket, tls }: Listen): TlsFiles | n
     }
     return null;
   }
-  if (socket !== null) {
+  if (listen.socket !== null) {
     refuse(`certFile does not go with ${place}.socket, which needs no TLS; leave one of them out`);
   }
   if (keyFile === null) return refuse('certFile is set without keyFile; name the key too');

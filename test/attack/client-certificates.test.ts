@@ -57,6 +57,11 @@ t.test('a certificate stands for a token, by its name', async (t) => {
   t.strictSame(seen, ['dns:agent.example', 'spiffe://example/agent']);
   const metrics = await send(`${url}/metrics`, { tls: tls.trust });
   t.match(metrics.text, 'client_requests_total{client="dns:agent.example"} 1');
+  const clients = JSON.parse((await send(`${url}/auth/clients`, { tls: tls.trust })).text).clients;
+  const named = (name: string) => clients.find((one: { name: string }) => one.name === name);
+  for (const name of ['dns:agent.example', 'spiffe://example/agent']) {
+    t.match(named(name), { state: 'valid', requestsLastMinute: 1 });
+  }
 });
 
 t.test('it reaches what its entry allows', async (t) => {

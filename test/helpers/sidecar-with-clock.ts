@@ -8,6 +8,7 @@ import { FileAuthStore } from '../../src/auth-store/file-store.ts';
 import type { AuthStore } from '../../src/auth-store/store.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { createLogger } from '../../src/base/logger.ts';
+import { mainPlace } from '../../src/config/places.ts';
 import { type PartialConfig, resolveConfig } from '../../src/config/resolve.ts';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
 import { type BuiltSidecar, buildServer } from '../../src/sidecar/server.ts';
@@ -130,7 +131,8 @@ export async function startAnotherSidecar(
     store,
     environment: settings.credentials,
     clientTokens: null,
-    listener: { tls: null, certificates: null },
+    listener: { place: mainPlace(config), tls: null, certificates: null },
+    admin: null,
     now: time.now,
     monotonicNow: time.monotonicNow,
     sleep: async () => undefined,

@@ -4,6 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import Fastify from 'fastify';
 import t, { type Test } from 'tap';
+import { mainPlace } from '../../src/config/places.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { listen } from '../../src/sidecar/listen.ts';
 import { localError, parseResponse, readAll, readUntil } from '../helpers/exchange.ts';
@@ -92,8 +93,8 @@ t.test('an address that the machine does not have is left out, and said', async 
   const app = Fastify();
   t.teardown(() => app.close());
   const warnings: string[] = [];
-  const { listen: config } = resolveConfig({ listen: { host: 'box.example', port: 0 } });
-  const { url } = await listen(app, config, (line) => warnings.push(line));
+  const place = mainPlace(resolveConfig({ listen: { host: 'box.example', port: 0 } }));
+  const { url } = await listen(app, place, (line) => warnings.push(line));
   t.match(url, `http://${FIRST}:`);
   t.strictSame(warnings, ['box.example is 192.0.2.1 as well, which this machine does not have']);
 });

@@ -58,6 +58,10 @@ t.test('every path of the configuration and the environment knows the home folde
   });
 });
 
+interface Layer {
+  [key: string]: Layer | string;
+}
+
 t.test('every key that names a file or a folder counts as a path', async (t) => {
   const described: string[] = [];
   const visit = (schema: { [key: string]: unknown }, prefix: string) => {
@@ -69,12 +73,17 @@ t.test('every key that names a file or a folder counts as a path', async (t) => 
     }
   };
   visit(JSON.parse(JSON.stringify(ConfigSchema)), '');
-  const paths = described.filter((key) => !['listen.socketMode', 'routes'].includes(key));
-  const layer: { [key: string]: { [key: string]: string } | string } = {};
+  const paths = described.filter((key) => !/^routes$|\.(socketMode|clientNames)$/.test(key));
+  const layer: Layer = {};
   for (const key of paths) {
-    const [section = '', name] = key.split('.');
-    if (name === undefined) layer[section] = '~/x';
-    else layer[section] = { ...(layer[section] as object), [name]: '~/x' };
+    const sections = key.split('.');
+    const name = sections.pop() ?? '';
+    let inner = layer;
+    for (const section of sections) {
+      inner[section] ??= {};
+      inner = inner[section] as Layer;
+    }
+    inner[name] = '~/x';
   }
   const { config } = await readSettings({}, null, layer);
   t.ok(paths.length >= 5);

@@ -6,6 +6,7 @@ import Fastify from 'fastify';
 import t, { type Test } from 'tap';
 import { Client } from 'undici';
 import { WebSocket } from 'ws';
+import { mainPlace } from '../../src/config/places.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { withFileLock } from '../../src/files/lock.ts';
 import { listen } from '../../src/sidecar/listen.ts';
@@ -116,11 +117,11 @@ t.test('a socket that comes to life while another start waits is not taken away'
   await leaveStale(t, socket);
   const app = Fastify();
   t.teardown(() => app.close());
-  const { listen: config } = resolveConfig({ listen: { socket } });
+  const place = mainPlace(resolveConfig({ listen: { socket } }));
   let waiting: Promise<unknown> = Promise.resolve();
   const other = createServer();
   await withFileLock(`${socket}.lock`, 30, async () => {
-    waiting = t.rejects(listen(app, config, t.fail), { message: /belongs to a running process/ });
+    waiting = t.rejects(listen(app, place, t.fail), { message: /belongs to a running process/ });
     // Another lock takes as long as the start would take to do its harm without one.
     await withFileLock(`${socket}.other`, 30, () => unlink(socket));
     await new Promise<void>((resolve) => other.listen(socket, resolve));
@@ -137,8 +138,8 @@ t.test('where there can be no lock it starts, and warns', async (t) => {
   t.teardown(() => app.close());
   const lines: string[] = [];
   await mkdir(`${socket}.lock`);
-  const { listen: config } = resolveConfig({ listen: { socket } });
-  await listen(app, config, (line) => lines.push(line));
+  const place = mainPlace(resolveConfig({ listen: { socket } }));
+  await listen(app, place, (line) => lines.push(line));
   t.strictSame(lines, [
     `cannot open ${socket}.lock; start no other sidecar on ${socket} at the same moment`,
   ]);

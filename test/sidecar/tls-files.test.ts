@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { mainPlace } from '../../src/config/places.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import {
   certificateWarnings,
@@ -14,7 +15,7 @@ import { Issued } from '../helpers/certificates.ts';
 import { makeFolder, run } from '../helpers/program.ts';
 import { makeTls } from '../helpers/tls-listener.ts';
 
-const filesOf = (listen: object) => tlsFilesOf('listen', resolveConfig({ listen }).listen);
+const filesOf = (listen: object) => tlsFilesOf(mainPlace(resolveConfig({ listen })));
 
 const TOGETHER: [object, RegExp][] = [
   [{ tls: { keyFile: '/k' } }, /^listen\.tls\.keyFile is set without certFile/],

@@ -3,6 +3,7 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
+import { mainPlace } from '../../src/config/places.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { readTls, type TlsFiles, tlsFilesOf } from '../../src/sidecar/tls-files.ts';
 import { TlsWatch } from '../../src/sidecar/tls-watch.ts';
@@ -75,7 +76,7 @@ t.test('a wrong pair is not used, and said once', async (t) => {
 
 t.test('between the two files of a renewal nothing is said', async (t) => {
   const { config, authority } = await makeTls(t);
-  const files = tlsFilesOf('listen', resolveConfig({ listen: { tls: config } }).listen) as TlsFiles;
+  const files = tlsFilesOf(mainPlace(resolveConfig({ listen: { tls: config } }))) as TlsFiles;
   const { log, text } = captureLog();
   const scheduled: (() => void)[] = [];
   const waiting = new EventEmitter();

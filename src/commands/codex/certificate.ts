@@ -1,3 +1,4 @@
+import { mainPlace } from '../../config/places.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { Environment } from '../../sidecar/settings.ts';
 import { readTls, tlsFilesOf } from '../../sidecar/tls-files.ts';
@@ -9,12 +10,12 @@ import { readTls, tlsFilesOf } from '../../sidecar/tls-files.ts';
  */
 export async function certificateProblems(
   { protocol, hostname, port }: URL,
-  own: Config['listen'] | null,
+  own: Pick<Config, 'listen'> | null,
   env: Environment,
 ): Promise<string[]> {
   if (protocol !== 'https:') return [];
   const problems: string[] = [];
-  const files = own && tlsFilesOf('listen', own);
+  const files = own && tlsFilesOf(mainPlace(own));
   const { covers, names } = files
     ? (await readTls(files)).certificate
     : { covers: null, names: [] };

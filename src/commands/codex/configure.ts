@@ -8,7 +8,7 @@ import type { Config, PartialConfig } from '../../config/resolve.ts';
 import { phantomLogin } from '../../oauth/phantom-login.ts';
 import { readAuthoritiesOf } from '../../sidecar/authorities.ts';
 import { type Environment, readNamedFile, readSettings, trustOf } from '../../sidecar/settings.ts';
-import { askSidecar, type StatusTarget, statusTarget } from '../status/ask.ts';
+import { askSidecar, operatorTarget, type StatusTarget, statusTarget } from '../status/ask.ts';
 import { certificateProblems } from './certificate.ts';
 import { ConfigFile } from './config-file.ts';
 import {
@@ -57,7 +57,7 @@ export async function codexConfig(options: CodexConfigOptions): Promise<void> {
   const token = await readToken(options);
   if (options.login && !options.write) throw new ConfigError('--login goes with --write');
   const home = agentHome(env);
-  const own = options.url === null ? config.listen : null;
+  const own = options.url === null ? config : null;
   for (const line of await certificateProblems(new URL(baseUrl), own, env)) warn(line);
   if (options.login) {
     await requireNoOther(join(home, 'auth.json'));
@@ -117,8 +117,8 @@ async function signInTo(
   );
 }
 
-async function planSource({ url, env }: CodexConfigOptions, { listen }: Config) {
-  if (url === null) return statusTarget(listen);
+async function planSource({ url, env }: CodexConfigOptions, config: Config) {
+  if (url === null) return operatorTarget(config);
   return { url: new URL(url).origin, authorities: await readAuthoritiesOf(trustOf(env)) };
 }
 

@@ -1,6 +1,6 @@
 import { isLoopbackHost } from '../../base/host.ts';
 import type { Config } from '../../config/resolve.ts';
-import type { Preflight } from '../../sidecar/preflight.ts';
+import type { Listener, Preflight } from '../../sidecar/preflight.ts';
 import { isKeyOpen, type ServerCertificate } from '../../sidecar/tls-files.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -9,16 +9,26 @@ const DAY_MS = 86_400_000;
 /** A certificate is due when less than a fifth of its life is left, two weeks at most. */
 const DUE = { part: 5, days: 14 };
 
-/** What clients make of the certificate of the listener; no finding with plain HTTP. */
+/** What clients make of the certificates of the listeners; no finding with plain HTTP. */
 export async function checkCertificate(
-  { listen, clients }: Config,
-  { refusals, listener }: Preflight,
+  { clients }: Config,
+  { refusals, listener, admin }: Preflight,
   now: number,
 ): Promise<Finding[]> {
-  const refusal = refusals.find(({ about }) => about === NAME);
-  if (refusal) return [failure(NAME, refusal.error.message, null)];
-  if (!listener?.tls) return [];
-  const { files, read } = listener.tls;
+  const refused = refusals.filter(({ about }) => about === NAME);
+  const findings = refused.map(({ error }) => failure(NAME, error.message, null));
+  for (const one of [listener, admin]) {
+    if (one?.tls) findings.push(...(await judge(one.place.listen, one.tls, clients, now)));
+  }
+  return findings;
+}
+
+async function judge(
+  listen: Config['listen'],
+  { files, read }: NonNullable<Listener['tls']>,
+  clients: Config['clients'],
+  now: number,
+): Promise<Finding[]> {
   const { certificate } = read;
   const findings = [judgeTime(certificate, now)];
   const add = (problem: string, remedy: string | null) =>

@@ -1,8 +1,9 @@
 import { isUsable, type StatusDocument } from '../../admin/status.ts';
 import { VERSION } from '../../base/version.ts';
+import { adminPlace, mainPlace } from '../../config/places.ts';
 import type { Config } from '../../config/resolve.ts';
 import type { ServerCertificate } from '../../sidecar/tls-files.ts';
-import { statusTarget } from '../status/ask.ts';
+import { operatorTarget } from '../status/ask.ts';
 import { fetchStatus } from '../status/client.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -11,15 +12,16 @@ import { type Finding, failure, ok, warning } from './finding.ts';
  * @param certificate in the file; null with plain HTTP
  */
 export async function checkListener(
-  { listen }: Config,
+  config: Config,
   certificate: ServerCertificate | null,
 ): Promise<Finding[]> {
   const name = 'listener';
+  const { key, listen } = adminPlace(config) ?? mainPlace(config);
   if (listen.socket === null && listen.port === 0) {
-    const problem = 'listen.port is 0, so every start gets a different port';
-    return [warning(name, problem, 'set listen.port')];
+    const problem = `${key}.port is 0, so every start gets a different port`;
+    return [warning(name, problem, `set ${key}.port`)];
   }
-  const target = statusTarget(listen);
+  const target = operatorTarget(config);
   const place = 'url' in target ? target.url : target.socket;
   try {
     const status = await fetchStatus(target);

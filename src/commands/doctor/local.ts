@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { problemsOf } from '../../auth-store/file-problems.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { placesOf } from '../../config/places.ts';
 import type { Config } from '../../config/resolve.ts';
 import { type LockWay, lockWay } from '../../files/lock-way.ts';
 import { plainHttpBeyondLoopback } from '../../sidecar/plain-http.ts';
@@ -52,9 +53,11 @@ export async function checkClients(
 }
 
 /** Whether others can read what clients send; no finding where connections stay on this machine. */
-export function checkEncryption({ listen }: Config): Finding[] {
-  const plain = plainHttpBeyondLoopback(listen);
-  return plain ? [warning('encryption', plain.problem, plain.remedy)] : [];
+export function checkEncryption(config: Config): Finding[] {
+  const plain = placesOf(config).map(plainHttpBeyondLoopback);
+  return plain
+    .filter((one) => one !== null)
+    .map(({ problem, remedy }) => warning('encryption', problem, remedy));
 }
 
 /** Whether the audit log can be written; no finding when none is configured. */

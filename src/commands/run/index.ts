@@ -81,15 +81,13 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
+const NO_TLS = { certFile: null, keyFile: null, clientCaFile: null, clientNames: [] };
+
 /** Overrides the configuration: this sidecar serves one child and does not outlive it. */
 function privateListener(level: string | null) {
   return {
-    listen: {
-      host: '127.0.0.1',
-      port: 0,
-      socket: null,
-      tls: { certFile: null, keyFile: null, clientCaFile: null, clientNames: [] },
-    },
+    listen: { host: '127.0.0.1', port: 0, socket: null, tls: NO_TLS },
+    admin: { listen: { port: null, socket: null, tls: NO_TLS } },
     clients: { tokensFile: null },
     usage: { file: null },
     limits: { drainSeconds: 0 },

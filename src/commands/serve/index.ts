@@ -34,7 +34,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   reopenOnSignal(sidecar, log);
   const signals = stopOnSignal(sidecar, log, output, config.limits.drainSeconds);
   try {
-    if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, sidecar.address);
+    if (options.serverInfo !== null) await writeServerInfo(options.serverInfo, sidecar);
   } catch (error) {
     // Without the file, a program that waits for it would wait forever.
     signals.uninstall();
@@ -46,9 +46,11 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function writeServerInfo(
   path: string,
-  { port, socket, url }: RunningSidecar['address'],
+  { address, adminAddress: admin }: RunningSidecar,
 ): Promise<void> {
-  const line = JSON.stringify({ port, socket, pid: process.pid, url });
+  const { port, socket, url } = address;
+  const own = admin ? { admin } : {};
+  const line = JSON.stringify({ port, socket, pid: process.pid, url, ...own });
   try {
     await writeFile(path, `${line}\n`);
   } catch (error) {

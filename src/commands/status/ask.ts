@@ -1,5 +1,6 @@
 import { Agent } from 'undici';
 import { USER_AGENT } from '../../base/version.ts';
+import { adminPlace, mainPlace } from '../../config/places.ts';
 import type { Config } from '../../config/resolve.ts';
 import { trusting } from '../../upstream/connector.ts';
 import { CallError, createHttpClient, type TextResponse } from '../../upstream/http-client.ts';
@@ -19,6 +20,11 @@ interface Address {
 const TIMEOUT_MS = 5_000;
 /** Far more than any status; whoever has taken the port may send without end. */
 const MAX_BYTES = 4 * 1024 * 1024;
+
+/** Where the endpoints of the operator are. */
+export function operatorTarget(config: Config): StatusTarget {
+  return statusTarget((adminPlace(config) ?? mainPlace(config)).listen);
+}
 
 /** Where the sidecar of a configuration listens. */
 export function statusTarget(listen: Config['listen']): StatusTarget {

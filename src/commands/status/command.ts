@@ -51,10 +51,12 @@ export function addHealthcheckCommand(program: Command, io: CommandIo): void {
 
 async function targetOf(flags: StatusFlags, { env }: CommandIo): Promise<StatusTarget> {
   if (flags.url) return { url: flags.url, authorities: await authoritiesFor(flags.url, env) };
-  const { statusTarget } = await import('./ask.ts');
+  const { operatorTarget, statusTarget } = await import('./ask.ts');
   const { readSettings } = await import('../../sidecar/settings.ts');
   const { config } = await readSettings(env, flags.config ?? null, configLayer(flags));
-  return statusTarget(config.listen);
+  const { host, port, socket } = flags;
+  const isNamed = (host ?? port ?? socket) !== undefined;
+  return isNamed ? statusTarget(config.listen) : operatorTarget(config);
 }
 
 /** Read only where they are needed. */
