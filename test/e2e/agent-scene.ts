@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +16,12 @@ export const ANSWER = 'Hello from the emulated backend.';
 export const FOREIGN_ORIGIN = 'https://elsewhere.openai.com';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+/** Why there can be no such internet here; false where there can. */
+export const NO_INTERNET =
+  spawnSync('unshare', ['-m', 'true']).status === 0
+    ? false
+    : 'host names cannot be led to a recorder without a mount namespace (unshare -m)';
 
 /** Addresses of loopback that are nobody else's. */
 let internets = 0;

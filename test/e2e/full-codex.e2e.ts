@@ -6,6 +6,7 @@ import {
   ANSWER,
   checkSilence,
   EXEC,
+  NO_INTERNET,
   openAgentScene,
   RESPONSES,
 } from './agent-scene.ts';
@@ -36,7 +37,7 @@ function checkAsked(t: Test, { backend }: AgentScene, paths: readonly string[]):
 }
 
 for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')))
-  t.test(`Codex ${version} with a phantom login`, async (t) => {
+  t.test(`Codex ${version} with a phantom login`, { skip: NO_INTERNET }, async (t) => {
     const scene = await openAgentScene(t, version);
     const options = ['--write', '--login', '--token-file', '-', '--url', scene.url];
     await scene.configure(['codex-config', ...options], scene.clientToken);

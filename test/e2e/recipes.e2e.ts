@@ -8,6 +8,7 @@ import {
   ANSWER,
   EXEC,
   FOREIGN_ORIGIN,
+  NO_INTERNET,
   openAgentScene,
   RESPONSES,
   whereTo,
@@ -56,26 +57,30 @@ function sayWorkspaceIsElsewhere(emulator: Emulator, id: string): void {
 }
 
 for (const version of VERSIONS) {
-  t.test(`Codex ${version} takes its turn at the sidecar by every recipe`, async (t) => {
-    const scene = await openScene(t, version);
-    const { backend, internet } = scene;
-    const state = await makeFolder(t);
-    for (const [name, recipe] of Object.entries(RECIPES)) {
-      const before = backend.records.length;
-      const { code, stdout, stderr } = await recipe(scene, state);
-      t.equal(code, 0, `${name}: ${stderr}`);
-      t.match(stdout, ANSWER);
-      const turns = backend.records.slice(before).filter(({ path }) => path === RESPONSES);
-      t.match(turns, [{ auth: { kind: 'assertion', verified: true } }], name);
-      t.notOk(wentElsewhere(internet), name);
-      const others = internet.emulator.records.filter(({ path }) => path.includes('/responses'));
-      t.strictSame(others.map(whereTo), [], name);
-    }
-  });
+  t.test(
+    `Codex ${version} takes its turn at the sidecar by every recipe`,
+    { skip: NO_INTERNET },
+    async (t) => {
+      const scene = await openScene(t, version);
+      const { backend, internet } = scene;
+      const state = await makeFolder(t);
+      for (const [name, recipe] of Object.entries(RECIPES)) {
+        const before = backend.records.length;
+        const { code, stdout, stderr } = await recipe(scene, state);
+        t.equal(code, 0, `${name}: ${stderr}`);
+        t.match(stdout, ANSWER);
+        const turns = backend.records.slice(before).filter(({ path }) => path === RESPONSES);
+        t.match(turns, [{ auth: { kind: 'assertion', verified: true } }], name);
+        t.notOk(wentElsewhere(internet), name);
+        const others = internet.emulator.records.filter(({ path }) => path.includes('/responses'));
+        t.strictSame(others.map(whereTo), [], name);
+      }
+    },
+  );
 }
 
 // The same trap without a recipe: base URLs for everything, and a login that the sidecar takes.
-t.test('what doctor warns of does go past the sidecar', async (t) => {
+t.test('what doctor warns of does go past the sidecar', { skip: NO_INTERNET }, async (t) => {
   const { backend, codex, clientToken, configure, home, internet, url } = await openAgentScene(
     t,
     VERSIONS.at(-1) ?? '',
