@@ -31,6 +31,7 @@ ENV NODE_ENV=production \
 # The login is mounted here. User 1000 must be able to write: tokens are refreshed, and auth.json is
 # replaced under a lock. Nothing else is written, so the root file system can be read-only.
 RUN install -d -o 1000 -g 1000 -m 0700 /codex
+WORKDIR /app
 # The command by its name, for the entrypoint and for "exec". A debugger that SIGUSR1 opens or a core
 # dump would show the credentials. The flag is left out where Node.js is too old to know it; auth.json
 # is locked with flock, so an image without it is not built.
@@ -38,7 +39,6 @@ RUN flag=--disable-sigusr1; node "$flag" -e 0 2>/dev/null || flag=; \
     command -v flock && \
     printf '#!/bin/sh\nulimit -c 0\nexec node %s /app/dist/cli.js "$@"\n' "$flag" >/usr/local/bin/codex-auth-sidecar && \
     chmod 0755 /usr/local/bin/codex-auth-sidecar
-WORKDIR /app
 COPY --from=build /app/dist dist
 COPY --from=build /app/package.json ./
 COPY LICENSE ./

@@ -1,17 +1,19 @@
+import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
-import { checkAgent, checkDeployed, type Deployed, flagsOf, read } from '../helpers/deployed.ts';
+import {
+  checkAgent,
+  checkDeployed,
+  configOf,
+  type Deployed,
+  flagsOf,
+  read,
+} from '../helpers/deployed.ts';
 import { readImage } from '../helpers/dockerfile.ts';
-
-interface Mount {
-  source: string;
-  target: string;
-}
 
 interface Service {
   command: string[];
   environment: Record<string, string>;
-  configs: Mount[];
   secrets: string[];
   volumes: string[];
   networks: string[];
@@ -33,25 +35,20 @@ const file = parse(read('deploy/compose.yaml')) as {
   networks: Record<string, { internal?: boolean }>;
   volumes: Record<string, object>;
   secrets: Record<string, { file: string }>;
-  configs: Record<string, { content: string }>;
 };
 const { sidecar, agent } = file.services;
 const image = readImage('Dockerfile');
-const settings = file.configs.sidecar?.content ?? '';
 
 const deployed: Deployed = {
   args: sidecar.command,
   env: sidecar.environment,
-  config: JSON.parse(settings),
-  mounts: [
-    ...sidecar.configs.map(({ target }) => target),
-    ...sidecar.secrets.map((name) => `/run/secrets/${name}`),
-  ],
+  config: {},
+  mounts: sidecar.secrets.map((name) => `/run/secrets/${name}`),
   graceSeconds: Number(/^(\d+)s$/.exec(sidecar.stop_grace_period)?.[1]),
 };
 
 checkDeployed(t, deployed);
-checkAgent(t, { codex: file.configs.codex?.content ?? '', env: agentVariables() }, deployed);
+checkAgent(t, { codex: read('deploy/agent/codex.toml'), env: agentVariables() }, deployed);
 
 /** Those of the file, and those that the entrypoint takes from a secret. */
 function agentVariables(): string[] {
@@ -63,11 +60,26 @@ t.test('it is built from the Dockerfile of the project', async (t) => {
   t.equal(sidecar.build, '..');
 });
 
-t.test('the settings go to the file that SIDECAR_CONFIG names', async (t) => {
-  t.strictSame(sidecar.configs, [
-    { source: 'sidecar', target: sidecar.environment.SIDECAR_CONFIG },
-  ]);
+t.test('nothing in it is left out in silence by an older composer', async (t) => {
+  const text = read('deploy/compose.yaml');
+  for (const key of ['configs:', 'dockerfile_inline:', 'develop:', 'include:']) {
+    t.notOk(text.includes(`  ${key}`) || text.startsWith(key), key);
+  }
 });
+
+t.test('agents may call the sidecar by the name of its service', async (t) => {
+  const { clients } = await configOf(t, deployed);
+  t.strictSame(clients.allowedHosts, ['sidecar']);
+});
+
+t.test(
+  'the agent is built from a folder without a secret, and reads its configuration',
+  async (t) => {
+    t.equal(agent.build, './agent');
+    t.strictSame(readdirSync('deploy/agent').sort(), ['Dockerfile', 'codex.toml']);
+    t.ok(agent.volumes.includes('./agent/codex.toml:/etc/codex/config.toml:ro'));
+  },
+);
 
 t.test('the login is in a volume, at the folder that the image names', async (t) => {
   const [name = '', folder] = sidecar.volumes[0]?.split(':') ?? [];
@@ -97,7 +109,9 @@ t.test('the agent gets nothing of the sidecar but the client token', async (t) =
   t.notOk(sidecar.secrets.includes('client-token'));
   const shared = agent.volumes.filter((volume) => sidecar.volumes.includes(volume));
   t.strictSame(shared, []);
-  for (const volume of agent.volumes) t.match(volume, /^\$\{WORKSPACE:-\.\/workspace\}:/);
+  for (const volume of agent.volumes) {
+    t.match(volume, /^(\$\{WORKSPACE:-\.\/workspace\}:|\.\/agent\/codex\.toml:.*:ro$)/);
+  }
   t.match(agent.entrypoint?.join(' '), /\$\$\(cat \/run\/secrets\/client-token\)/);
 });
 

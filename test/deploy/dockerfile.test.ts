@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { flagsOf, read, variablesRead } from '../helpers/deployed.ts';
 import { readDockerfile, readImage } from '../helpers/dockerfile.ts';
@@ -91,3 +91,33 @@ t.test('an image without flock is not built', async (t) => {
   t.throws(() => build(['node', 'chmod']));
   t.doesNotThrow(() => build(['node', 'chmod', 'flock']));
 });
+
+// hadolint is not to be had from npm or Debian. These are those of its rules that have something to
+// look at here.
+for (const path of ['Dockerfile', 'deploy/agent/Dockerfile']) {
+  t.test(`${path} keeps the rules of hadolint`, async (t) => {
+    const lines = readDockerfile(path);
+    const of = (name: string) => lines.filter((line) => line.name === name);
+    for (const { value } of of('FROM')) t.match(value, /^\S+:(?!latest)\S+/, 'DL3006, DL3007');
+    for (const name of ['ADD', 'MAINTAINER']) t.strictSame(of(name), [], 'DL3020, DL4000');
+    for (const { value } of [...of('CMD'), ...of('ENTRYPOINT')]) t.match(value, /^\[/, 'DL3025');
+    for (const name of ['CMD', 'ENTRYPOINT', 'HEALTHCHECK']) t.ok(of(name).length <= 1, 'DL4003');
+    t.match(of('USER').at(-1)?.value, /^[1-9]/, 'DL3002');
+    for (const { value } of of('WORKDIR')) t.match(value, /^\//, 'DL3000');
+    const pairs = lines.slice(1).map((line, index) => [lines[index]?.name, line.name].join(' '));
+    t.notOk(pairs.includes('RUN RUN'), 'DL3059');
+    for (const { value } of of('RUN')) checkCommand(t, value);
+  });
+}
+
+function checkCommand(t: Test, command: string): void {
+  t.notMatch(command, /(?<!\|)\|(?!\|)/, 'DL4006: no pipe, whose first part could fail unseen');
+  t.notMatch(command, /\b(?:sudo|cd) /, 'DL3004, DL3003');
+  for (const [install] of command.matchAll(/apt-get install[^&]*/g)) {
+    t.match(install, /-y .*--no-install-recommends|--no-install-recommends.* -y/, 'DL3014, DL3015');
+    t.match(command, 'rm -rf /var/lib/apt/lists/*', 'DL3009');
+  }
+  for (const [install] of command.matchAll(/npm install[^&]*/g)) {
+    t.match(install, /@(?:\$\{?\w+|\d)/, 'DL3016');
+  }
+}

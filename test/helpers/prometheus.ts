@@ -1,5 +1,9 @@
 import parse from 'parse-prometheus-text-format';
+import { scrape } from '../../src/admin/prometheus.ts';
+import { buildStatus } from '../../src/admin/status.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { send } from './exchange.ts';
+import { statusInput } from './status-input.ts';
 
 interface Family {
   name: string;
@@ -43,4 +47,15 @@ export class Scrape {
     );
     return [...lines].map(([, le = '', count]) => [le, Number(count)]);
   }
+}
+
+/** Names of all metrics that a sidecar can expose, those of an audit log included. */
+export function allMetricNames(): Set<string> {
+  const text = scrape({
+    metrics: new Metrics(),
+    status: () => buildStatus(statusInput()),
+    listeners: () => 0,
+    auditLost: () => 0,
+  });
+  return new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name = '']) => name));
 }
