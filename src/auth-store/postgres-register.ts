@@ -130,7 +130,11 @@ export class PostgresRegister implements Register {
   }
 }
 
-async function connectPrimary(server: PostgresServer, ca: string | null): Promise<PostgresLink> {
+/** @throws StoreUnavailable for a standby; what the driver throws where there is no connection */
+export async function connectPrimary(
+  server: PostgresServer,
+  ca: string | null,
+): Promise<PostgresLink> {
   const link = await PostgresLink.open(server, ca);
   const [row] = await link.query('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby !== true) return link;

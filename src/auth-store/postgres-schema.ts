@@ -2,11 +2,13 @@
 export const ROW_FORMAT = 1;
 
 const TABLE = 'codex_auth_sidecar.login';
+export const USAGE_TABLE = 'codex_auth_sidecar.usage';
 
 /**
  * Makes the table. The role that runs it owns it; sidecars need another one that may not change it.
  * `version` and `write_id` are what a write is compared with; `login`, `rotation` and `registration`
- * say how new each part of the sealed document is.
+ * say how new each part of the sealed document is. The second table has what clients have used: a
+ * row for each writer, which is one run of a sidecar, so that a write repeated changes nothing.
  */
 export const CREATE_SQL = `CREATE SCHEMA IF NOT EXISTS codex_auth_sidecar;
 CREATE TABLE IF NOT EXISTS ${TABLE} (
@@ -22,6 +24,18 @@ CREATE TABLE IF NOT EXISTS ${TABLE} (
   written_by   text        NOT NULL,
   written_at   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE TABLE IF NOT EXISTS ${USAGE_TABLE} (
+  name       text        NOT NULL,
+  day        integer     NOT NULL,
+  client     text        NOT NULL CHECK (octet_length(client) <= 4096),
+  writer     uuid        NOT NULL,
+  input      bigint      NOT NULL,
+  output     bigint      NOT NULL,
+  requests   integer     NOT NULL,
+  streams    integer     NOT NULL,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (name, day, client, writer)
+);
 `;
 
 /** @param role an SQL identifier; it is quoted here */
@@ -29,6 +43,7 @@ export function grantSql(role: string): string {
   const quoted = `"${role.replaceAll('"', '""')}"`;
   return `GRANT USAGE ON SCHEMA codex_auth_sidecar TO ${quoted};
 GRANT SELECT, INSERT, UPDATE ON ${TABLE} TO ${quoted};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ${USAGE_TABLE} TO ${quoted};
 `;
 }
 
@@ -61,3 +76,24 @@ UPDATE ${TABLE}
        write_id = $7, written_by = $8, written_at = clock_timestamp()
  WHERE name = $1 AND version = $9 AND write_id = $10 AND (login, rotation) <= ($2, $3)
 RETURNING version, ${DURABLE}`;
+
+/** Writes what this run has counted, and reads what the others have; in one statement, so one trip. */
+export const SHARE_USAGE_SQL = `
+WITH mine AS (
+  INSERT INTO ${USAGE_TABLE} AS u (name, day, client, writer, input, output, requests, streams)
+  SELECT $1, $2::integer, r.client, $3::uuid, r.input, r.output, r.requests, r.streams
+    FROM jsonb_to_recordset($4::jsonb)
+      AS r(client text, input bigint, output bigint, requests integer, streams integer)
+  ON CONFLICT (name, day, client, writer) DO UPDATE
+    SET input = excluded.input, output = excluded.output, requests = excluded.requests,
+        streams = excluded.streams, written_at = clock_timestamp()
+)
+SELECT client, sum(input)::text AS input, sum(output)::text AS output,
+       coalesce(sum(requests) FILTER (WHERE recent), 0)::text AS requests,
+       coalesce(sum(streams) FILTER (WHERE recent), 0)::text AS streams
+  FROM (SELECT *, written_at > clock_timestamp() - interval '1 minute' AS recent
+          FROM ${USAGE_TABLE} WHERE name = $1 AND day = $2::integer AND writer <> $3::uuid) AS others
+ GROUP BY client`;
+
+export const FORGET_USAGE_SQL = `
+DELETE FROM ${USAGE_TABLE} WHERE name = $1 AND written_at < clock_timestamp() - interval '3 days'`;

@@ -26,7 +26,7 @@ export function checkLimits(
     if (streams !== null && counters.of(name, now).openStreams >= streams)
       throw tooMany(name, streams);
   }
-  checkRate(name, limits, counters);
+  checkRate(name, limits, counters, now);
 }
 
 /**
@@ -40,7 +40,7 @@ export function checkMessage(
 ): void {
   if (!limits) return;
   checkTokens(name, limits, counters, now);
-  checkRate(name, limits, counters);
+  checkRate(name, limits, counters, now);
 }
 
 function checkTokens(
@@ -59,10 +59,15 @@ function checkTokens(
   }
 }
 
-function checkRate(name: string, limits: ClientLimits, counters: ClientCounters): void {
+function checkRate(
+  name: string,
+  limits: ClientLimits,
+  counters: ClientCounters,
+  now: number,
+): void {
   const { requestsPerMinute } = limits;
   if (requestsPerMinute === null) return;
-  const waitMs = counters.requestWaitMs(name, requestsPerMinute);
+  const waitMs = counters.requestWaitMs(name, requestsPerMinute, now);
   if (waitMs <= 0) return;
   // Without `usageLimit`: Codex waits so long and then goes on with its turn.
   throw new SidecarError(

@@ -1,3 +1,4 @@
+import type { ClientCountsRow } from '../base/client-counts.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import { DailyTokens, dayOf, type ModelTokens } from './daily-tokens.ts';
 import { MinuteWindow } from './minute-window.ts';
@@ -12,6 +13,21 @@ export interface ClientCounts {
   tokensToday: ModelTokens;
 }
 
+/** Other sidecars that have not said anything for longer are not counted as busy; milliseconds. */
+const OTHERS_MS = 60_000;
+/** When all requests of a minute were sent by others, who say so from time to time; milliseconds. */
+const OTHERS_WAIT_MS = 15_000;
+
+const NOTHING: Omit<ClientCountsRow, 'client'> = { input: 0, output: 0, requests: 0, streams: 0 };
+
+/** What the other sidecars with the same store have said. */
+interface Others {
+  day: number;
+  /** On the monotonic clock. */
+  at: number;
+  rows: ReadonlyMap<string, ClientCountsRow>;
+}
+
 /**
  * Counts what each client uses, by the name of its token. There are as many clients as there are
  * tokens, so this does not grow with the requests.
@@ -21,6 +37,7 @@ export class ClientCounters {
   readonly #requests = new Map<string, MinuteWindow>();
   readonly #streams = new Map<string, number>();
   readonly tokens = new DailyTokens();
+  #others: Others | null = null;
 
   constructor(monotonicNow: MonotonicClock) {
     this.#monotonicNow = monotonicNow;
@@ -53,18 +70,61 @@ export class ClientCounters {
     this.tokens.add(client, tokens, dayOf(now));
   }
 
-  /** @param now milliseconds since 1970 */
+  /** All sidecars together. @param now milliseconds since 1970 */
   of(client: string, now: number): ClientCounts {
+    const day = dayOf(now);
+    const { input, output } = this.tokens.of(client, day);
+    const others = this.#othersOf(client, day);
     return {
-      requestsLastMinute: this.#requests.get(client)?.count(this.#monotonicNow()) ?? 0,
-      openStreams: this.#openOf(client),
-      tokensToday: { ...this.tokens.of(client, dayOf(now)) },
+      requestsLastMinute: this.#ownRequests(client) + others.requests,
+      openStreams: this.#openOf(client) + others.streams,
+      tokensToday: { input: input + others.input, output: output + others.output },
     };
   }
 
-  /** How long until fewer than `limit` requests were sent in a minute; milliseconds. */
-  requestWaitMs(client: string, limit: number): number {
-    return this.#requests.get(client)?.waitMs(limit, this.#monotonicNow()) ?? 0;
+  /**
+   * How long until fewer than `limit` requests were sent in a minute; milliseconds.
+   * @param now milliseconds since 1970
+   */
+  requestWaitMs(client: string, limit: number, now: number): number {
+    const left = limit - this.#othersOf(client, dayOf(now)).requests;
+    if (left <= 0) return OTHERS_WAIT_MS;
+    return this.#requests.get(client)?.waitMs(left, this.#monotonicNow()) ?? 0;
+  }
+
+  /** What this sidecar alone has counted on a day. */
+  own(day: number): ClientCountsRow[] {
+    const today = this.tokens.days.get(day);
+    const clients = new Set([
+      ...(today?.keys() ?? []),
+      ...this.#requests.keys(),
+      ...this.#streams.keys(),
+    ]);
+    return [...clients].map((client) => ({
+      client,
+      ...this.tokens.of(client, day),
+      requests: this.#ownRequests(client),
+      streams: this.#openOf(client),
+    }));
+  }
+
+  /** From now on these counts of other sidecars are added. */
+  useOthers(day: number, rows: readonly ClientCountsRow[]): void {
+    const byClient = new Map(rows.map((row) => [row.client, row]));
+    this.#others = { day, at: this.#monotonicNow(), rows: byClient };
+  }
+
+  #othersOf(client: string, day: number): Omit<ClientCountsRow, 'client'> {
+    const others = this.#others;
+    const row = others?.rows.get(client);
+    if (!others || !row) return NOTHING;
+    const { requests, streams } = this.#monotonicNow() - others.at < OTHERS_MS ? row : NOTHING;
+    const { input, output } = others.day === day ? row : NOTHING;
+    return { input, output, requests, streams };
+  }
+
+  #ownRequests(client: string): number {
+    return this.#requests.get(client)?.count(this.#monotonicNow()) ?? 0;
   }
 
   #openOf(client: string): number {

@@ -53,6 +53,13 @@ export class LiveConfig {
     this.#onTokens.push(call);
   }
 
+  /** Whether any client is held to limits. */
+  get hasLimits(): boolean {
+    const { tokens, certificates } = this.#rules;
+    const clients = [...(tokens?.list ?? []), ...(certificates?.list ?? [])];
+    return clients.some(({ limits }) => limits !== null);
+  }
+
   /** Applies what can change while we run. @returns sections that differ and need a restart */
   apply(next: Config, tokens: ClientTokens | null): string[] {
     const sections = Object.keys(next) as (keyof Config)[];

@@ -9,9 +9,9 @@ import { monotonicClock, systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
-import { CountersFile } from '../clients/counters-file.ts';
 import { placesOf } from '../config/places.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
+import { type KeptCounters, keepCounters } from './keep-counters.ts';
 import type { ListenAddress } from './listen.ts';
 import { type OpenListener, openListener } from './listeners.ts';
 import { openStore } from './open-store.ts';
@@ -63,7 +63,7 @@ export async function launchSidecar(
   await warn(store, log);
   const open: OpenListener[] = [];
   const opened = { tokens, store, dispatcher, audit, open };
-  const counters = await openCounters(settings, sidecar, log).catch(async (error: unknown) => {
+  const counters = await keepCounters(settings, sidecar, log).catch(async (error: unknown) => {
     await closeParts(sidecar, { ...opened, counters: null });
     throw error;
   });
@@ -82,17 +82,6 @@ export async function launchSidecar(
       await close();
     },
   };
-}
-
-/** @throws ConfigError when the file of the counters cannot be used */
-async function openCounters(
-  { config }: Settings,
-  { counters: { tokens } }: BuiltSidecar,
-  log: Logger,
-): Promise<CountersFile | null> {
-  const { file } = config.usage;
-  if (file === null) return null;
-  return CountersFile.open(file, { tokens, log, now: systemClock(), schedule: timerSchedule });
 }
 
 /** What a start needs of its preflight. */
@@ -191,7 +180,7 @@ interface ClosedParts {
   store: AuthStore;
   dispatcher: Dispatcher;
   audit: AuditLog | null;
-  counters: CountersFile | null;
+  counters: KeptCounters | null;
   open: OpenListener[];
 }
 

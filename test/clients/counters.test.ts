@@ -1,5 +1,6 @@
 import t from 'tap';
 import { ClientCounters } from '../../src/clients/counters.ts';
+import { dayOf } from '../../src/clients/daily-tokens.ts';
 
 const NOON = Date.parse('2026-11-27T12:00:00Z');
 const LAST_SECOND = Date.parse('2026-11-27T23:59:59.999Z');
@@ -17,7 +18,7 @@ t.test('a client that was never seen has used nothing', async (t) => {
     openStreams: 0,
     tokensToday: { input: 0, output: 0 },
   });
-  t.equal(counters.requestWaitMs('ci', 1), 0);
+  t.equal(counters.requestWaitMs('ci', 1, NOON), 0);
 });
 
 t.test('requests count for a minute', async (t) => {
@@ -27,16 +28,16 @@ t.test('requests count for a minute', async (t) => {
   counters.addRequest('ci');
   counters.addRequest('other');
   t.equal(counters.of('ci', NOON).requestsLastMinute, 2);
-  t.equal(counters.requestWaitMs('ci', 3), 0);
-  t.equal(counters.requestWaitMs('ci', 2), 41_000, 'until the first one is forgotten');
-  t.equal(counters.requestWaitMs('ci', 1), 61_000);
+  t.equal(counters.requestWaitMs('ci', 3, NOON), 0);
+  t.equal(counters.requestWaitMs('ci', 2, NOON), 41_000, 'until the first one is forgotten');
+  t.equal(counters.requestWaitMs('ci', 1, NOON), 61_000);
   time.now += 40_000;
   t.equal(counters.of('ci', NOON).requestsLastMinute, 2, 'a minute later exactly');
   time.now += 1_000;
   t.equal(counters.of('ci', NOON).requestsLastMinute, 1);
   time.now += 3_600_000;
   t.equal(counters.of('ci', NOON).requestsLastMinute, 0, 'after an hour of silence');
-  t.equal(counters.requestWaitMs('ci', 1), 0);
+  t.equal(counters.requestWaitMs('ci', 1, NOON), 0);
 });
 
 t.test('in no minute more requests are let in than the limit', async (t) => {
@@ -44,7 +45,7 @@ t.test('in no minute more requests are let in than the limit', async (t) => {
   const admitted: number[] = [];
   for (let step = 0; step < 2_000; step++) {
     time.now += (step * 7919) % 997;
-    if (counters.requestWaitMs('ci', 10) > 0) continue;
+    if (counters.requestWaitMs('ci', 10, NOON) > 0) continue;
     counters.addRequest('ci');
     admitted.push(time.now);
   }
@@ -62,11 +63,11 @@ t.test('whoever waits as long as it says is let in', async (t) => {
     counters.addRequest('ci');
   }
   for (let limit = 5; limit >= 1; limit--) {
-    const wait = counters.requestWaitMs('ci', limit);
+    const wait = counters.requestWaitMs('ci', limit, NOON);
     time.now += wait - 1;
-    t.ok(counters.requestWaitMs('ci', limit) > 0, `${limit}: not a moment earlier`);
+    t.ok(counters.requestWaitMs('ci', limit, NOON) > 0, `${limit}: not a moment earlier`);
     time.now += 1;
-    t.equal(counters.requestWaitMs('ci', limit), 0, `${limit}`);
+    t.equal(counters.requestWaitMs('ci', limit, NOON), 0, `${limit}`);
   }
 });
 
@@ -112,4 +113,28 @@ t.test('days that are over are forgotten', async (t) => {
     counters.addTokens('ci', { input: 1, output: 1 }, MIDNIGHT + day * 86_400_000);
   }
   t.equal(counters.tokens.days.size, 3);
+});
+
+t.test('what other sidecars have counted is added, until it is old', async (t) => {
+  const { counters, time } = start();
+  const today = dayOf(NOON);
+  const row = { client: 'ci', input: 100, output: 10, requests: 5, streams: 2 };
+  counters.useOthers(today, [row]);
+  counters.addRequest('ci');
+  counters.openStream('ci');
+  counters.addTokens('ci', { input: 1, output: 1 }, NOON);
+  t.strictSame(counters.of('ci', NOON), {
+    requestsLastMinute: 6,
+    openStreams: 3,
+    tokensToday: { input: 101, output: 11 },
+  });
+  t.strictSame(counters.own(today), [
+    { client: 'ci', input: 1, output: 1, requests: 1, streams: 1 },
+  ]);
+  t.equal(counters.requestWaitMs('ci', 7, NOON), 0);
+  t.equal(counters.requestWaitMs('ci', 6, NOON), 61_000, 'until our own is forgotten');
+  t.equal(counters.requestWaitMs('ci', 5, NOON), 15_000, 'until the others say something new');
+  t.strictSame(counters.of('ci', MIDNIGHT).tokensToday, { input: 0, output: 0 });
+  time.now += 60_000;
+  t.match(counters.of('ci', NOON), { openStreams: 1, tokensToday: { input: 101 } });
 });
