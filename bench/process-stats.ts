@@ -1,12 +1,19 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** Clock ticks a second in /proc; it is 100 on every Linux that Node runs on. */
-const TICKS = 100;
-
-/** Seconds of CPU that a process has used, all threads, user and system. */
+/** Seconds of CPU that a process has used, all its threads that still run, user and system. */
 export function cpuSeconds(pid: number): number {
-  const fields = statFields(pid);
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  // In nanoseconds, where /proc/PID/stat counts ticks of 10 ms.
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => cpuNanoseconds(pid, thread));
+  return threads.reduce((sum, ns) => sum + ns, 0) / 1e9;
+}
+
+function cpuNanoseconds(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
+  } catch {
+    // It ended between the listing and the reading.
+    return 0;
+  }
 }
 
 export interface Memory {

@@ -13,7 +13,10 @@ export type ResponseKind =
   /** Server-sent events, written at once. */
   | `burst ${number}`
   /** Server-sent events, each after a pause in milliseconds: `paced COUNT PAUSE`. */
-  | `paced ${number} ${number}`;
+  | `paced ${number} ${number}`
+  /** The same, and then the event that ends a turn and tells its usage. */
+  | `burst-turn ${number}`
+  | `paced-turn ${number} ${number}`;
 
 export const RESPONSE_HEADER = 'x-bench-response';
 
@@ -38,9 +41,18 @@ export type Job =
   /** Streams at each target at once, opened evenly over `rampMs`, each read to its end. */
   | { kind: 'streams'; targets: Target[]; response: ResponseKind; streams: number; rampMs: number }
   /** WebSockets with turns back to back, for a time. */
-  | { kind: 'sockets'; target: Target; sockets: number; seconds: number }
+  | ({ kind: 'sockets'; target: Target; sockets: number; seconds: number } & SocketOptions)
   /** One large request body. */
   | { kind: 'upload'; target: Target; bytes: number };
+
+export interface SocketOptions {
+  /** Offers permessage-deflate; default false. */
+  deflate?: boolean;
+  /** Milliseconds between the events of a turn; default 0. */
+  pauseMs?: number;
+}
+
+export const PAUSE_HEADER = 'x-bench-pause';
 
 export interface ProbeResult {
   status: number;

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import {
   BODY_BYTES,
   MESSAGE_BYTES,
+  PAUSE_HEADER,
   RESPONSE_HEADER,
   type ResponseKind,
+  type SocketOptions,
   type Target,
 } from './protocol.ts';
 
@@ -34,8 +36,11 @@ export function postBytes(target: Target, response: ResponseKind, bodyBytes = BO
   return Buffer.concat([head(lines), jsonBody(bodyBytes)]);
 }
 
-/** A WebSocket handshake without extensions. */
-export function upgradeBytes(target: Target): Buffer {
+/** A WebSocket handshake. */
+export function upgradeBytes(
+  target: Target,
+  { deflate = false, pauseMs = 0 }: SocketOptions = {},
+): Buffer {
   return head([
     `GET ${target.path} HTTP/1.1`,
     `host: 127.0.0.1:${target.port}`,
@@ -44,6 +49,8 @@ export function upgradeBytes(target: Target): Buffer {
     'upgrade: websocket',
     'sec-websocket-version: 13',
     `sec-websocket-key: ${randomBytes(16).toString('base64')}`,
+    ...(pauseMs > 0 ? [`${PAUSE_HEADER}: ${pauseMs}`] : []),
+    ...(deflate ? ['sec-websocket-extensions: permessage-deflate'] : []),
   ]);
 }
 

@@ -17,10 +17,13 @@ import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { measureIdle, measureStartup } from './startup.ts';
 import { judge } from './targets.ts';
-import { TLS_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
+import { TLS_WORKLOADS, USAGE_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
 // a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js.
+
+/** Sidecars that take part where what sets them apart counts. */
+const VARIANTS: readonly string[] = ['sidecar-cafile', 'sidecar-unread'];
 
 const LIMIT_MS = 900_000;
 /** On a slow machine the workloads that begin after this get one round each. */
@@ -48,7 +51,7 @@ try {
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
   if (wanted('f')) await measureStartup(stage, emulator, measures, baseline);
-  const inPlain = found.peers.filter(({ name }) => name !== 'sidecar-cafile');
+  const inPlain = found.peers.filter(({ name }) => !VARIANTS.includes(name));
   const cast = await Cast.start(stage, inPlain);
   if (wanted('g')) {
     await measureIdle(cast.actors, measures);
@@ -58,10 +61,21 @@ try {
   await perform(cast, WORKLOADS);
   await cast.stop();
   if (TLS_WORKLOADS.some(({ id }) => wanted(id))) {
-    const overTls = found.peers.filter(({ speaksTls }) => speaksTls);
+    const overTls = found.peers.filter(
+      ({ name, speaksTls }) => speaksTls && name !== 'sidecar-unread',
+    );
     const overTlsCast = await Cast.start(stage, overTls, stage.tlsPlace);
     await perform(overTlsCast, TLS_WORKLOADS);
     await overTlsCast.stop();
+  }
+  if (USAGE_WORKLOADS.some(({ id }) => wanted(id))) {
+    const readers = ['sidecar', 'sidecar-unread', 'baseline'];
+    const readersCast = await Cast.start(
+      stage,
+      found.peers.filter(({ name }) => readers.includes(name)),
+    );
+    await perform(readersCast, USAGE_WORKLOADS);
+    await readersCast.stop();
   }
   if (wanted('distance')) await measureDistance(stage, emulator, measures);
   finish(found);
@@ -97,7 +111,10 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
     missing,
     titles: {
       ...Object.fromEntries(
-        [...WORKLOADS, ...TLS_WORKLOADS].map(({ id, title }) => [id, `(${id}) ${title}`]),
+        [...WORKLOADS, ...TLS_WORKLOADS, ...USAGE_WORKLOADS].map(({ id, title }) => [
+          id,
+          `(${id}) ${title}`,
+        ]),
       ),
       ...Object.fromEntries(DISTANCES_MS.map(distanceTitle)),
       f: '(f) cold start',

@@ -139,6 +139,15 @@ export const TARGETS: readonly Target[] = [
     versus: { peer: 'unbundled' },
     atMost: 0.6,
   },
+  ...['u-burst', 'u-paced', 'u-sockets', 'u-deflate', 'u-deflate-paced'].map(
+    (workload): Target => ({
+      text: `(${workload}): processor time with usage read, vs without`,
+      workload,
+      measure: 'cpu',
+      versus: { peer: 'sidecar-unread' },
+      atMost: 1.03,
+    }),
+  ),
   { text: '(g) idle memory, MiB', workload: 'g', measure: 'idle memory', versus: null, atMost: 60 },
   {
     text: '(h) credential path, same second, µs',

@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { tuneHeap } from '../src/commands/process.ts';
 import { selfSigned } from '../test/helpers/certificates.ts';
-import { acceptKey, eventFrame } from './frames.ts';
+import { acceptKey, deflatedTurn, eventFrame } from './frames.ts';
 import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
 
 /**
@@ -23,6 +23,8 @@ class Connection {
   /** Bytes of the body that are still to come; -1 while a head is read, -2 in a chunked body. */
   #missing = -1;
   #webSocket = false;
+  #turn: readonly Buffer[] = TURN;
+  #pauseMs = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -70,11 +72,13 @@ class Connection {
     const [kind, count, pauseMs] = response.split(' ');
     if (kind === 'json') this.#socket.write(jsonAnswer());
     else if (kind === 'burst') this.#socket.write(burst(Number(count)));
+    else if (kind === 'burst-turn') this.#socket.write(burst(Number(count), END_OF_TURN));
     else if (kind === 'paced') this.#pace(Number(count), Number(pauseMs));
+    else if (kind === 'paced-turn') this.#pace(Number(count), Number(pauseMs), END_OF_TURN);
     else this.#socket.write(withLength(JSON.stringify({ head: this.#head })));
   }
 
-  #pace(count: number, pauseMs: number): void {
+  #pace(count: number, pauseMs: number, end = ''): void {
     const socket = this.#socket;
     socket.write(streamHead() + eventChunk());
     let sent = 1;
@@ -85,7 +89,7 @@ class Connection {
       } else {
         stop();
         socket.off('close', stop);
-        socket.write(eventChunk() + LAST_CHUNK);
+        socket.write(eventChunk() + end + LAST_CHUNK);
       }
     }, pauseMs);
     socket.once('close', stop);
@@ -95,8 +99,12 @@ class Connection {
     const key = /\r\nsec-websocket-key: *([^\r]+)\r\n/i.exec(this.#head)?.[1] ?? '';
     this.#webSocket = true;
     this.#missing = MESSAGE_BYTES + MASKED_HEAD_BYTES;
+    const deflates = /\r\nsec-websocket-extensions: *permessage-deflate\r\n/i.test(this.#head);
+    if (deflates) this.#turn = DEFLATED_TURN;
+    this.#pauseMs = Number(/\r\nx-bench-pause: *(\d+)\r\n/i.exec(this.#head)?.[1] ?? 0);
+    const extensions = deflates ? 'sec-websocket-extensions: permessage-deflate\r\n' : '';
     this.#socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${acceptKey(key)}\r\n\r\n`,
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${extensions}sec-websocket-accept: ${acceptKey(key)}\r\n\r\n`,
     );
   }
 
@@ -105,18 +113,22 @@ class Connection {
     this.#missing -= bytes;
     if (this.#missing > 0) return;
     this.#missing = MESSAGE_BYTES + MASKED_HEAD_BYTES;
-    this.#speak(TURN_EVENTS);
+    this.#speak(0);
   }
 
   /** Each event is a write of its own, and all sockets take turns, as models speak. */
-  #speak(left: number): void {
-    if (this.#socket.destroyed) return;
-    this.#socket.write(EVENT_FRAME);
-    if (left > 1) setImmediate(() => this.#speak(left - 1));
+  #speak(spoken: number): void {
+    const frame = this.#turn[spoken];
+    if (this.#socket.destroyed || !frame) return;
+    this.#socket.write(frame);
+    const next = () => this.#speak(spoken + 1);
+    if (this.#pauseMs > 0) setTimeout(next, this.#pauseMs);
+    else setImmediate(next);
   }
 }
 
-const EVENT_FRAME = eventFrame();
+const TURN = new Array<Buffer>(TURN_EVENTS).fill(eventFrame());
+const DEFLATED_TURN = deflatedTurn();
 
 function jsonAnswer(): string {
   return withLength('{"id":"resp_1","object":"response","status":"completed","output":[]}');
@@ -130,13 +142,42 @@ function streamHead(): string {
   return `HTTP/1.1 200 OK\r\ndate: ${date()}\r\ncontent-type: text/event-stream\r\nx-request-id: req_1\r\ntransfer-encoding: chunked\r\n\r\n`;
 }
 
-function burst(count: number): string {
-  return streamHead() + eventChunk().repeat(count) + LAST_CHUNK;
+function burst(count: number, end = ''): string {
+  return streamHead() + eventChunk().repeat(count) + end + LAST_CHUNK;
+}
+
+/** As a chunk, with what the backend repeats of the request: instructions and tools, 30 KB. */
+const END_OF_TURN = chunk(endOfTurn());
+
+function endOfTurn(): string {
+  const parameters = { type: 'object', properties: { path: { type: 'string' } }, required: [] };
+  const description = 'what the tool is for, and what it must not be used for '.repeat(20);
+  const response = {
+    ...{ id: 'resp_1', object: 'response', status: 'completed', model: 'gpt-bench', error: null },
+    instructions: 'a line of instructions\n'.repeat(500),
+    output: [{ type: 'message', content: [{ type: 'output_text', text: ' word'.repeat(200) }] }],
+    tools: Array.from({ length: 12 }, (_, i) => {
+      return { type: 'function', name: `tool_${i}`, description, parameters, strict: false };
+    }),
+    usage: {
+      ...{ input_tokens: 9_200, input_tokens_details: { cached_tokens: 8_960 } },
+      ...{ output_tokens: 410, output_tokens_details: { reasoning_tokens: 256 } },
+      total_tokens: 9_610,
+    },
+    ...{ user: null, metadata: {} },
+  };
+  const data = JSON.stringify({ type: 'response.completed', sequence_number: 1, response });
+  return `event: response.completed\ndata: ${data}\n\n`;
 }
 
 function eventChunk(): string {
   const event = `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1","delta":" word","t":${nowMicros()}}\n\n`;
-  return `${event.length.toString(16)}\r\n${event}\r\n`;
+  return chunk(event);
+}
+
+/** Of ASCII text. */
+function chunk(text: string): string {
+  return `${text.length.toString(16)}\r\n${text}\r\n`;
 }
 
 let dateText = '';

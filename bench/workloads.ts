@@ -3,6 +3,7 @@ import type { Peer } from './peers/peer.ts';
 import type {
   Job,
   RequestsResult,
+  SocketOptions,
   SocketsResult,
   StreamsResult,
   Target,
@@ -79,6 +80,13 @@ function streamFigures(result: StreamsResult, usage: Usage | null): Figures {
   };
 }
 
+function socketFigures(result: SocketsResult, usage: Usage | null): Figures {
+  return {
+    throughput: [result.messages / result.seconds, 'messages/s'],
+    ...(usage ? { cpu: [(usage.cpuSeconds / result.messages) * 1e6, 'µs/message'] } : {}),
+  };
+}
+
 export const WORKLOADS: readonly Workload[] = [
   requests('a1', 1, 8),
   requests('a16', 16, 24),
@@ -113,10 +121,7 @@ export const WORKLOADS: readonly Workload[] = [
       sockets: 50,
       seconds: 1,
     }),
-    figures: (result: SocketsResult, usage) => ({
-      throughput: [result.messages / result.seconds, 'messages/s'],
-      ...(usage ? { cpu: [(usage.cpuSeconds / result.messages) * 1e6, 'µs/message'] } : {}),
-    }),
+    figures: socketFigures,
   },
   {
     id: 'e',
@@ -164,3 +169,58 @@ export const TLS_WORKLOADS: readonly Workload[] = WORKLOADS.filter(({ id }) =>
   title: `TLS upstream: ${workload.title}`,
   ...(workload.id.startsWith('a') ? { takes: anyPeer } : {}),
 }));
+
+/** Work that shows what it costs to read the usage: with the key on, and off. */
+export const USAGE_WORKLOADS: readonly Workload[] = [
+  {
+    ...requests('u-burst', 16, 40, { burst: true }),
+    title: 'turns of 200 SSE events at once and 30 KB at their end, 16 connections',
+    takes: anyPeer,
+    job: ([target]) => ({
+      kind: 'requests',
+      target: target as Target,
+      response: 'burst-turn 200',
+      connections: 16,
+      seconds: SECONDS,
+    }),
+  },
+  {
+    id: 'u-paced',
+    title: 'turns of 40 SSE events, 20 a second, and 30 KB at their end, 200 streams',
+    rounds: 8,
+    warmUps: 2,
+    takes: anyPeer,
+    job: (targets) => ({
+      kind: 'streams',
+      targets,
+      response: 'paced-turn 40 50',
+      streams: 200,
+      rampMs: 500,
+    }),
+    figures: streamFigures,
+  },
+  socketWork('u-sockets', '50 WebSockets as fast as they can', {}),
+  socketWork('u-deflate', 'the same with permessage-deflate', { deflate: true }),
+  socketWork('u-deflate-paced', '50 WebSockets with permessage-deflate, 50 events a second each', {
+    deflate: true,
+    pauseMs: 20,
+  }),
+];
+
+function socketWork(id: string, what: string, options: SocketOptions): Workload {
+  return {
+    id,
+    title: `WebSocket turns: 40 KB up, 500 events down, ${what}`,
+    rounds: options.pauseMs ? 8 : 30,
+    warmUps: 4,
+    takes: anyPeer,
+    job: ([target]) => ({
+      kind: 'sockets',
+      target: target as Target,
+      sockets: 50,
+      seconds: options.pauseMs ? 3 : SECONDS,
+      ...options,
+    }),
+    figures: socketFigures,
+  };
+}

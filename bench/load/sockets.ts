@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net';
-import { EVENT_FRAME_BYTES } from '../frames.ts';
+import { deflatedTurn, EVENT_FRAME_BYTES } from '../frames.ts';
 import { type JobOf, nowMicros, type SocketsResult, TURN_EVENTS } from '../protocol.ts';
 import { messageFrame, upgradeBytes } from '../request-bytes.ts';
 import { open } from './connection.ts';
 
-const TURN_BYTES = TURN_EVENTS * EVENT_FRAME_BYTES;
-
 /** WebSockets on which turns follow each other: a large message up, many small events down. */
 export function runSockets(job: JobOf<'sockets'>): Promise<SocketsResult> {
-  const upgrade = upgradeBytes(job.target);
+  const turnBytes = job.deflate
+    ? Buffer.concat(deflatedTurn()).length
+    : TURN_EVENTS * EVENT_FRAME_BYTES;
+  const upgrade = upgradeBytes(job.target, job);
   const message = messageFrame();
   const sockets: Socket[] = [];
   return new Promise((resolve, reject) => {
@@ -25,7 +26,7 @@ export function runSockets(job: JobOf<'sockets'>): Promise<SocketsResult> {
       setTimeout(() => {
         const seconds = (nowMicros() - startedAt) / 1e6;
         for (const socket of sockets) socket.destroy();
-        resolve({ messages: Math.floor(bytes / EVENT_FRAME_BYTES), seconds });
+        resolve({ messages: Math.floor((bytes / turnBytes) * TURN_EVENTS), seconds });
       }, job.seconds * 1000);
     };
     for (let i = 0; i < job.sockets; i++) {
@@ -41,8 +42,8 @@ export function runSockets(job: JobOf<'sockets'>): Promise<SocketsResult> {
         }
         received += chunk.length;
         bytes += chunk.length;
-        if (received < TURN_BYTES) return;
-        received -= TURN_BYTES;
+        if (received < turnBytes) return;
+        received -= turnBytes;
         socket.write(message);
       };
       sockets.push(open(job.target.port, (socket) => socket.write(upgrade), onBytes, fail));

@@ -5,7 +5,7 @@ import { fastifyFloorPeer } from './fastify-floor.ts';
 import { httpProxyPeer } from './http-proxy.ts';
 import { nginxPeer } from './nginx.ts';
 import type { MissingPeer, Peer } from './peer.ts';
-import { baselinePeer, caFilePeer, type Emulated, sidecarPeer } from './sidecar.ts';
+import { baselinePeer, caFilePeer, type Emulated, sidecarPeer, unreadPeer } from './sidecar.ts';
 
 export interface FoundPeers {
   peers: Peer[];
@@ -31,6 +31,7 @@ export function findPeers(
     fastifyFloorPeer(),
     sidecarPeer(emulated),
     caFilePeer(emulated),
+    unreadPeer(emulated),
   ].filter(({ name }) => names === null || names.includes(name));
   if (baseline !== null) all.push(baselinePeer(baseline, emulated));
   return {

@@ -25,6 +25,7 @@ export type PeerName =
   | 'fastify-floor'
   | 'sidecar'
   | 'sidecar-cafile'
+  | 'sidecar-unread'
   | 'baseline';
 
 /** Where a peer runs. */

@@ -42,6 +42,7 @@ export function sidecarCommand(
   emulated: Emulated,
   program = PROGRAM,
   upstream: { caFile?: string | null } = {},
+  readsUsage = true,
 ): { args: string[]; env: Record<string, string>; info: string } {
   const home = join(place.folder, 'codex-home');
   const config = join(place.folder, 'config.json');
@@ -53,6 +54,8 @@ export function sidecarCommand(
       listen: { port: 0 },
       codexHome: home,
       agentIdentity: { policy: 'chatgptAuth' },
+      // A baseline may be older than the key.
+      ...(readsUsage ? {} : { usage: { enabled: false } }),
       upstream: {
         ...emulated,
         chatgptBaseUrl: `${originOf(place)}/backend-api`,
@@ -78,6 +81,11 @@ export function sidecarPeer(emulated: Emulated): Peer {
 /** The same with the certificate of the upstream in `upstream.caFile`, not in the environment. */
 export function caFilePeer(emulated: Emulated): Peer {
   return builtPeer('sidecar-cafile', 'sidecar with upstream.caFile', PROGRAM, emulated);
+}
+
+/** The same without reading the responses for their usage. */
+export function unreadPeer(emulated: Emulated): Peer {
+  return builtPeer('sidecar-unread', 'sidecar with usage.enabled false', PROGRAM, emulated);
 }
 
 /** Another build of the sidecar, to compare with. @param folder see {@link programOf} */
@@ -111,7 +119,13 @@ async function startSidecar(
   const { caFile } = place;
   const inFile = name === 'sidecar-cafile';
   const upstream = inFile ? { caFile } : {};
-  const { args, env, info } = sidecarCommand(place, emulated, program, upstream);
+  const { args, env, info } = sidecarCommand(
+    place,
+    emulated,
+    program,
+    upstream,
+    name !== 'sidecar-unread',
+  );
   if (caFile !== null && !inFile) env.NODE_EXTRA_CA_CERTS = caFile;
   const log = openSync(join(place.folder, `${name}.log`), 'a');
   // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".

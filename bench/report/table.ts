@@ -11,6 +11,7 @@ const PEERS: readonly Series['peer'][] = [
   'fastify-floor',
   'sidecar',
   'sidecar-cafile',
+  'sidecar-unread',
   'baseline',
   'unbundled',
   'node',

@@ -59,6 +59,7 @@ export function exposure(
 export class TokensFile {
   readonly #log: Logger;
   readonly #use: (tokens: ClientTokens) => void;
+  readonly #countsTokens: boolean;
   #reads = 0;
   #inUse: Read | null = null;
   #stop: StopWatching | null = null;
@@ -66,10 +67,14 @@ export class TokensFile {
   /** The last warning about who can write the file. */
   #warned: string | null = null;
 
-  /** @param use gets the tokens of a changed file */
-  constructor(log: Logger, use: (tokens: ClientTokens) => void) {
+  /**
+   * @param use gets the tokens of a changed file
+   * @param countsTokens whether responses are read; without that no limit of model tokens would hold
+   */
+  constructor(log: Logger, use: (tokens: ClientTokens) => void, countsTokens: boolean) {
     this.#log = log;
     this.#use = use;
+    this.#countsTokens = countsTokens;
   }
 
   /**
@@ -99,7 +104,9 @@ export class TokensFile {
     if (path === null) return { path, order, text: null, tokens: null, exposure: null };
     const text = await readNamedFile('clients.tokensFile', path);
     const exposure = await exposureOfFile(path);
-    return { path, order, text, tokens: parseClientTokens(text), exposure };
+    const tokens = parseClientTokens(text);
+    if (!this.#countsTokens) refuseUncounted(tokens);
+    return { path, order, text, tokens, exposure };
   }
 
   #commit(read: Read): ClientTokens | null {
@@ -148,5 +155,17 @@ export class TokensFile {
       this.#problem = String(error);
       this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
     }
+  }
+}
+
+/** @throws ConfigError when a token has a limit that nothing would count for */
+function refuseUncounted(tokens: ClientTokens): void {
+  for (const { name, limits } of tokens.list) {
+    if (!limits || (limits.inputTokensPerDay === null && limits.outputTokensPerDay === null)) {
+      continue;
+    }
+    throw new ConfigError(
+      `clients.tokensFile: the token "${name}" has a limit of model tokens, which are not counted with usage.enabled false; enable it, or remove the limit with "token set"`,
+    );
   }
 }

@@ -1,5 +1,8 @@
 import t, { type Test } from 'tap';
+import type { ClientsDocument } from '../../src/admin/clients.ts';
 import { type EmulatorRecord, startEmulator } from '../../src/emulator/index.ts';
+import { send } from '../helpers/exchange.ts';
+import { toldByBackend } from '../helpers/mixed-turns.ts';
 import { CODEX_VERSIONS, CodexHome, type CodexVersion, installCodex, isSince } from './codex.ts';
 import { type ServeWithEmulator, startServeWithEmulator } from './serve-with-emulator.ts';
 
@@ -50,6 +53,22 @@ function checkBackend(t: Test, { backend, clientToken }: ServeWithEmulator): voi
   t.notMatch(JSON.stringify(records), clientToken, 'the client token stayed here');
 }
 
+/** What the sidecar has read of the turns is what the backend told. */
+async function checkUsage(t: Test, { backend, url }: ServeWithEmulator): Promise<void> {
+  const told = toldByBackend(backend);
+  t.ok(told.input > 0 && told.output > 0, 'the backend told something');
+  // What comes compressed over a WebSocket is read a moment later.
+  for (;;) {
+    const { text } = await send(`${url}/auth/clients`);
+    const { clients } = JSON.parse(text) as ClientsDocument;
+    const { name, today } = clients[0] ?? {};
+    if ((today?.tokens.input ?? 0) < told.input) continue;
+    t.match({ name, today }, { name: 'agent', today: { tokens: told, unknown: 0 } });
+    t.strictSame(today?.tokens, told);
+    return;
+  }
+}
+
 for (const version of CODEX_VERSIONS) {
   t.test(`Codex ${version} finishes a turn over a WebSocket`, async (t) => {
     const { stage, home, program } = await scene(t, version, { webSockets: true });
@@ -57,6 +76,7 @@ for (const version of CODEX_VERSIONS) {
     t.equal(run.code, 0, run.stderr);
     t.match(run.stdout, ANSWER);
     checkBackend(t, stage);
+    await checkUsage(t, stage);
     const upgrades = stage.backend.records.filter(isUpgrade);
     t.equal(upgrades.length, 1);
     t.match(upgrades[0]?.frames, [{ type: 'response.create' }]);
@@ -72,6 +92,7 @@ for (const version of CODEX_VERSIONS) {
     t.equal(run.code, 0, run.stderr);
     t.match(run.stdout, ANSWER);
     checkBackend(t, stage);
+    await checkUsage(t, stage);
     t.equal(stage.backend.records.filter((record) => isPost(record, RESPONSES)).length, 1);
     t.notOk(stage.backend.records.some(isUpgrade));
   });

@@ -4,7 +4,7 @@ import { mixedTurns, toldByBackend } from '../helpers/mixed-turns.ts';
 import { Scrape } from '../helpers/prometheus.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 
-const TURNS = 600;
+const TURNS = 400;
 
 const tokens = (scrape: Scrape) =>
   Object.fromEntries(

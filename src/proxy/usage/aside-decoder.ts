@@ -4,6 +4,7 @@ import * as zlib from 'node:zlib';
 /** Bytes that are decoded together, and how long they may wait for more; one call costs as much as 200. */
 const TOGETHER_BYTES = 16 * 1024;
 const WAIT_MS = 2_000;
+const SHORT_BYTES = 64;
 /** Bytes that may wait for decoding in all. It is faster than most networks, so few ever do. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** No text of ours is compressed to less than a two hundredth; what is would only burn time. */
@@ -41,7 +42,8 @@ export class AsideDecoder {
   readonly #stream: Transform;
   readonly #decoded: Decoded;
   readonly #budget: DecodingBudget;
-  #pieces: Buffer[] = [];
+  /** What waits to be decoded; null when nothing does. */
+  #waiting: Buffer | null = null;
   #size = 0;
   #coded = 0;
   #plain = 0;
@@ -62,28 +64,42 @@ export class AsideDecoder {
     });
   }
 
-  push(bytes: Buffer): void {
+  push(bytes: Buffer, from: number, to: number): void {
+    if (this.#size + to - from > TOGETHER_BYTES) this.flush();
     if (this.#state !== 'open') return;
-    this.#pieces.push(bytes);
-    this.#size += bytes.length;
-    if (this.#size >= TOGETHER_BYTES) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), WAIT_MS).unref();
+    if (to - from > TOGETHER_BYTES) {
+      this.#write(bytes.subarray(from, to));
+      return;
+    }
+    this.#waiting ??= Buffer.allocUnsafe(TOGETHER_BYTES);
+    // Messages are a few bytes each, for which a call of `copy` takes longer.
+    if (to - from > SHORT_BYTES) bytes.copy(this.#waiting, this.#size, from, to);
+    else {
+      for (let at = from; at < to; at++)
+        this.#waiting[this.#size + at - from] = bytes[at] as number;
+    }
+    this.#size += to - from;
+    this.#timer ??= setTimeout(() => this.flush(), WAIT_MS).unref();
   }
 
   /** Decodes what waits. */
   flush(): void {
     clearTimeout(this.#timer ?? undefined);
     this.#timer = null;
-    if (this.#size === 0 || this.#state !== 'open') return;
-    const size = this.#size;
+    const waiting = this.#waiting?.subarray(0, this.#size);
+    this.#waiting = null;
+    this.#size = 0;
+    if (waiting && waiting.length > 0 && this.#state === 'open') this.#write(waiting);
+  }
+
+  #write(bytes: Buffer): void {
+    const size = bytes.length;
     if (!this.#budget.take(size)) {
       this.#lose();
       return;
     }
     this.#coded += size;
-    this.#stream.write(Buffer.concat(this.#pieces), () => this.#budget.give(size));
-    this.#pieces = [];
-    this.#size = 0;
+    this.#stream.write(bytes, () => this.#budget.give(size));
   }
 
   /** Decodes the rest. Never rejects; resolves after {@link FINISH_MS} at the latest. */
@@ -115,7 +131,7 @@ export class AsideDecoder {
   #settle(): void {
     this.#state = 'over';
     clearTimeout(this.#timer ?? undefined);
-    this.#pieces = [];
+    this.#waiting = null;
     this.#size = 0;
     this.#stream.destroy();
     this.#resolve();

@@ -2,7 +2,7 @@ import { tokenUsage } from '../../base/token-usage.ts';
 import type { ResponseHead } from '../response-head.ts';
 import { AsideDecoder, type DecodingBudget, decoderOf } from './aside-decoder.ts';
 import { EventStream } from './event-stream.ts';
-import { JsonFields } from './json-fields.ts';
+import { JsonFields, wantedFields } from './json-fields.ts';
 import { limitedBy, ServerEvents } from './server-events.ts';
 import type { TurnCounter } from './turn-counter.ts';
 
@@ -26,6 +26,9 @@ const TURN_PATHS = new Set([
   '/backend-api/codex/responses',
   '/backend-api/codex/responses/compact',
 ]);
+
+const DOCUMENT_FIELDS = wantedFields('model', 'usage');
+const REFUSAL_FIELDS = wantedFields('error.type', 'error.code');
 
 /** @returns null when the body tells nothing of interest, or cannot be read */
 export function bodyReader(
@@ -57,7 +60,7 @@ function undecoded(plain: PlainReader): BodyReader {
 
 function decoded(plain: PlainReader, decoder: AsideDecoder): BodyReader {
   return {
-    push: (bytes) => decoder.push(bytes),
+    push: (bytes) => decoder.push(bytes, 0, bytes.length),
     finish: () => decoder.finish().then(() => plain.finish()),
   };
 }
@@ -100,7 +103,7 @@ class StreamReader implements PlainReader {
 /** A response as one document. */
 class DocumentReader implements PlainReader {
   readonly #turns: TurnCounter;
-  readonly #fields = new JsonFields(['model', 'usage']);
+  readonly #fields = new JsonFields(DOCUMENT_FIELDS);
 
   constructor(turns: TurnCounter) {
     this.#turns = turns;
@@ -131,7 +134,7 @@ class DocumentReader implements PlainReader {
 /** A refusal with 429, whose body says whether the quota of the account is used up. */
 class RefusalReader implements PlainReader {
   readonly #turns: TurnCounter;
-  readonly #fields = new JsonFields(['error.type', 'error.code']);
+  readonly #fields = new JsonFields(REFUSAL_FIELDS);
   #isTold = false;
 
   constructor(turns: TurnCounter) {

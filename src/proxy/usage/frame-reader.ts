@@ -62,7 +62,7 @@ export class FrameReader implements FrameSink {
 
   payload(bytes: Buffer, from: number, to: number): void {
     if (this.#inControl || this.#isLost) return;
-    if (this.#message === 'compressed') this.#compressed(bytes.subarray(from, to));
+    if (this.#message === 'compressed') this.#compressed(bytes, from, to);
     else if (this.#message === 'plain' && !this.#events.isPassingOver) {
       this.#events.push(bytes, from, to);
     }
@@ -70,8 +70,9 @@ export class FrameReader implements FrameSink {
 
   end(): void {
     if (this.#inControl || this.#isLost || !this.#isLast) return;
-    if (this.#message === 'compressed') this.#compressed(END_OF_MESSAGE);
-    else if (this.#message === 'plain') this.#events.end();
+    if (this.#message === 'compressed') {
+      this.#compressed(END_OF_MESSAGE, 0, END_OF_MESSAGE.length);
+    } else if (this.#message === 'plain') this.#events.end();
   }
 
   /** The client has spoken, so that the turn before is over. */
@@ -84,9 +85,9 @@ export class FrameReader implements FrameSink {
     return this.#decoder?.finish() ?? null;
   }
 
-  #compressed(bytes: Buffer): void {
+  #compressed(bytes: Buffer, from: number, to: number): void {
     this.#decoder ??= this.#startInflating();
-    this.#decoder.push(bytes);
+    this.#decoder.push(bytes, from, to);
   }
 
   #startInflating(): AsideDecoder {

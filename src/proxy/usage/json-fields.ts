@@ -14,15 +14,19 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+/** What counts between strings, where fields may be wanted, and deeper. */
 const STRUCTURE = new Uint8Array(256);
+const BRACKETS = new Uint8Array(256);
 for (const byte of [QUOTE, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE]) {
   STRUCTURE[byte] = 1;
+  BRACKETS[byte] = 1;
 }
+for (const byte of [COMMA, COLON]) STRUCTURE[byte] = 1;
 
 /** Bytes of a string that are looked at one by one, before its end is searched for. */
 const SHORT_STRING = 16;
 
-interface Wanted {
+export interface Wanted {
   /** Where the value goes; null: only fields inside are wanted. */
   path: string | null;
   inside: Map<string, Wanted>;
@@ -34,7 +38,7 @@ interface Wanted {
  * anything; a kept value is checked when it is read.
  */
 export class JsonFields {
-  readonly #root: Map<string, Wanted>;
+  readonly #root: ReadonlyMap<string, Wanted>;
   readonly #kept = new Map<string, string | null>();
   #state: 'before' | 'inside' | 'whole' | 'broken' = 'before';
   #depth = 0;
@@ -54,15 +58,9 @@ export class JsonFields {
   #keptDepth = 0;
   #value: string | null = '';
 
-  /** @param paths `name`, or `name.name` of an object inside */
-  constructor(paths: readonly string[]) {
-    this.#root = new Map();
-    for (const path of paths) {
-      const [outer = '', inner] = path.split('.');
-      const field = wantedAt(this.#root, outer);
-      const last = inner === undefined ? field : wantedAt(field.inside, inner);
-      last.path = path;
-    }
+  /** @param wanted see {@link wantedFields} */
+  constructor(wanted: ReadonlyMap<string, Wanted>) {
+    this.#root = wanted;
   }
 
   /** Forgets everything, for the next object. */
@@ -102,6 +100,7 @@ export class JsonFields {
       const wasKeeping = this.#keeping;
       if (this.#inString) at = this.#passString(bytes, at, to);
       else if (this.#depth > DEEPEST) at = this.#passDeep(bytes, at, to);
+      else if (this.#state === 'inside' && STRUCTURE[bytes[at] as number] === 0) at++;
       else at = this.#step(bytes, at);
       if (wasKeeping === this.#keeping) continue;
       // The comma or bracket behind a value is not part of it.
@@ -139,7 +138,7 @@ export class JsonFields {
   #passDeep(bytes: Buffer, from: number, to: number): number {
     for (let at = from; at < to; at++) {
       const byte = bytes[at] as number;
-      if (STRUCTURE[byte] === 0) continue;
+      if (BRACKETS[byte] === 0) continue;
       if (byte === QUOTE) {
         at = this.#endOfString(bytes, at + 1, to);
         if (at < to) continue;
@@ -233,6 +232,21 @@ export class JsonFields {
     const isTooLong = this.#value.length + to - from > MAX_VALUE_BYTES;
     this.#value = isTooLong ? null : this.#value + bytes.toString('latin1', from, to);
   }
+}
+
+/**
+ * What a reader looks for. Made once, because there is a reader for each response.
+ * @param paths `name`, or `name.name` of an object inside
+ */
+export function wantedFields(...paths: string[]): ReadonlyMap<string, Wanted> {
+  const root = new Map<string, Wanted>();
+  for (const path of paths) {
+    const [outer = '', inner] = path.split('.');
+    const field = wantedAt(root, outer);
+    const last = inner === undefined ? field : wantedAt(field.inside, inner);
+    last.path = path;
+  }
+  return root;
 }
 
 function wantedAt(fields: Map<string, Wanted>, name: string): Wanted {

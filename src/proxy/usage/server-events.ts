@@ -6,7 +6,7 @@ import {
   limitsInHeaders,
 } from '../../telemetry/account-limits.ts';
 import type { LimitedBy } from '../../telemetry/exchange-record.ts';
-import { JsonFields } from './json-fields.ts';
+import { JsonFields, wantedFields } from './json-fields.ts';
 
 /** What the events of the backend tell about usage and limits. */
 export interface ServerEventListener {
@@ -20,7 +20,7 @@ export interface ServerEventListener {
 }
 
 const ENDS = new Set(['response.completed', 'response.incomplete', 'response.failed']);
-const FIELDS = [
+const FIELDS = wantedFields(
   'type',
   'response.model',
   'response.usage',
@@ -32,11 +32,16 @@ const FIELDS = [
   'error.type',
   'error.code',
   'headers',
-];
+);
 
 /** How the backend begins nearly every event. */
 const BEGINNING = Buffer.from('{"type":"response.');
 const NAME_AT = BEGINNING.length;
+/**
+ * The end of one event and the beginning of the next. JSON cannot hold it: behind `}{"` a string has
+ * ended, and no letter may follow.
+ */
+const BETWEEN_EVENTS = Buffer.from('}{"type":"');
 /** So many letters of the name tell what is of interest from all else. */
 const LETTERS = 3;
 const [CREATED, COMPLETED, INCOMPLETE, FAILED] = ['cre', 'com', 'inc', 'fai'].map(lettersOf);
@@ -85,6 +90,13 @@ export class ServerEvents {
   pushSideBySide(bytes: Buffer): boolean {
     let at = 0;
     while (at < bytes.length) {
+      if (this.#fields.state === 'before' && isOfNoInterest(bytes, at, bytes.length)) {
+        const end = bytes.indexOf(BETWEEN_EVENTS, at);
+        if (end !== -1) {
+          at = end + 1;
+          continue;
+        }
+      }
       this.#looking = 'at all';
       at = this.#fields.push(bytes, at, bytes.length);
       if (this.#fields.state === 'broken') return false;

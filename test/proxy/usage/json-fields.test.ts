@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { JsonFields } from '../../../src/proxy/usage/json-fields.ts';
+import { JsonFields, wantedFields } from '../../../src/proxy/usage/json-fields.ts';
 import { holds } from '../../helpers/property.ts';
 
 const PATHS = ['type', 'response.usage', 'response.model', 'error.code'];
@@ -58,7 +58,7 @@ t.test('finds what JSON.parse finds, however the text is cut', async (t) => {
   holds(
     t,
     fc.property(documents, layouts, sizes, (document, layout, cuts) => {
-      const fields = new JsonFields(PATHS);
+      const fields = new JsonFields(wantedFields(...PATHS));
       const text = JSON.stringify(document, null, layout);
       const end = read(fields, ` ${text}tail`, cuts);
       assert.equal(fields.state, 'whole');
@@ -71,7 +71,7 @@ t.test('finds what JSON.parse finds, however the text is cut', async (t) => {
 });
 
 t.test('an object after another, with one reader', async (t) => {
-  const fields = new JsonFields(PATHS);
+  const fields = new JsonFields(wantedFields(...PATHS));
   read(fields, '{"type":"one","response":{"usage":1}}', [3]);
   fields.reset();
   read(fields, '{"response":{"model":"m"}}', [3]);
@@ -81,14 +81,14 @@ t.test('an object after another, with one reader', async (t) => {
 });
 
 t.test('names with escapes, and names that come twice', async (t) => {
-  const fields = new JsonFields(PATHS);
+  const fields = new JsonFields(wantedFields(...PATHS));
   read(fields, '{"re\\u0073ponse":{"usa\\u0067e":1,"usage":2},"type":1,"type":"last"}', [1]);
   t.equal(fields.value('response.usage'), 2);
   t.equal(fields.value('type'), 'last');
 });
 
 t.test('keeps no more than 4 KiB of a value', async (t) => {
-  const fields = new JsonFields(PATHS);
+  const fields = new JsonFields(wantedFields(...PATHS));
   read(fields, `{"type":"${'x'.repeat(5_000)}","error":{"code":"c"}}`, [700]);
   t.throws(() => fields.value('type'), RangeError);
   t.equal(fields.value('error.code'), 'c');
@@ -96,11 +96,11 @@ t.test('keeps no more than 4 KiB of a value', async (t) => {
 
 t.test('what is no object is broken', async (t) => {
   for (const text of ['[1]', '"usage"', 'hello', '1']) {
-    const fields = new JsonFields(PATHS);
+    const fields = new JsonFields(wantedFields(...PATHS));
     fields.push(Buffer.from(text), 0, text.length);
     t.equal(fields.state, 'broken', text);
   }
-  const cut = new JsonFields(PATHS);
+  const cut = new JsonFields(wantedFields(...PATHS));
   read(cut, '{"type":"x","response":{', [5]);
   t.equal(cut.state, 'inside');
 });
