@@ -24,9 +24,9 @@ export async function forward(
 ): Promise<void> {
   const { raw, target } = request;
   if (!target) throw new SidecarError('SIDECAR_INTERNAL', 'the request was not checked');
-  checkCapacity(options);
   const waiting = waitingClientOf(reply.raw);
   const upgrade = waiting !== null;
+  checkCapacity(request, reply, upgrade, options);
   const closed = countExchange(reply, options.traffic, upgrade);
   const { path, query } = target;
   const rule = matchRoute(options.routes(), request.method, path, upgrade);
@@ -89,8 +89,14 @@ function countExchange(reply: FastifyReply, traffic: Traffic, upgrade: boolean):
   return closed;
 }
 
-function checkCapacity({ isDraining, maxConnections, traffic }: ForwardOptions): void {
-  if (isDraining()) {
+function checkCapacity(
+  { raw }: InboundRequest,
+  reply: FastifyReply,
+  upgrade: boolean,
+  { isDraining, serves, maxConnections, traffic }: ForwardOptions,
+): void {
+  // A WebSocket would begin what the shutdown has to wait for.
+  if (isDraining() && (upgrade || !serves(raw, reply.raw))) {
     throw new SidecarError('AUTH_DRAINING', 'the sidecar is shutting down', {
       retryAfterSeconds: 1,
     });

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.ts';
@@ -33,6 +34,8 @@ export interface ForwardOptions {
   replay: ReplayBudget;
   maxConnections: number | null;
   isDraining: () => boolean;
+  /** Whether a request is still served; during a shutdown not every one is. */
+  serves: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** One proxied request on its way. */

@@ -12,6 +12,7 @@ import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CredentialManager } from '../credentials/manager.ts';
 import { DescriptorWatch } from '../inbound/descriptors.ts';
+import type { LeavingConnections } from '../inbound/leaving-connections.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
 import { PendingResponses } from '../inbound/pending-responses.ts';
 import { createHttpServer } from '../inbound/server.ts';
@@ -35,6 +36,7 @@ export interface Parts {
   tunnels: OpenTunnels;
   upstreams: ProxyOptions['upstreams'];
   shutdown: { draining: boolean };
+  leaving: LeavingConnections;
   tls: ServerTls;
   status: () => StatusDocument;
   events: EventHub;
@@ -95,11 +97,12 @@ function adminOptions(parts: Parts, deps: AppDeps): AdminOptions {
 
 /** The web application: what a request meets is listed from top to bottom. */
 export async function createApp(parts: Parts, deps: AppDeps): Promise<FastifyInstance> {
-  const { live, telemetry, manager, tunnels, upstreams, shutdown, tls } = parts;
+  const { live, telemetry, manager, tunnels, upstreams, shutdown, leaving, tls } = parts;
   const { log, dispatcher, now } = deps;
   const { limits, upstream } = live.config;
   const { exchangeLog, traffic, backendClock, counters } = telemetry;
   const { app, pendingResponses } = createServer(parts, deps, tls, () => live.rules);
+  leaving.watch(app.server);
   await app.register(healthPlugin, adminOptions(parts, deps));
   await app.register(deps.admin ? adminElsewhere : adminPlugin, adminOptions(parts, deps));
   await app.register(tokenEndpoint, {
@@ -123,6 +126,7 @@ export async function createApp(parts: Parts, deps: AppDeps): Promise<FastifyIns
     replay: new ReplayBudget(limits.replayBytes, limits.replayTotalBytes),
     maxConnections: upstream.maxConnections,
     isDraining: () => shutdown.draining,
+    serves: (request, response) => leaving.serves(request, response),
     pendingResponses,
     exchangeLog,
   });

@@ -16,6 +16,7 @@ import type { Config } from '../config/resolve.ts';
 import { REFRESH_EARLY, REFRESH_LATE, type RefreshAhead } from '../credentials/chatgpt-login.ts';
 import { CredentialManager } from '../credentials/manager.ts';
 import type { EnvironmentCredentials } from '../credentials/selection.ts';
+import { LeavingConnections } from '../inbound/leaving-connections.ts';
 import { parseUpstream } from '../proxy/routes.ts';
 import { OpenTunnels } from '../proxy/websocket/open-tunnels.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
@@ -79,8 +80,8 @@ export interface BuiltSidecar {
   /** Replaces the client tokens. */
   useClientTokens(tokens: ClientTokens): void;
   /**
-   * From now on new requests are answered AUTH_DRAINING, and each WebSocket is closed with 1001
-   * when it is idle; resolves when no exchange is open.
+   * From now on a connection that is open takes one more request, and new ones are answered
+   * AUTH_DRAINING. Each WebSocket is closed with 1001 when it is idle. Resolves when no exchange is open.
    */
   drain(): Promise<void>;
   /** Closes the remaining WebSockets with 1001, idle or not; waits two seconds at most. */
@@ -99,6 +100,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   const { manager } = credentials;
   const tunnels = new OpenTunnels(deps.monotonicNow);
   const shutdown = { draining: false };
+  const leaving = new LeavingConnections();
   const upstreams = {
     chatgpt: parseUpstream(config.upstream.chatgptBaseUrl),
     openai: parseUpstream(config.upstream.openaiBaseUrl),
@@ -114,7 +116,7 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
   });
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
-  const state = { live, telemetry, manager, tunnels, upstreams, shutdown, tls };
+  const state = { live, telemetry, manager, tunnels, upstreams, shutdown, leaving, tls };
   const clients = () => buildClients(clientsInput(live, telemetry, deps.now));
   const parts = { ...state, status, events, clients, reload };
   const app = await createApp(parts, deps);
@@ -130,8 +132,10 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
     drain: async () => {
       shutdown.draining = true;
+      leaving.leave();
       tunnels.drain();
       events.close();
+      await leaving.allLeft();
       await telemetry.traffic.idle();
     },
     sayGoingAway: () => tunnels.sayGoingAway(),

@@ -41,6 +41,33 @@ t.test(
   },
 );
 
+t.test('a connection from before is served once more, and told to close', async (t) => {
+  const upstream = await startUpstream(t);
+  const { port, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config: patient });
+  const [kept, upgrading, idle] = [
+    await dialTcp(t, port),
+    await dialTcp(t, port),
+    await dialTcp(t, port),
+  ];
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+  for (const client of [kept, upgrading, idle]) {
+    client.write(get('/livez'));
+    t.notMatch(await readUntil(client, '"live"}'), /connection: close/i);
+  }
+  const stopped = sidecar.stop();
+  kept.write(get(MODELS));
+  (await upstream.next()).response.end('served');
+  const answer = String(await readAll(kept));
+  t.match(answer, /^HTTP\/1\.1 200/);
+  t.match(answer, /^connection: close\r$/im);
+  kept.end();
+  upgrading.write(upgradeText(RESPONSES));
+  t.match(String(await readAll(upgrading)), /AUTH_DRAINING/);
+  upgrading.end();
+  await Promise.all([stopped, closeOf(idle)]);
+  t.equal(upstream.requests.length, 1);
+});
+
 t.test('a WebSocket that opens during the drain keeps it waiting without a gap', async (t) => {
   const upstream = await startUpstream(t);
   const { port, sidecar } = await startSidecarInFrontOf(t, upstream.origin, { config: patient });
