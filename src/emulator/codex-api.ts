@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { JsonObject } from '../base/json.ts';
+import { limitHeaders } from './account-limits.ts';
 import { createSend } from './app.ts';
 import { codexRefusal, modelOf, wantsStream } from './request-body.ts';
 import { type EmulatedResponse, eventStream, json } from './response.ts';
@@ -34,7 +35,11 @@ export function addCodexApi(app: FastifyInstance, state: EmulatorState): void {
     app.post(`${base}/responses`, infer, ({ body, headers }, reply) => {
       const detail = refusal(body);
       if (detail !== null) return send(reply, json(400, { detail }));
-      const named = { 'openai-model': modelOf(body), ...turnHeaders(state, headers) };
+      const named = {
+        'openai-model': modelOf(body),
+        ...turnHeaders(state, headers),
+        ...(state.settings.tellLimits ? limitHeaders(state.now()) : {}),
+      };
       if (!wantsStream(body)) return send(reply, telling(wholeResponse(body, state), named));
       const events = turnEvents(body, state);
       const usage = withUsage(null, events.at(-1)?.response);

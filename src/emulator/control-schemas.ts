@@ -68,5 +68,6 @@ export const CONTROL_BODIES = {
     deviceCodeSeconds: { type: 'integer', minimum: 0 },
     compression: { enum: [...RESPONSE_CODINGS, null] },
     workspaceBackendOrigin: { type: ['string', 'null'] },
+    tellLimits: flag,
   }),
 } as const;

@@ -1,11 +1,10 @@
+import { usageDocument } from './account-limits.ts';
 import type { EmulatedAccount } from './accounts.ts';
 import { type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
 
 type SideResponse = (account: EmulatedAccount, state: EmulatorState) => EmulatedResponse;
 
-const FIVE_HOURS_SECONDS = 18_000;
-const WEEK_SECONDS = 604_800;
 const DAY_MS = 86_400_000;
 const DIFF = `diff --git a/emulated.txt b/emulated.txt
 new file mode 100644
@@ -17,7 +16,7 @@ new file mode 100644
 
 /** What Codex reads of an account beside inference, by path below `/backend-api` (seen with 0.171.0). */
 export const SIDE_RESPONSES: Readonly<Record<string, SideResponse>> = {
-  'wham/usage': usage,
+  'wham/usage': ({ planType }, { now }) => json(200, usageDocument(planType, now())),
   'wham/rate-limit-reset-credits': () => json(200, { credits: [], available_count: 0 }),
   'wham/profiles/me': profile,
   'wham/accounts/check': accountsCheck,
@@ -34,25 +33,6 @@ export const SIDE_RESPONSES: Readonly<Record<string, SideResponse>> = {
   'ps/plugins/list': () => json(200, { plugins: [], pagination: { next_page_token: null } }),
   'plugins/featured': () => json(200, []),
 };
-
-function usage({ planType }: EmulatedAccount, state: EmulatorState): EmulatedResponse {
-  const window = (seconds: number, used: number) => ({
-    used_percent: used,
-    limit_window_seconds: seconds,
-    reset_after_seconds: seconds / 2,
-    reset_at: Math.floor(state.now() / 1000) + seconds / 2,
-  });
-  return json(200, {
-    plan_type: planType,
-    rate_limit: {
-      allowed: true,
-      limit_reached: false,
-      primary_window: window(FIVE_HOURS_SECONDS, 12),
-      secondary_window: window(WEEK_SECONDS, 34),
-    },
-    credits: { has_credits: false, unlimited: false, balance: null },
-  });
-}
 
 function profile(_account: EmulatedAccount, state: EmulatorState): EmulatedResponse {
   const day = (before: number) =>

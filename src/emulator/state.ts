@@ -42,6 +42,8 @@ export interface EmulatorSettings {
   compression: ResponseCoding | null;
   /** Where `accounts/check` says that the workspace of the account is; null says nothing. */
   workspaceBackendOrigin: string | null;
+  /** Whether inference also tells what the account has used of its limits; default false. */
+  tellLimits: boolean;
 }
 
 /** Everything that the parts of one emulator share. */
@@ -82,6 +84,7 @@ export async function createState(options: {
     deviceCodeSeconds: 900,
     compression: null,
     workspaceBackendOrigin: 'https://chatgpt.com',
+    tellLimits: false,
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();

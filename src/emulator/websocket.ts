@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { limitsEvent } from './account-limits.ts';
 import { MODEL_BASES, turnHeaders } from './codex-api.ts';
 import { deliver, pause, trackEnd } from './deliver.ts';
 import type { EmulatedExchange } from './exchange.ts';
@@ -87,7 +88,7 @@ async function responseFrame(
 ): Promise<void> {
   const { fault, record } = exchange;
   const partial = fault?.action === 'cut' || fault?.action === 'stall';
-  const events = eventsFor(state, frame);
+  const events = [...limitsFor(state, exchange), ...eventsFor(state, frame)];
   const frames = events.map((event) => JSON.stringify(event));
   for (const text of partial ? firstHalf(frames) : frames) {
     if (fault?.pieceDelayMs !== undefined) await pause(state, fault.pieceDelayMs);
@@ -99,6 +100,11 @@ async function responseFrame(
     exchange.severed = true;
     client.terminate();
   }
+}
+
+function limitsFor({ settings, now }: EmulatorState, { verdict }: EmulatedExchange): ServerEvent[] {
+  const account = verdict?.account;
+  return settings.tellLimits && account ? [limitsEvent(account.planType, now())] : [];
 }
 
 function eventsFor(state: EmulatorState, frame: unknown): ServerEvent[] {

@@ -76,6 +76,7 @@ t.test('changes settings', async (t) => {
     deviceCodeSeconds: 900,
     compression: null,
     workspaceBackendOrigin: 'https://chatgpt.com',
+    tellLimits: false,
   });
   t.equal((await call(emulator.url + RESPONSES, { headers, body: {} })).status, 401);
 });

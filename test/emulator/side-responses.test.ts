@@ -1,5 +1,5 @@
 import t from 'tap';
-import { bearerHeaders, call, start } from './client.ts';
+import { bearerHeaders, call, dial, RESPONSES, start, turn } from './client.ts';
 
 const NOW = Date.UTC(2026, 10, 20, 12);
 
@@ -36,6 +36,28 @@ t.test(
     t.strictSame(await get('wham/something/else'), { ok: true });
   },
 );
+
+t.test('inference tells the same limits, when it is told to', async (t) => {
+  const emulator = await start(t, { now: () => NOW });
+  const headers = bearerHeaders(emulator.issueLogin({ planType: 'team' }));
+  const create = { type: 'response.create', input: [] };
+  const silent = await call(emulator.url + RESPONSES, { headers, body: {} });
+  t.notMatch(Object.keys(silent.headers).join(), 'x-codex-primary');
+  emulator.settings.tellLimits = true;
+  const told = await call(emulator.url + RESPONSES, { headers, body: {} });
+  t.match(told.headers, {
+    'x-codex-primary-used-percent': '12',
+    'x-codex-primary-window-minutes': '300',
+    'x-codex-primary-reset-at': `${NOW / 1000 + 9_000}`,
+    'x-codex-secondary-used-percent': '34',
+  });
+  const [event] = await turn(await dial(emulator, headers), create);
+  t.match(event, {
+    type: 'codex.rate_limits',
+    plan_type: 'team',
+    rate_limits: { primary: { used_percent: 12, window_minutes: 300 } },
+  });
+});
 
 t.test('apps speak the Model Context Protocol, and have no tool', async (t) => {
   const emulator = await start(t);
