@@ -57,7 +57,12 @@ async function measure(): Promise<CredentialPath> {
     platform: process.platform,
     installationId: '00000000-0000-4000-8000-000000000000',
     oauthClientId: null,
-    environment: async () => ({ apiKey: null, accessToken: null, agentIdentity: null }),
+    environment: async () => ({
+      apiKey: null,
+      accessToken: null,
+      agentIdentity: null,
+      workload: null,
+    }),
   });
   await manager.prepare();
   const raw = clientHeaders();

@@ -1,3 +1,4 @@
+import { invalidCredential } from '../base/errors.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import {
   actingFor,
@@ -11,13 +12,14 @@ import { type ChatGptLogin, readChatGptLogin } from './chatgpt-login.ts';
 import { ChatGptSession } from './chatgpt-session.ts';
 import type { Credential } from './credential.ts';
 import type { CredentialDeps } from './credential-deps.ts';
-import { hasRecord } from './identity-forms.ts';
+import { hasInstance, hasRecord } from './identity-forms.ts';
 import { JwtIdentity } from './jwt-identity.ts';
 import { oauthEndpoints } from './oauth-endpoints.ts';
 import { PersonalAccessToken } from './personal-access-token.ts';
 import type { Selection } from './selection.ts';
 import { chatGptDigest, recordDigest, selectionDigest } from './selection-digest.ts';
 import { StaticBearer } from './static-bearer.ts';
+import { WorkloadBearer } from './workload-bearer.ts';
 
 /** What outlives the credential that it was made for. */
 export interface Kept extends KeptInstance {
@@ -53,6 +55,8 @@ function build(selection: Selection, deps: CredentialDeps, kept: Kept): Credenti
       return fromIdentityToken(selection, deps);
     case 'identityRecord':
       return fromIdentityRecord(selection, deps);
+    case 'workload':
+      return fromWorkload(selection, deps);
     case 'chatgpt':
       return fromChatGptLogin(selection, deps, kept);
   }
@@ -128,6 +132,25 @@ function fromIdentityRecord(
     },
     bearer: null,
     assertion: assertionsOf(source, deps),
+  };
+}
+
+function fromWorkload(selection: Selected<'workload'>, deps: CredentialDeps): Credential {
+  const { upstream, agentIdentity } = deps.config;
+  if (hasInstance(agentIdentity)) {
+    throw invalidCredential(
+      'agentIdentity.form',
+      '"runtimeInstance" registers nothing for a workload identity; set "runTask"',
+    );
+  }
+  const { tokenUrl } = oauthEndpoints(upstream, null, null);
+  const bearer = new WorkloadBearer(selection.identity, { ...deps, tokenUrl });
+  return {
+    ...constant(selection),
+    mode: 'workloadIdentity',
+    account: bearer.account,
+    bearer,
+    assertion: null,
   };
 }
 

@@ -1,10 +1,10 @@
-import type { AuthMode } from '../auth-store/auth-document.ts';
 import { SidecarError } from '../base/errors.ts';
 import type { RouteAuth } from '../config/resolve.ts';
+import type { CredentialMode } from './credential.ts';
 
 /** What a credential can do, as far as the policy needs to know. */
 export interface Abilities {
-  mode: AuthMode;
+  mode: CredentialMode;
   bearer: boolean;
   assertion: boolean;
 }

@@ -17,6 +17,8 @@ export function selectionDigest(selection: Selection, withRecord: boolean): stri
       return digest([selection.kind, selection.token]);
     case 'identityRecord':
       return digest([selection.kind, ...recordParts(selection.record)]);
+    case 'workload':
+      return digest([selection.kind, selection.identity.ruleId, selection.identity.tokenFile]);
     case 'chatgpt':
       return chatGptDigest(selection.mode, selection.tokens, withRecord ? selection.record : null);
   }

@@ -8,6 +8,15 @@ export interface EnvironmentCredentials {
   apiKey: Secret | null;
   accessToken: Secret | null;
   agentIdentity: Secret | null;
+  workload: WorkloadIdentity | null;
+}
+
+/** How a workload signs in: a federation rule, and the token of its own identity provider. */
+export interface WorkloadIdentity {
+  ruleId: string;
+  tokenFile: string;
+  /** Reads the file anew. @throws ConfigError */
+  token: () => Promise<Secret>;
 }
 
 /** The credential that wins, and where it comes from. */
@@ -16,6 +25,7 @@ export type Selection =
   | { kind: 'personalAccessToken'; from: string; token: Secret }
   | { kind: 'identityToken'; from: string; token: Secret }
   | { kind: 'identityRecord'; from: string; record: IdentityRecord }
+  | { kind: 'workload'; from: string; identity: WorkloadIdentity }
   | {
       kind: 'chatgpt';
       from: string;
@@ -29,7 +39,7 @@ export type Selection =
 
 /**
  * Order of the sources, highest first: `CODEX_API_KEY`, `CODEX_ACCESS_TOKEN`,
- * `CODEX_AGENT_IDENTITY`, `auth.json` (as in Codex).
+ * `CODEX_AGENT_IDENTITY`, `OPENAI_FEDERATION_RULE_ID`, `auth.json` (as in Codex).
  * @param loadDocument called only when the environment holds no credential
  * @param source what people call the place of the document
  * @throws SidecarError AUTH_NOT_CONFIGURED or AUTH_CREDENTIAL_INVALID
@@ -39,7 +49,7 @@ export async function selectCredential(
   loadDocument: () => Promise<AuthDocument | null>,
   source = 'auth.json',
 ): Promise<Selection> {
-  const { apiKey, accessToken, agentIdentity } = environment;
+  const { apiKey, accessToken, agentIdentity, workload } = environment;
   if (apiKey) {
     requireHeaderText(apiKey, 'CODEX_API_KEY');
     return { kind: 'apikey', from: 'CODEX_API_KEY', key: apiKey };
@@ -52,6 +62,12 @@ export async function selectCredential(
   if (agentIdentity) {
     requireHeaderText(agentIdentity, 'CODEX_AGENT_IDENTITY');
     return { kind: 'identityToken', from: 'CODEX_AGENT_IDENTITY', token: agentIdentity };
+  }
+  if (workload) {
+    const { ruleId } = workload;
+    if (!isHeaderText(ruleId))
+      throw invalidCredential('OPENAI_FEDERATION_RULE_ID', NOT_HEADER_TEXT);
+    return { kind: 'workload', from: 'OPENAI_FEDERATION_RULE_ID', identity: workload };
   }
   const document = await loadDocument();
   if (document && !document.isEmpty) return fromDocument(document, source);

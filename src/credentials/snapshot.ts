@@ -1,6 +1,5 @@
-import type { AuthMode } from '../auth-store/auth-document.ts';
 import type { SidecarError } from '../base/errors.ts';
-import type { Credential } from './credential.ts';
+import type { Credential, CredentialMode } from './credential.ts';
 import { NO_FACTS } from './identity-source.ts';
 import type { Account, BearerStatus, IdentityStatus } from './provider.ts';
 
@@ -10,7 +9,7 @@ export interface CredentialSnapshot {
   from: string | null;
   /** `starting` until the first load has ended. */
   state: 'starting' | 'ready' | 'waiting' | 'degraded' | 'unauthenticated' | 'failed';
-  mode: AuthMode | null;
+  mode: CredentialMode | null;
   account: Account | null;
   identity: IdentityStatus;
   bearer: BearerStatus;

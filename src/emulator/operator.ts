@@ -36,6 +36,8 @@ export interface Operator {
   decideDeviceLogin(userCode: string, account?: AccountOptions | 'denied'): void;
   /** A federation rule of workload identity, and an identity token that it accepts. */
   issueWorkloadIdentity(account?: AccountOptions): Promise<WorkloadIdentity>;
+  /** Another identity token for the same rule. Throws when the rule is unknown. */
+  renewWorkloadIdentity(ruleId: string): Promise<WorkloadIdentity>;
   addFault(fault: Fault): void;
   clearFaults(): void;
   /** Ends a run task; default `expired`. Throws when the task is unknown. */
@@ -77,6 +79,7 @@ export function createOperator(state: EmulatorState): Operator {
         throw new Error('no such user_code, or it has expired or been decided on');
       }
     },
+    renewWorkloadIdentity: (ruleId) => state.workloadRules.renew(ruleId),
     issueWorkloadIdentity: (account = {}) =>
       state.workloadRules.issue(makeAccount(account, nextId)),
     addFault: (fault) => faults.add(fault),

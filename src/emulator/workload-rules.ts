@@ -36,8 +36,19 @@ export class WorkloadRules {
     const ruleId = this.#nextId('fedrule-');
     const subject = this.#nextId('workload-');
     this.#rules.set(ruleId, { account, subject });
+    return { ruleId, identityToken: await this.#identityToken(subject) };
+  }
+
+  /** Another identity token of the workload of a rule, as its provider issues them. Throws when the rule is unknown. */
+  async renew(ruleId: string): Promise<WorkloadIdentity> {
+    const rule = this.#rules.get(ruleId);
+    if (!rule) throw new Error(`no rule ${ruleId}`);
+    return { ruleId, identityToken: await this.#identityToken(rule.subject) };
+  }
+
+  async #identityToken(subject: string): Promise<string> {
     const issuedAt = Math.floor(this.#now() / 1000);
-    const identityToken = await new SignJWT()
+    return new SignJWT()
       .setProtectedHeader({ alg: 'EdDSA' })
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
@@ -46,7 +57,6 @@ export class WorkloadRules {
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + LIFETIME_SECONDS)
       .sign(this.#keyPair().privateKey);
-    return { ruleId, identityToken };
   }
 
   /** Whose account a rule gives to the bearer of `assertion`; null when it gives none. */

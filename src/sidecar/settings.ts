@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { ConfigError } from '../base/errors.ts';
 import { isObject, parseJson } from '../base/json.ts';
 import { jsonProblem } from '../base/json-fault.ts';
@@ -204,7 +204,26 @@ async function readCredentials(env: OwnEnvironment): Promise<EnvironmentCredenti
     apiKey: await secretOf(env, 'CODEX_API_KEY'),
     accessToken: await secretOf(env, 'CODEX_ACCESS_TOKEN'),
     agentIdentity: await secretOf(env, 'CODEX_AGENT_IDENTITY'),
+    workload: workloadOf(env),
   };
+}
+
+const RULE = 'OPENAI_FEDERATION_RULE_ID';
+const IDENTITY = 'OPENAI_IDENTITY_TOKEN_FILE';
+const IDENTITY_SOURCE = 'OPENAI_IDENTITY_TOKEN_SOURCE';
+
+/** The names are those of Codex. */
+function workloadOf(env: OwnEnvironment): EnvironmentCredentials['workload'] {
+  const [ruleId, tokenFile] = [textOf(env, RULE), textOf(env, IDENTITY)];
+  if (ruleId === null && tokenFile === null) return null;
+  const source = textOf(env, IDENTITY_SOURCE) ?? 'file';
+  if (source !== 'file') {
+    throw new ConfigError(`${IDENTITY_SOURCE} must be "file" here, and ${IDENTITY} name the file`);
+  }
+  if (ruleId === null) throw new ConfigError(`${IDENTITY} is set, but not ${RULE}; set both`);
+  if (tokenFile === null) throw new ConfigError(`${RULE} is set, but not ${IDENTITY}; set both`);
+  if (!isAbsolute(tokenFile)) throw new ConfigError(`${IDENTITY} must be an absolute path`);
+  return { ruleId, tokenFile, token: () => identityToken(IDENTITY, tokenFile) };
 }
 
 /** The variable itself, or the file that its `*_FILE` variant names, as container secrets come. */
@@ -214,12 +233,24 @@ async function secretOf(env: OwnEnvironment, name: string): Promise<Secret | nul
   const path = textOf(env, `${name}_FILE`);
   if (path === null) return value === null ? null : new Secret(value);
   if (value !== null) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one`);
-  const content = await readNamedFile(`${name}_FILE`, path);
+  return secretIn(`${name}_FILE`, path);
+}
+
+/** @throws ConfigError unless the file holds a secret */
+async function identityToken(name: string, path: string): Promise<Secret> {
+  const secret = await secretIn(name, path);
+  if (secret === null) throw new ConfigError(`${name}: ${path} is empty`);
+  return secret;
+}
+
+/** The secret in a file; null when the file is empty. */
+async function secretIn(name: string, path: string): Promise<Secret | null> {
+  const content = await readNamedFile(name, path);
   const lines = new Set(content.split('\n').map((line) => line.trim()));
   lines.delete('');
   // A pipe that is served again and again may have given the secret more than once.
   const [secret, ...others] = lines;
-  if (others.length > 0) throw new ConfigError(`${name}_FILE: ${path} holds more than one line`);
+  if (others.length > 0) throw new ConfigError(`${name}: ${path} holds more than one line`);
   return secret === undefined ? null : new Secret(secret);
 }
 

@@ -7,7 +7,7 @@ import { Secret } from '../../src/base/secret.ts';
 import { takeLogin } from '../../src/commands/login/index.ts';
 import { selectCredential } from '../../src/credentials/selection.ts';
 
-const NOTHING = { apiKey: null, accessToken: null, agentIdentity: null };
+const NOTHING = { apiKey: null, accessToken: null, agentIdentity: null, workload: null };
 const PAIR = { access: 'a', refresh: 'r', expires: 1_795_210_236_000 };
 const TOKENS = { access_token: 'a', refresh_token: 'r' };
 

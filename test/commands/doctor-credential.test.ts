@@ -12,7 +12,7 @@ import { chatGptToken } from '../helpers/stored-login.ts';
 const withIdentity = resolveConfig({ agentIdentity: { policy: 'chatgptAuth' } });
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const HOUR = 3600;
-const NONE = { apiKey: null, accessToken: null, agentIdentity: null };
+const NONE = { apiKey: null, accessToken: null, agentIdentity: null, workload: null };
 
 const fromEnvironment = (name: keyof typeof NONE, value: string) =>
   selectCredential({ ...NONE, [name]: new Secret(value) }, async () => null);

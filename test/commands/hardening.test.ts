@@ -95,7 +95,12 @@ t.test('what is not set stays so', async (t) => {
   const own = takeEnvironment({ CODEX_API_KEY: '  ' });
   t.ok(own.CODEX_API_KEY instanceof Secret);
   const credentials = await (await readSettings(own, null, {})).credentials();
-  t.strictSame(credentials, { apiKey: null, accessToken: null, agentIdentity: null });
+  t.strictSame(credentials, {
+    apiKey: null,
+    accessToken: null,
+    agentIdentity: null,
+    workload: null,
+  });
 });
 
 t.test('an open inspector is a warning', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { type AuthDocument, parseAuthDocument } from '../../src/auth-store/auth-document.ts';
 import { Secret } from '../../src/base/secret.ts';
-import { type EnvironmentCredentials, selectCredential } from '../../src/credentials/selection.ts';
+import { selectCredential } from '../../src/credentials/selection.ts';
 import { failureOf } from '../helpers/failure.ts';
 
 const tokens = { access_token: 'access' };
@@ -12,12 +12,13 @@ const record = {
   chatgpt_user_id: 'user-1',
 };
 
-function environment(values: Partial<Record<keyof EnvironmentCredentials, string>>) {
+function environment(values: Partial<Record<'apiKey' | 'accessToken' | 'agentIdentity', string>>) {
   const secret = (value: string | undefined) => (value === undefined ? null : new Secret(value));
   return {
     apiKey: secret(values.apiKey),
     accessToken: secret(values.accessToken),
     agentIdentity: secret(values.agentIdentity),
+    workload: null,
   };
 }
 

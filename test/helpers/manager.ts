@@ -58,6 +58,7 @@ export async function startManagerWithBackend(
       apiKey: apiKey === undefined ? null : new Secret(apiKey),
       accessToken: null,
       agentIdentity: null,
+      workload: null,
     }),
   });
   const reloadWith = async (change: PartialConfig) => {

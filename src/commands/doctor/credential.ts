@@ -47,6 +47,10 @@ function describe(selection: Selection, config: Config, nowMs: number): Finding[
           : null;
       return [ends ?? ok('credential', text), ok('key', fingerprint(key.publicKeySsh))];
     }
+    case 'workload':
+      return [
+        ok('credential', `workload identity ${from}, token in ${selection.identity.tokenFile}`),
+      ];
     case 'identityRecord':
       return [ok('credential', `Agent Identity record ${from}`), keyFinding(selection.record)];
     case 'chatgpt': {

@@ -40,6 +40,7 @@ export function neededUpstreams(selection: Selection | null, { upstream, agentId
     personalAccessToken: [chatgptBaseUrl, authApiBaseUrl, ...instances],
     identityToken: [chatgptBaseUrl, authApiBaseUrl, jwksBaseUrl ?? chatgptBaseUrl],
     identityRecord: [chatgptBaseUrl, authApiBaseUrl],
+    workload: [chatgptBaseUrl, tokenUrl],
     chatgpt: [
       chatgptBaseUrl,
       tokenUrl,

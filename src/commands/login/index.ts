@@ -84,7 +84,7 @@ function naming(path: string, error: unknown): unknown {
 /** Checks that a sidecar could start with this credential alone. */
 async function checkUsable(document: AuthDocument): Promise<void> {
   if (document.isEmpty) throw invalidCredential('auth.json', 'holds no credential');
-  const nothing = { apiKey: null, accessToken: null, agentIdentity: null };
+  const nothing = { apiKey: null, accessToken: null, agentIdentity: null, workload: null };
   await selectCredential(nothing, async () => document);
 }
 

@@ -13,7 +13,13 @@ const CREDENTIALS = [
   'CODEX_AGENT_IDENTITY',
   'OPENAI_API_KEY',
 ];
-const SCRUBBED = new Set(CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]));
+/** With these Codex would sign in by itself, past the sidecar. */
+const WORKLOAD = [
+  'OPENAI_FEDERATION_RULE_ID',
+  'OPENAI_IDENTITY_TOKEN_FILE',
+  'OPENAI_IDENTITY_TOKEN_SOURCE',
+];
+const SCRUBBED = new Set([...CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]), ...WORKLOAD]);
 
 /** Programs that start the program named in their arguments. */
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
