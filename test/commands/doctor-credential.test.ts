@@ -45,7 +45,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     () => fromFile(login(HOUR, 'r')),
     [
       ['ok', /access token valid until 2026-11-21T13:00:00\.000Z$/],
-      ['ok', /^none yet/],
+      ['absent', /^none yet/],
     ],
   ],
   [
@@ -53,7 +53,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     () => fromFile(login(null)),
     [
       ['ok', /auth\.json$/],
-      ['ok', /^none/],
+      ['absent', /^none/],
     ],
   ],
   [
@@ -61,7 +61,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     () => fromFile(login(HOUR)),
     [
       ['warning', /no refresh token$/],
-      ['ok', /^none/],
+      ['absent', /^none/],
     ],
   ],
   [
@@ -69,7 +69,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     () => fromFile(login(-HOUR, 'r')),
     [
       ['warning', /expired at 2026-11-21T11:00/],
-      ['ok', /^none/],
+      ['absent', /^none/],
     ],
   ],
   [
@@ -77,7 +77,7 @@ const CASES: [name: string, selection: () => ReturnType<typeof fromFile>, expect
     () => fromFile(login(-HOUR)),
     [
       ['failure', /no refresh token$/],
-      ['ok', /^none/],
+      ['absent', /^none/],
     ],
   ],
   [

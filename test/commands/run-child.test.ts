@@ -20,6 +20,8 @@ t.test('credentials and settings of the sidecar do not reach the child', async (
   const env: Record<string, string> = { SIDECAR_CONFIG: 'secret', SIDECAR_PORT: 'secret' };
   for (const name of credentials)
     Object.assign(env, { [name]: 'secret', [`${name}_FILE`]: 'secret' });
+  for (const name of ['FEDERATION_RULE_ID', 'IDENTITY_TOKEN_FILE', 'IDENTITY_TOKEN_SOURCE'])
+    env[`OPENAI_${name}`] = 'secret';
   const seen = childEnvironment({ ...env, LANG: 'C', CODEX_HOME: '/home' }, ACCESS);
   t.strictSame(seen, {
     LANG: 'C',

@@ -95,8 +95,8 @@ t.test(
     const { scene, rotate } = await startWorkload(t);
     await getModels(scene);
     const [delay = 0] = scene.time.delays;
-  // A token says its end in whole seconds.
-  t.equal(Math.ceil(delay / 1000), 55 * 60);
+    // A token says its end in whole seconds.
+    t.equal(Math.ceil(delay / 1000), 55 * 60);
     // The first identity token has ended by then.
     scene.time.advance(50 * MINUTE);
     await rotate();
