@@ -91,6 +91,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'commands/status/clients-table.ts',
       'commands/token',
       'oauth/device-login.ts',
+      'oauth/workload-identity.ts',
       'sidecar/tls-files.ts',
       'credentials/identity-failure.ts',
       'files/replace-file.ts',
@@ -103,7 +104,11 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
   {
     what: "durations by the backend's time of day: none, but the expiry of its tokens",
     pattern: reckoningWith('backendNow'),
-    places: ['credentials/chatgpt-bearer.ts', 'credentials/chatgpt-session.ts'],
+    places: [
+      'credentials/chatgpt-bearer.ts',
+      'credentials/chatgpt-session.ts',
+      'credentials/workload-bearer.ts',
+    ],
   },
   {
     what: 'arguments, environment, terminal, signals and end of the process',

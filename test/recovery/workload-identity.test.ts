@@ -31,7 +31,6 @@ async function startWorkload(
   options: SidecarWithClockOptions = {},
   account: AccountOptions = ACCOUNT,
 ): Promise<Workload> {
-  const file = join(t.testdir({}), 'token');
   // Both are set once the backend knows the rule; the environment is read again at each load.
   const env: Record<string, string> = {};
   const scene = await startSidecarWithClock(t, {
@@ -40,6 +39,7 @@ async function startWorkload(
     env: () => env,
     ...options,
   });
+  const file = join(scene.home.folder, 'identity-token');
   const write = (token: string) => {
     noteStored(JSON.stringify({ tokens: { access_token: token } }));
     writeFileSync(file, `${token}\n`);
