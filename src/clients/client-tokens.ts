@@ -20,6 +20,7 @@ export const PURPOSES = {
     '/backend-api/plugins/*',
     '/backend-api/connectors/*',
     '/backend-api/files/*',
+    '/backend-api/accounts/*/settings',
   ],
 } as const satisfies Record<string, readonly string[]>;
 
@@ -37,7 +38,7 @@ export interface ClientToken {
   expiresAt: number | null;
   /** null: no purpose is named, and `routes` alone count. */
   purpose: Purpose | null;
-  /** Exact paths, or prefixes that end in `/*`; null with no purpose: every path. */
+  /** Patterns, as `base/path-pattern.ts` knows them; null with no purpose: every path. */
   routes: readonly string[] | null;
   /** null: nothing is limited. */
   limits: ClientLimits | null;

@@ -3,7 +3,7 @@
 /** One rule of `routes`; the first that fits decides. */
 export interface RouteRule {
   methods: string[];
-  /** Exact path below /backend-api/, or a prefix that ends in /*; no dot segments */
+  /** Exact path below /backend-api/, or a prefix that ends in /*; a * before the end is any one segment; no dot segments */
   path: string;
   auth: 'assertion' | 'bearer' | 'none' | 'deny';
 }

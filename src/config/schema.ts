@@ -25,9 +25,9 @@ export const RouteSchema = Type.Object(
       { minItems: 1 },
     ),
     path: Type.String({
-      description: 'Exact path below /backend-api/, or a prefix that ends in /*; no dot segments',
-      pattern:
-        "^(?!.*/\\.{1,2}(/|$))/backend-api/([A-Za-z0-9._~!$&'()+,=:@-]+/)*([A-Za-z0-9._~!$&'()+,=:@-]+|\\*)$",
+      description:
+        'Exact path below /backend-api/, or a prefix that ends in /*; a * before the end is any one segment; no dot segments',
+      pattern: "^(?!.*/\\.{1,2}(/|$))/backend-api(/([A-Za-z0-9._~!$&'()+,=:@-]+|\\*))+$",
     }),
     auth: Type.Enum(['assertion', 'bearer', 'none', 'deny']),
   },

@@ -103,7 +103,7 @@ t.test('a limit that is not understood is refused, never passed over', async (t)
     const problem = 'has an expires that is not a time like 2027-01-31T00:00:00Z';
     refuses(t, `${token} expires=${time}`, problem);
   }
-  const lists = ['', 'hush', '/a,', '/a,hush', '/a/../b', '/a*', '/a/*/b', '//', '/a%2fb', '/'];
+  const lists = ['', 'hush', '/a,', '/a,hush', '/a/../b', '/a*', '/a*/b', '//', '/a%2fb', '/'];
   for (const list of lists) {
     const problem = 'has routes that are not a list of paths like /backend-api/codex/*';
     refuses(t, `${token} routes=${list}`, problem);

@@ -5,7 +5,12 @@ const good = { methods: ['POST'], path: '/backend-api/codex/responses', auth: 'a
 const withRule = (change: object) => () => resolveConfig({ routes: [{ ...good, ...change }] });
 
 t.test('accepts exact paths, prefixes, any method and the upgrade', async (t) => {
-  for (const path of ['/backend-api/x', '/backend-api/*', '/backend-api/a.b/c-d/*']) {
+  for (const path of [
+    '/backend-api/x',
+    '/backend-api/*',
+    '/backend-api/a.b/c-d/*',
+    '/backend-api/*/x',
+  ]) {
     t.doesNotThrow(withRule({ path }), path);
   }
   for (const methods of [['*'], ['GET+upgrade', 'POST'], ['DELETE']]) {
@@ -27,7 +32,8 @@ t.test('refuses a path that no request could match', async (t) => {
     '/backend-api/../x',
     '/backend-api/a/./b',
     '/backend-api/a/..',
-    '/backend-api/*/x',
+    '/backend-api/a*/x',
+    '/backend-api/a*',
     '/backend-api/x*',
     '/backend-api/a%2fb',
     '/backend-api/a?b',
