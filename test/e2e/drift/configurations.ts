@@ -19,6 +19,7 @@ export const CONFIGURATIONS: ReadonlyMap<string, Configuration> = new Map(
   [
     { provider: 'custom', pointed: ['model'] },
     AT_SIDECAR,
+    { provider: 'custom', hasToken: false, pointed: ['model'] },
     { provider: 'custom', usesLogin: true, pointed: ['model'] },
     { provider: 'custom', usesLogin: true, pointed: ['model', 'chatgpt'] },
     { provider: 'custom', usesLogin: true, hasToken: false, pointed: ['model'] },

@@ -20,7 +20,9 @@ export async function prepare(
 ): Promise<IssuedLogin> {
   const login = stage.backend.issueLogin({ accountId: ACCOUNT, planType });
   await stage.logIn(login.authJson);
-  await configure(stage, configuration, login.accessToken, options);
+  stage.tokens.set(login.accessToken, 'the login');
+  const { accessToken: clientToken } = stage.backend.issueLogin({ accountId: ACCOUNT, planType });
+  await configure(stage, configuration, clientToken, options);
   stage.backend.settings.workspaceBackendOrigin = 'https://chatgpt.com';
   stage.slowDown();
   return login;
@@ -34,5 +36,6 @@ export async function configure(
   options: Pick<Preparation, 'webSockets' | 'lines'> = {},
 ): Promise<void> {
   const { url } = stage;
+  stage.tokens.set(clientToken, 'the client token');
   await stage.configure(configToml(configuration, { url, clientToken, ...options }));
 }

@@ -27,6 +27,8 @@ export class Stage {
   readonly book = new FactBook();
   readonly place: Place;
   readonly home: string;
+  /** What each token is called that Codex was given. */
+  readonly tokens = new Map<string, string>();
   readonly #program: string;
 
   private constructor(program: string, place: Place, home: string) {
