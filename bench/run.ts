@@ -17,6 +17,7 @@ import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { measureIdle, measureStartup } from './startup.ts';
 import { judge } from './targets.ts';
+import type { UsageReading } from './usage-reading.ts';
 import { TLS_WORKLOADS, USAGE_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
@@ -50,6 +51,7 @@ try {
   const found = findPeers(emulator, values.peers?.split(',') ?? null, baseline);
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
+  if (wanted('u')) await measureUsageReading();
   if (wanted('f')) await measureStartup(stage, emulator, measures, baseline);
   const inPlain = found.peers.filter(({ name }) => !VARIANTS.includes(name));
   const cast = await Cast.start(stage, inPlain);
@@ -101,6 +103,18 @@ async function measureCredentialPath(): Promise<void> {
   for (const time of path.newSecond) measures.add('h', 'sidecar', { 'new second': [time, 'µs'] });
 }
 
+async function measureUsageReading(): Promise<void> {
+  const program = fileURLToPath(new URL('./usage-reading.js', import.meta.url));
+  const [reading] = (await once(fork(program, { execArgv: [] }), 'message')) as [UsageReading];
+  const names = {
+    ...{ event: 'small event', end: 'event of 30 KB that ends a turn' },
+    ...{ message: 'message of a WebSocket', compressed: 'compressed message' },
+  };
+  for (const [kind, name] of Object.entries(names) as [keyof UsageReading, string][]) {
+    for (const time of reading[kind]) measures.add('u', 'sidecar', { [name]: [time, 'µs'] });
+  }
+}
+
 function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   const report: Report = {
@@ -120,6 +134,7 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
       f: '(f) cold start',
       g: '(g) memory at rest',
       h: '(h) credential path of one request',
+      u: '(u) reading usage, processor time',
     },
     verdicts: judge(measures),
     series: measures.series,

@@ -4,6 +4,7 @@ import { tuneHeap } from '../src/commands/process.ts';
 import { selfSigned } from '../test/helpers/certificates.ts';
 import { acceptKey, deflatedTurn, eventFrame } from './frames.ts';
 import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
+import { delta, endOfTurn } from './stream-events.ts';
 
 /**
  * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
@@ -146,33 +147,11 @@ function burst(count: number, end = ''): string {
   return streamHead() + eventChunk().repeat(count) + end + LAST_CHUNK;
 }
 
-/** As a chunk, with what the backend repeats of the request: instructions and tools, 30 KB. */
+/** As a chunk. */
 const END_OF_TURN = chunk(endOfTurn());
 
-function endOfTurn(): string {
-  const parameters = { type: 'object', properties: { path: { type: 'string' } }, required: [] };
-  const description = 'what the tool is for, and what it must not be used for '.repeat(20);
-  const response = {
-    ...{ id: 'resp_1', object: 'response', status: 'completed', model: 'gpt-bench', error: null },
-    instructions: 'a line of instructions\n'.repeat(500),
-    output: [{ type: 'message', content: [{ type: 'output_text', text: ' word'.repeat(200) }] }],
-    tools: Array.from({ length: 12 }, (_, i) => {
-      return { type: 'function', name: `tool_${i}`, description, parameters, strict: false };
-    }),
-    usage: {
-      ...{ input_tokens: 9_200, input_tokens_details: { cached_tokens: 8_960 } },
-      ...{ output_tokens: 410, output_tokens_details: { reasoning_tokens: 256 } },
-      total_tokens: 9_610,
-    },
-    ...{ user: null, metadata: {} },
-  };
-  const data = JSON.stringify({ type: 'response.completed', sequence_number: 1, response });
-  return `event: response.completed\ndata: ${data}\n\n`;
-}
-
 function eventChunk(): string {
-  const event = `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1","delta":" word","t":${nowMicros()}}\n\n`;
-  return chunk(event);
+  return chunk(delta(nowMicros()));
 }
 
 /** Of ASCII text. */
