@@ -32,6 +32,13 @@ export type WarnUnlocked = (line: string, reason: LockError) => void;
 export class FileAuthStore implements AuthStore {
   readonly location: string;
   readonly writeRetriesMs = [60_000];
+  /** A refresh of Codex may take as long as one of ours. */
+  readonly lateWriterMs = 30_000;
+  /**
+   * Meanwhile a Codex that was first cannot write its tokens. One that starts gives up after 20 s, and
+   * then they are lost (measured, 0.171.0).
+   */
+  readonly refreshWaitMs = 10_000;
   readonly #folder: string;
   readonly #warnUnlocked: WarnUnlocked | null;
   readonly #way: LockWay;

@@ -41,6 +41,8 @@ const TIMING: SharedStoreTiming = {
 export class SharedAuthStore implements AuthStore {
   readonly location: string;
   readonly writeRetriesMs = [1_000, 2_000, 4_000, 8_000, 15_000];
+  readonly lateWriterMs = 0;
+  readonly refreshWaitMs = 30_000;
   readonly #deps: SharedStoreDeps;
   readonly #keeper: RowKeeper;
   /** Counters of the document that the last `load` handed out; null before the first. */

@@ -126,6 +126,13 @@ export interface AuthStore {
   /** Pauses before an attempt to write tokens that could not be written; the last one repeats. */
   readonly writeRetriesMs: readonly number[];
   /**
+   * How long a program that takes no part in transactions may need to write down what it was given,
+   * such as Codex, which locks the file for its write alone; 0: there is no such program.
+   */
+  readonly lateWriterMs: number;
+  /** How long a transaction waits for a refresh; a response that comes later still counts. */
+  readonly refreshWaitMs: number;
+  /**
    * null when nothing is stored.
    * @throws SidecarError AUTH_CREDENTIAL_INVALID when it cannot be read as one
    * @throws StoreUnavailable

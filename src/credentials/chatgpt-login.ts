@@ -6,14 +6,17 @@ import { readChatGptClaims } from '../oauth/claims.ts';
 import type { Account } from './provider.ts';
 import { signInAgain } from './refresh-failure.ts';
 
-/** How long before its expiry an access token is refreshed (Codex: 5 minutes). */
-const EXPIRY_MARGIN_MS = 5 * 60_000;
+/** How long before its expiry Codex refreshes an access token. */
+const CODEX_AHEAD_MS = 5 * 60_000;
+/** Codex holds no lock while it refreshes, so whoever shares a login with it has to be first. */
+const BEFORE_CODEX_MS = 5 * 60_000;
+const EXPIRY_MARGIN_MS = CODEX_AHEAD_MS + BEFORE_CODEX_MS;
 const MIN_JITTER_MS = 60_000;
 const MAX_JITTER_MS = 10 * 60_000;
 /** A person who has to sign in again needs a day. */
 const MAX_AHEAD_MS = 24 * 3_600_000;
-/** Without an expiry, a login is refreshed when it is older than this (Codex: 8 days). */
-const MAX_AGE_MS = 8 * 24 * 3_600_000;
+/** Without an expiry, a login is refreshed when it is older than this (Codex: after 8 days). */
+const MAX_AGE_MS = 8 * 24 * 3_600_000 - BEFORE_CODEX_MS;
 /** A login younger than this is not refreshed in the background. */
 const MIN_AGE_MS = 2 * 60_000;
 
@@ -78,7 +81,7 @@ export function readSameLogin(document: AuthDocument | null, login: ChatGptLogin
 /** How long before its end a token is refreshed. @param lifetimeMs null when it is not known */
 export type RefreshAhead = (lifetimeMs: number | null) => number;
 
-/** As Codex does, where nobody shares the login. */
+/** As late as possible, and still before a Codex that uses the same file. */
 export const REFRESH_LATE: RefreshAhead = () => EXPIRY_MARGIN_MS;
 
 /** Where the store may be away for hours, or a refresh have to be repaired by a person. */

@@ -3,7 +3,6 @@ import type { AuthStore, Transaction } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { settlesWithin } from '../base/deadline.ts';
 import type { Logger } from '../base/logger.ts';
-import { RateLimit } from '../base/rate-limit.ts';
 import type { Schedule } from '../base/schedule.ts';
 import type { Secret } from '../base/secret.ts';
 import {
@@ -23,15 +22,10 @@ import {
   refreshJitterMs,
   sameTokens,
 } from './chatgpt-login.ts';
-import {
-  ATTEMPT_END,
-  checkPause,
-  checkRate,
-  describeFailure,
-  outcomeOf,
-  type RefreshFailure,
-} from './refresh-failure.ts';
+import { ATTEMPT_END, outcomeOf } from './refresh-failure.ts';
+import { RefreshGate } from './refresh-gate.ts';
 import { refreshedLogin } from './refreshed-login.ts';
+import { lookingAgain } from './spent-elsewhere.ts';
 import { TokenWriter } from './token-writer.ts';
 
 interface ChatGptSessionDeps {
@@ -44,14 +38,12 @@ interface ChatGptSessionDeps {
   backendNow: Clock;
   schedule: Schedule;
   log: Logger;
-  /** How long before its end a token is refreshed; by default as Codex does it. */
+  /** How long before its end a token is refreshed; by default shortly before Codex does. */
   refreshAhead?: RefreshAhead | undefined;
   /** Called for each event, if given. */
   observe?: CredentialObserver | undefined;
 }
 
-const MAX_REFRESHES = 10;
-const REFRESHES_MS = 10 * 60_000;
 /** A response that took more than its time already is waited for this long at exit. */
 const LATE_AT_EXIT_MS = 5_000;
 
@@ -69,9 +61,7 @@ export class ChatGptSession {
   #pending: Promise<void> | null = null;
   /** A refresh whose response nobody waits for any more, but which still counts when it comes. */
   #late: Promise<void> | null = null;
-  #failure: RefreshFailure | null = null;
-  /** Whatever finds the tokens old, a refresh token is not spent for each request. */
-  readonly #requests = new RateLimit(MAX_REFRESHES, REFRESHES_MS);
+  readonly #gate: RefreshGate;
   /** Settles with the last transaction of this session; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -80,6 +70,8 @@ export class ChatGptSession {
     this.#stored = login;
     this.#deps = deps;
     this.#writer = new TokenWriter(deps);
+    const { lateWriterMs } = deps.store;
+    this.#gate = new RefreshGate({ monotonicNow: deps.monotonicNow, lateWriterMs });
   }
 
   get login(): ChatGptLogin {
@@ -100,7 +92,7 @@ export class ChatGptSession {
   }
 
   get lastError(): string | null {
-    return this.#failure?.error.message ?? this.#writer.problem;
+    return this.#gate.failure?.error.message ?? this.#writer.problem;
   }
 
   isExpired(): boolean {
@@ -125,7 +117,7 @@ export class ChatGptSession {
 
   /** Whether a refresh has failed permanently. */
   isOver(): boolean {
-    return this.#failure?.retryAt === null;
+    return this.#gate.failure?.retryAt === null;
   }
 
   /**
@@ -136,13 +128,9 @@ export class ChatGptSession {
   async renew(used: Secret, refused: boolean): Promise<void> {
     if (!used.equals(this.#login.accessToken)) return;
     // Its refresh token is on the way: nobody sends it a second time.
-    if (this.#late && this.#failure) throw this.#failure.error;
+    if (this.#late && this.#gate.failure) throw this.#gate.failure.error;
     const tokenIsOver = refused || this.isExpired();
-    if (!this.#pending) {
-      const monotonicNow = this.#deps.monotonicNow();
-      checkPause(this.#failure, monotonicNow, tokenIsOver);
-      checkRate(this.#requests.waitMs(monotonicNow));
-    }
+    if (!this.#pending) this.#gate.check(tokenIsOver);
     this.#pending ??= this.#renewOnce(tokenIsOver, this.#reason(refused)).finally(() => {
       this.#pending = null;
     });
@@ -188,21 +176,20 @@ export class ChatGptSession {
   }
 
   async #renewOnce(tokenIsOver: boolean, reason: RefreshReason): Promise<void> {
-    const before = this.#failure?.error.message;
+    const before = this.#gate.failure?.error.message;
+    const attempt = () =>
+      this.#transact((transaction) => this.#refresh(transaction, tokenIsOver, reason));
     try {
-      const outcome = await this.#transact((transaction) =>
-        this.#refresh(transaction, tokenIsOver, reason),
-      );
-      this.#failure = null;
+      const outcome = await lookingAgain(attempt, tokenIsOver ? this.#deps.store : null);
+      this.#gate.succeeded();
       this.#deps.observe?.({ type: 'refresh', outcome });
     } catch (cause) {
-      this.#failure = describeFailure(cause, this.#deps.monotonicNow(), this.#failure);
-      const { error } = this.#failure;
-      this.#deps.observe?.({ type: 'refresh', outcome: outcomeOf(this.#failure) });
-      if (error.message !== before) {
+      const failure = this.#gate.failed(cause);
+      this.#deps.observe?.({ type: 'refresh', outcome: outcomeOf(failure) });
+      if (failure.error.message !== before) {
         this.#deps.log.warn({ err: cause }, 'the login could not be refreshed');
       }
-      throw error;
+      throw failure.error;
     }
   }
 
@@ -220,6 +207,7 @@ export class ChatGptSession {
     if (!refreshToken || current?.mode === 'chatgptAuthTokens') {
       throw new RefreshError('this login cannot be refreshed', 'permanent');
     }
+    this.#gate.checkToken(refreshToken);
     await this.#trade(transaction, refreshToken, tokenIsOver, reason);
     return 'refreshed';
   }
@@ -239,16 +227,18 @@ export class ChatGptSession {
     tokenIsOver: boolean,
     reason: RefreshReason,
   ): Promise<void> {
-    const endpoints = this.#deps.oauth(this.#login.provenance);
+    const { store, oauth } = this.#deps;
+    const endpoints = { waitMs: store.refreshWaitMs, ...oauth(this.#login.provenance) };
     const announcement = await transaction.announce({ kind: 'refresh', tokenIsOver });
     // While another process is at it, the transaction runs again and again, and sends nothing.
-    this.#requests.note(this.#deps.monotonicNow());
+    this.#gate.sent();
     try {
       const fresh = await refreshTokens(endpoints, refreshToken, reason);
       // New tokens in the store end the announced attempt by themselves.
       await this.#accept(refreshToken, fresh, (login) => this.#use(transaction, login));
     } catch (error) {
       if (error instanceof RefreshError) {
+        this.#gate.refused(refreshToken, error);
         if (error.late) this.#late = this.#receiveLate(refreshToken, error.late);
         await announcement.ended(ATTEMPT_END[error.kind], error.code);
       }
@@ -258,16 +248,17 @@ export class ChatGptSession {
 
   /** Never rejects. */
   async #receiveLate(spent: Secret, late: Promise<RefreshedTokens>): Promise<void> {
-    const { log, monotonicNow, observe } = this.#deps;
+    const { log, observe } = this.#deps;
     try {
       const fresh = await late;
       // Another login has taken its place.
       if (!this.#login.refreshToken?.equals(spent)) return;
       await this.#accept(spent, fresh, (login) => this.#useLate(login));
-      this.#failure = null;
+      this.#gate.succeeded();
       observe?.({ type: 'refresh', outcome: 'refreshed' });
     } catch (error) {
-      this.#failure = describeFailure(error, monotonicNow(), this.#failure);
+      // Another program may have stored new tokens meanwhile.
+      if (this.#login.refreshToken?.equals(spent)) this.#gate.failedLate(spent, error);
       log.warn({ err: error }, 'a refresh that took long has failed');
     } finally {
       this.#late = null;

@@ -3,6 +3,7 @@ import { SidecarError } from '../base/errors.ts';
 import { pauseAfter } from '../base/pause.ts';
 import { RefreshError, type RefreshErrorKind } from '../oauth/token-endpoint.ts';
 import type { RefreshOutcome } from '../telemetry/credential-events.ts';
+import { SpentElsewhere } from './spent-elsewhere.ts';
 
 /** How the last refresh failed, and when the next one may start. */
 export interface RefreshFailure {
@@ -18,6 +19,9 @@ export interface RefreshFailure {
 const PAUSE_MS = 10_000;
 /** After a refresh that may have been carried out. */
 const UNKNOWN_PAUSE_MS = 60_000;
+
+/** The file is read again so soon for the tokens of another program. */
+const LOOK_PAUSE_MS = 1_000;
 
 /** The store is asked again so soon; that costs no request to the backend. */
 const STORE_PAUSE_MS = 5_000;
@@ -51,6 +55,9 @@ export function describeFailure(
   }
   if (cause instanceof StoreUnavailable) {
     return paused(unavailable(cause.message, cause, STORE_PAUSE_MS), STORE_PAUSE_MS);
+  }
+  if (cause instanceof SpentElsewhere) {
+    return paused(unavailable(cause.message, cause, LOOK_PAUSE_MS), LOOK_PAUSE_MS);
   }
   // A problem in the file: reading it again costs no request, and someone may have repaired it.
   if (cause instanceof SidecarError) return paused(cause, PAUSE_MS);

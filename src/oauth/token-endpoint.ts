@@ -20,7 +20,7 @@ export interface OAuthEndpoints {
   revokeUrl: string;
   clientId: string;
   http: HttpClient;
-  /** How long a refresh is waited for; 30 s unless a test has less patience. */
+  /** How long a refresh is waited for; by default 30 s. */
   waitMs?: number;
 }
 
@@ -43,6 +43,7 @@ interface RefreshErrorDetails {
   code?: string | null;
   retryAfterMs?: number | null;
   late?: Promise<RefreshedTokens>;
+  perhapsSpent?: boolean;
 }
 
 /** A refresh that gave no tokens. */
@@ -54,6 +55,8 @@ export class RefreshError extends Error {
   readonly retryAfterMs: number | null;
   /** The exchange, where it goes on although nobody waits for it any more. Its tokens count. */
   readonly late: Promise<RefreshedTokens> | null;
+  /** The refresh token was refused as another program's refresh with it would have left it. */
+  readonly perhapsSpent: boolean;
 
   constructor(message: string, kind: RefreshErrorKind, details: RefreshErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -61,6 +64,7 @@ export class RefreshError extends Error {
     this.code = details.code ?? null;
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.late = details.late ?? null;
+    this.perhapsSpent = details.perhapsSpent ?? false;
   }
 }
 
@@ -82,7 +86,7 @@ const PERMANENT_CODES = new Set([
 /**
  * Trades a refresh token for new tokens (openai/codex `codex-rs/login`). The token is single use:
  * the caller holds the lock of the store and writes the response down before it uses it. A response
- * that takes longer than 30 s comes by `late` of the error.
+ * that takes longer than `waitMs` comes by `late` of the error.
  * @throws RefreshError
  */
 export async function refreshTokens(
@@ -175,6 +179,7 @@ function refusal(response: TextResponse): RefreshError {
   return new RefreshError(`the token endpoint refused the refresh: ${reason}`, kind, {
     code,
     retryAfterMs,
+    perhapsSpent: permanent && code !== 'refresh_token_expired',
   });
 }
 

@@ -60,21 +60,24 @@ t.test('a login adds account and FedRAMP', async (t) => {
   t.notMatch(JSON.stringify(headers), 'hush');
 });
 
-t.test('a token that does not say when it ends is due eight days after the last', async (t) => {
-  let now = Date.parse('2026-11-27T23:59:59Z');
-  const bearer = bearerOf(null, () => now);
-  t.ok(bearer.isReady());
-  t.match(bearer.status(), { state: 'valid', expiresAt: null });
-  now = Date.parse('2026-11-28T00:00:00Z');
-  t.ok(bearer.isReady());
-  t.equal(bearer.status().state, 'expiring');
-});
+t.test(
+  'a token that does not say when it ends is due five minutes before Codex renews it',
+  async (t) => {
+    let now = Date.parse('2026-11-27T23:54:59Z');
+    const bearer = bearerOf(null, () => now);
+    t.ok(bearer.isReady());
+    t.match(bearer.status(), { state: 'valid', expiresAt: null });
+    now = Date.parse('2026-11-27T23:55:00Z');
+    t.ok(bearer.isReady());
+    t.equal(bearer.status().state, 'expiring');
+  },
+);
 
-t.test('is expiring for the last five minutes, and then over', async (t) => {
-  let now = EXPIRES - 5 * MINUTE - 1;
+t.test('is expiring for the last ten minutes, and then over', async (t) => {
+  let now = EXPIRES - 10 * MINUTE - 1;
   const bearer = bearerOf(EXPIRES, () => now);
   t.match(bearer.status(), { state: 'valid', expiresAt: '2026-11-30T00:00:00.000Z' });
-  now = EXPIRES - 5 * MINUTE;
+  now = EXPIRES - 10 * MINUTE;
   t.equal(bearer.status().state, 'expiring');
   now = EXPIRES - 1;
   t.ok(bearer.isReady());

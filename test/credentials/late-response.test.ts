@@ -23,7 +23,7 @@ async function start(t: Test) {
   const session = new ChatGptSession(readChatGptLogin(tokens, null), {
     store,
     now: time.now,
-    monotonicNow: () => performance.now(),
+    monotonicNow: time.monotonicNow,
     backendNow: time.now,
     schedule: time.schedule,
     log: createLogger({ level: 'silent' }),
@@ -33,16 +33,9 @@ async function start(t: Test) {
     accountId: session.login.account.id,
     userId: session.login.userId ?? '',
   });
-  const respond = () =>
-    responses.shift()?.({
-      status: 200,
-      headers: {},
-      retryAfterMs: null,
-      text: JSON.stringify({
-        access_token: fresh.accessToken,
-        refresh_token: fresh.refreshToken,
-      }),
-    });
+  const granted = { access_token: fresh.accessToken, refresh_token: fresh.refreshToken };
+  const respond = (status = 200, body: object = granted) =>
+    responses.shift()?.({ status, headers: {}, retryAfterMs: null, text: JSON.stringify(body) });
   return { home, session, fresh, respond, responses, time };
 }
 
@@ -71,3 +64,23 @@ t.test('not so when somebody else has stored other tokens meanwhile', async (t) 
   t.equal(home.field('tokens', 'refresh_token'), 'of-another-process');
   t.equal(session.login.refreshToken?.reveal(), 'of-another-process');
 });
+
+t.test(
+  'a late refusal ends nothing while another program may still store its tokens',
+  async (t) => {
+    const { home, session, fresh, respond, responses, time } = await start(t);
+    await t.rejects(session.renew(session.login.accessToken, true));
+    respond(401, { error: { code: 'refresh_token_reused' } });
+    await session.settle();
+    t.notOk(session.isOver());
+    t.match(session.lastError, /refresh_token_reused, and no other program/);
+    const stored = home.read();
+    const { accessToken: access_token, refreshToken: refresh_token } = fresh;
+    home.write({ ...stored, tokens: { ...Object(stored.tokens), access_token, refresh_token } });
+    time.advance(1_000);
+    await session.renew(session.login.accessToken, true);
+    t.equal(session.login.accessToken.reveal(), fresh.accessToken);
+    t.equal(session.lastError, null);
+    t.equal(responses.length, 0, 'and nothing is sent');
+  },
+);

@@ -5,6 +5,8 @@ export function aroundStore(store: AuthStore, own: Partial<AuthStore>): AuthStor
   return {
     location: store.location,
     writeRetriesMs: store.writeRetriesMs,
+    lateWriterMs: store.lateWriterMs,
+    refreshWaitMs: store.refreshWaitMs,
     load: () => store.load(),
     transact: (work) => store.transact(work),
     overwrite: (change) => store.overwrite(change),

@@ -45,7 +45,7 @@ const SCENES: Record<ErrorCode, (t: Test) => Promise<Answer>> = {
     t.equal((await infer(scene)).status, 403);
     return infer(scene);
   },
-  AUTH_REFRESH_FAILED: (t) => expired(t, { status: 401, body: { error: 'invalid_grant' } }),
+  AUTH_REFRESH_FAILED: (t) => expired(t, { status: 401, body: { error: 'refresh_token_expired' } }),
   AUTH_REFRESH_UNAVAILABLE: (t) => expired(t, { status: 502 }),
   AUTH_IDENTITY_UNAVAILABLE: async (t) => {
     const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
