@@ -59,9 +59,9 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
       const wanted = body.grant_type === 'refresh_token' ? JSON_TYPE : FORM;
       if (!type.startsWith(wanted)) return send(reply, badRequest(`send it as ${wanted}`));
       const issuer = `${reply.request.protocol}://${headers.host}`;
-      const response = await grantResponse(state, body, issuer);
-      // The refresh token is spent by now, whoever waits for the response.
+      // Read before the refresh token is spent: what is set afterwards is for the next one.
       const { refreshResponseDelayMs: delayMs } = state.settings;
+      const response = await grantResponse(state, body, issuer);
       if (body.grant_type === 'refresh_token' && delayMs > 0) await pause(state, delayMs);
       return send(reply, response);
     },

@@ -1,57 +1,26 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { Issued } from '../helpers/certificates.ts';
-import { startConnectProxy } from '../helpers/connect-proxy.ts';
-import { CODEX_VERSIONS, CodexHome, type CodexVersion, installCodex, isSince } from './codex.ts';
+import type { Emulator } from '../../src/emulator/index.ts';
+import { CODEX_VERSIONS, type CodexVersion, isSince } from './codex.ts';
+import { startCodexAtOpenAi } from './codex-at-openai.ts';
 
-/** Those that have the second form of identity behind a feature switch. */
+/** Those that have the second form of identity, behind a feature switch and at OpenAI's hosts only. */
 const VERSIONS = CODEX_VERSIONS.filter((version) => isSince(version, '0.169.0'));
 
 const RESPONSES = '/backend-api/codex/responses';
 const REGISTER = '/agent/register';
-/** Codex uses the second form at these hosts only. */
-const HOSTS = ['DNS:chatgpt.com', 'DNS:auth.openai.com', 'DNS:ab.chatgpt.com'];
 
-/** One turn of a Codex that takes the emulated backend for the real one, without any sidecar. */
+/** One turn of Codex with its own runtime instance. */
 async function turn(
   t: Test,
   version: CodexVersion,
   mode: 'dual_header' | 'assertion_only',
   misbehave: (backend: Emulator) => void = () => undefined,
 ): Promise<Emulator> {
-  const program = await installCodex(version);
-  const { key, cert } = new Issued({ names: HOSTS });
-  const backend = await startEmulator({ https: { key, cert } });
-  t.teardown(() => backend.close());
+  const config = `[features]\nruntime_agent_instances = { enabled = true, mode = "${mode}" }`;
+  const { backend, exec } = await startCodexAtOpenAi(t, version, { config });
   backend.settings.bearerOnAssertionRoutes = 'refuse';
-  const { authJson, accountId } = backend.issueLogin();
-  const account = { id: accountId, plan_type: 'pro', structure: 'personal' };
-  const routing = {
-    workspace_backend_origin: 'https://chatgpt.com',
-    account_routing_override: 'us',
-  };
-  backend.addFault({
-    path: '/backend-api/wham/accounts/check',
-    times: 0,
-    body: { accounts: [{ ...account, ...routing }], default_account_id: accountId },
-  });
   misbehave(backend);
-  const proxy = await startConnectProxy(t, null, undefined, Number(new URL(backend.url).port));
-  const home = await CodexHome.create({ baseUrl: '', clientToken: '', webSockets: true });
-  t.teardown(() => home.remove());
-  await writeFile(
-    join(home.path, 'config.toml'),
-    `[features]\nruntime_agent_instances = { enabled = true, mode = "${mode}" }\n[analytics]\nenabled = false\n`,
-  );
-  const authority = join(home.path, 'authority.pem');
-  await writeFile(authority, cert);
-  await writeFile(join(home.path, 'auth.json'), JSON.stringify(authJson), { mode: 0o600 });
-  const run = await home.run(program, ['exec', '--skip-git-repo-check', '--ephemeral', 'hi'], {
-    HTTPS_PROXY: proxy.url,
-    CODEX_CA_CERTIFICATE: authority,
-  });
+  const run = await exec();
   t.equal(run.code, 0, run.stderr);
   t.match(run.stdout, 'Hello from the emulated backend.');
   return backend;
@@ -65,8 +34,7 @@ for (const version of VERSIONS) {
       const { records } = await turn(t, version, mode);
       const registrations = records.filter(({ path }) => path === REGISTER);
       t.match(registrations, [{ status: 200, body: { actor_auth: { type: 'oauth' } } }]);
-      const turns = records.filter(({ path }) => path === RESPONSES);
-      t.ok(turns.length > 0);
+      t.ok(records.some(({ path, status }) => path === RESPONSES && status === 101));
       for (const { method, path, auth } of records.filter(({ path }) => path.startsWith('/back'))) {
         t.match(auth, { kind: kinds[mode], verified: true, problem: null }, `${method} ${path}`);
       }
