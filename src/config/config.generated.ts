@@ -72,7 +72,7 @@ export interface Config {
     pollSeconds: number;
     /** Name of this sidecar in the row; null means the host name */
     replica: string | null;
-    /** How long before its end an access token is refreshed; null: 5 minutes, with a shared store a tenth of its life */
+    /** How long before its end an access token is refreshed; null: 10 minutes, which is 5 before Codex, with a shared store a tenth of its life */
     refreshAheadSeconds: number | null;
   };
   readonly agentIdentity: {

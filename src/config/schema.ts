@@ -115,7 +115,7 @@ export const ConfigSchema = Type.Object(
           minimum: 60,
           maximum: 864000,
           description:
-            'How long before its end an access token is refreshed; null: 5 minutes, with a shared store a tenth of its life',
+            'How long before its end an access token is refreshed; null: 10 minutes, which is 5 before Codex, with a shared store a tenth of its life',
         }),
       ),
     }),
