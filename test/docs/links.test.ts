@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
+import { linksIn, withoutBlocks } from '../helpers/links.ts';
 
 const FOLDERS = ['docs', 'deploy', 'bench', 'test'];
 const DOCUMENTS = [
@@ -44,17 +45,6 @@ t.test('a link that leads nowhere is found', async (t) => {
   ]);
 });
 
-/** Targets of the relative links outside of code, in Markdown and HTML. */
-function linksIn(text: string): string[] {
-  const prose = withoutBlocks(text).replaceAll(/`[^`\n]*`/g, '');
-  const targets = [
-    ...prose.matchAll(/\]\(([^()\s]+)(?: "[^"]*")?\)/g),
-    ...prose.matchAll(/^ {0,3}\[[^\]]+\]: (\S+)/gm),
-    ...prose.matchAll(/ (?:href|src|srcset)="([^"\s]+)/g),
-  ].map(([, target = '']) => target);
-  return targets.filter((target) => !/^[a-z][a-z+.-]*:/i.test(target));
-}
-
 function anchorsOf(file: string): Set<string> {
   return new Set(anchorsIn(readFileSync(file, 'utf8')));
 }
@@ -72,8 +62,4 @@ function anchorsIn(text: string): string[] {
     seen.set(slug, count + 1);
     return count === 0 ? slug : `${slug}-${count}`;
   });
-}
-
-function withoutBlocks(text: string): string {
-  return text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
 }

@@ -1,9 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { SourceMap, type SourceMapping } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, normalize, resolve } from 'node:path';
 import t from 'tap';
+import { linksIn } from '../helpers/links.ts';
 import { copyProject, execute, pack } from '../helpers/package.ts';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -15,6 +23,10 @@ let warnings = '';
 
 t.before(async () => {
   copyProject(join(folder, 'project'));
+  for (const place of ['deploy', 'deploy/kubernetes/own-pod']) {
+    mkdirSync(join(folder, 'project', place, 'secrets'));
+    writeFileSync(join(folder, 'project', place, 'secrets/client-token'), 'of somebody');
+  }
   tarball = await pack(join(folder, 'project'));
   writeFileSync(join(user, 'package.json'), '{"private":true,"type":"module"}\n');
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
@@ -39,15 +51,27 @@ t.test('it holds what runs, what describes it, and nothing else', async (t) => {
     ...['index', 'base/errors', 'config/config.generated'].map((name) => `dist/${name}.d.ts`),
     `dist/${manifest.name}.1`,
     'dist/LICENSES.txt',
-    'docs/config.schema.json',
-    ...readdirSync('docs')
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `docs/${name}`),
-    ...['CHANGELOG.md', 'LICENSE', 'README.md', 'config.example.json', 'package.json'],
+    ...filesBelow('docs'),
+    ...filesBelow('deploy').filter(
+      (name) => !/^deploy\/(\.gitignore|secrets|.*\/secrets)/.test(name),
+    ),
+    ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md'],
+    ...['bench/README.md', 'bench/results.svg', 'config.example.json', 'package.json'],
   ];
   t.strictSame(others?.sort(), expected.map((name) => `package/${name}`).sort());
   const scripts = parts?.filter((name) => name.endsWith('.js')) ?? [];
   t.strictSame(parts?.sort(), scripts.flatMap((name) => [name, `${name}.map`]).sort());
+});
+
+t.test('what its pages link to is in it', async (t) => {
+  const pages = ['README.md', 'SECURITY.md', ...filesBelow('docs'), 'deploy/README.md'];
+  for (const page of pages.filter((name) => name.endsWith('.md'))) {
+    for (const target of linksIn(readFileSync(page, 'utf8'))) {
+      const [path = ''] = target.split('#');
+      const file = path === '' ? page : normalize(join(dirname(page), path));
+      t.ok(existsSync(join(installed, file)), `${page}: ${target}`);
+    }
+  }
 });
 
 t.test('an installation is small', async (t) => {
@@ -185,6 +209,13 @@ function packagesIn(files: readonly string[]): Set<string> {
     return [...parts].map(([, name = '']) => name);
   });
   return new Set(names);
+}
+
+function filesBelow(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 function digestOf(path: string): string {

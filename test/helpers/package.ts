@@ -5,8 +5,10 @@ import { promisify } from 'node:util';
 
 /** What a package is made from, as it lies in the repository. */
 const SOURCES = [
-  ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', 'scripts', 'docs'],
+  ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', 'scripts', 'docs', 'deploy'],
+  ...['bench/README.md', 'bench/results.svg'],
   ...['README.md', 'CHANGELOG.md', 'LICENSE', 'config.example.json'],
+  ...['CONTRIBUTING.md', 'SECURITY.md'],
 ];
 
 export interface Output {
