@@ -46,6 +46,14 @@ const TREATMENTS = new Map<string, Treatment>([
     'codex-auth-sidecar login --import ~/.codex/auth.json --take',
     { reason: 'needs PostgreSQL; test/store moves a login there' },
   ],
+  [
+    'printf %s "$TOKEN" | CODEX_HOME=~/.codex codex-auth-sidecar codex-config --write --login --token-file -',
+    {
+      reason: 'the login that is in that folder is never replaced',
+      instead:
+        'printf %s "$TOKEN" | CODEX_HOME=~/.codex-without-login codex-auth-sidecar codex-config --write --login --token-file -',
+    },
+  ],
   ['npm pack', INSTALLED],
   ['npm install -g ./codex-auth-sidecar-*.tgz', INSTALLED],
   [
