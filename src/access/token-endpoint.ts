@@ -6,13 +6,13 @@ import { type JsonObject, parseJsonObject } from '../base/json.ts';
 import type { PlanType } from '../base/plan-type.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
-import { phantomIdToken } from '../oauth/phantom-login.ts';
+import { madeUpAccount, phantomIdToken } from '../oauth/phantom-login.ts';
 import { type AccessRules, attribute, checkRights } from './caller.ts';
 
 interface TokenEndpointOptions {
   /** Asked at every request, because a reload may change them. */
   rules: () => AccessRules;
-  /** Plan of the account in use; null when there is none, or it has none. */
+  /** Plan of the account in use; null when there is none, it has none, or the id token must stay. */
   planType: () => PlanType | null;
   now: Clock;
 }
@@ -53,7 +53,7 @@ export async function tokenEndpoint(
       access_token: given,
       refresh_token: given,
       // Without a plan, Codex keeps the id token that it has.
-      ...(planType === null ? {} : { id_token: phantomIdToken(planType) }),
+      ...(planType === null ? {} : { id_token: phantomIdToken(madeUpAccount(planType)) }),
       token_type: 'Bearer',
     });
   });

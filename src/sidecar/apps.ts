@@ -45,6 +45,7 @@ export interface Parts {
 }
 
 interface AppDeps {
+  keepsIdToken?: boolean;
   log: Logger;
   dispatcher: Dispatcher;
   now: Clock;
@@ -107,7 +108,7 @@ export async function createApp(parts: Parts, deps: AppDeps): Promise<FastifyIns
   await app.register(deps.admin ? adminElsewhere : adminPlugin, adminOptions(parts, deps));
   await app.register(tokenEndpoint, {
     rules: () => live.rules,
-    planType: () => manager.snapshot().account?.planType ?? null,
+    planType: () => (deps.keepsIdToken ? null : (manager.snapshot().account?.planType ?? null)),
     now,
   });
   await app.register(proxyPlugin, {

@@ -15,7 +15,10 @@ import { readTls, type TlsFiles, type TlsRead, tlsFilesOf } from './tls-files.ts
 import type { TokensFile, TokensRead } from './tokens-file.ts';
 
 /** Where the client tokens come from; asked again at every reload. */
-export type TokenSource = Pick<TokensFile, 'read' | 'close'>;
+export interface TokenSource extends Pick<TokensFile, 'read' | 'close'> {
+  /** Whether a refresh leaves the client the id token that it has. */
+  readonly keepsIdToken?: boolean;
+}
 
 /** What a start found in its settings, and why it is refused. */
 export interface Preflight {

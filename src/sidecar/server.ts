@@ -47,6 +47,8 @@ export interface ServerDeps {
   /** A UUID that names this installation to the backend. */
   installationId: string;
   oauthClientId: string | null;
+  /** Whether a refresh leaves a client its id token; by default not. */
+  keepsIdToken?: boolean;
   /** Absent or null: no audit log is written. */
   audit?: AuditLog | null;
   /** Reads the configuration again. Throws SidecarError when it cannot be used. */

@@ -45,7 +45,8 @@ export async function launchSidecar(
   tokenSource: TokenSource | null = null,
 ): Promise<RunningSidecar> {
   const use = (changed: ClientTokens) => sidecar.useClientTokens(changed);
-  const tokens = tokenSource ?? new TokensFile(log, use, settings.config.usage.enabled);
+  const tokens: TokenSource =
+    tokenSource ?? new TokensFile(log, use, settings.config.usage.enabled);
   const found = await pass(settings, log, tokens, allowUnauthenticated);
   const { dispatcher, clientTokens, listener, admin } = found;
   const { audit: auditTarget } = settings.config.log;
@@ -59,7 +60,8 @@ export async function launchSidecar(
       const widened = wideningOf(live.config, config, settings.config);
       return warning === null ? widened : [...widened, warning];
     });
-  const parts = { log, dispatcher, store, audit, readConfig, listener, admin };
+  const { keepsIdToken = false } = tokens;
+  const parts = { log, dispatcher, store, audit, readConfig, listener, admin, keepsIdToken };
   const sidecar = await build(settings, clientTokens.tokens, parts);
   clientTokens.commit();
   await warn(store, log);
@@ -116,7 +118,7 @@ function build(
   clientTokens: TokensRead['tokens'],
   parts: Pick<
     ServerDeps,
-    'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig' | 'listener' | 'admin'
+    'log' | 'dispatcher' | 'store' | 'audit' | 'readConfig' | 'listener' | 'admin' | 'keepsIdToken'
   >,
 ): Promise<BuiltSidecar> {
   return buildServer(config, {

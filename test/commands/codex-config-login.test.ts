@@ -114,7 +114,10 @@ t.test('a login that is not one of ours is never replaced, and nothing is writte
     writeFileSync(path, text, { mode: 0o600 });
     const { code, stderr } = await configure();
     t.equal(code, 1);
-    t.match(stderr, /holds a login of its own, which stays; sign out there with "codex logout"/);
+    t.match(
+      stderr,
+      /holds a login of its own, which stays; sign out there with "CODEX_HOME=.* codex logout"/,
+    );
     t.equal(readFileSync(path, 'utf8'), text);
     t.strictSame(readdirSync(home), ['auth.json']);
   }

@@ -1,7 +1,8 @@
 import t from 'tap';
 import { childCommand, childEnvironment } from '../../src/commands/run/child-environment.ts';
 
-const ACCESS = { baseUrl: 'http://127.0.0.1:1/x', clientToken: 'token', codexHome: null };
+const ACCESS = { baseUrl: 'http://127.0.0.1:1/x', clientToken: 'token', home: null };
+const PRIVATE = { path: '/own', shared: { path: '/real', config: {} } };
 const OVERRIDES = [
   '-c',
   'model_provider="sidecar"',
@@ -33,8 +34,24 @@ t.test('credentials and settings of the sidecar do not reach the child', async (
 });
 
 t.test('a CODEX_HOME of its own', async (t) => {
-  const seen = childEnvironment({ CODEX_HOME: '/old' }, { ...ACCESS, codexHome: '/new' });
+  const seen = childEnvironment(
+    { CODEX_HOME: '/old' },
+    { ...ACCESS, home: { path: '/new', shared: null } },
+  );
   t.equal(seen.CODEX_HOME, '/new');
+});
+
+t.test('a private home: databases in the real one, a refresh at this sidecar', async (t) => {
+  const access = { ...ACCESS, home: PRIVATE };
+  const inherited = { CODEX_REFRESH_TOKEN_URL_OVERRIDE: 'https://auth.example/oauth/token' };
+  t.match(childEnvironment(inherited, access), {
+    CODEX_HOME: '/own',
+    CODEX_SQLITE_HOME: '/real',
+    CODEX_CONNECTORS_TOKEN: 'token',
+    CODEX_REFRESH_TOKEN_URL_OVERRIDE: new URL('/oauth/token', ACCESS.baseUrl).href,
+  });
+  const chosen = { CODEX_SQLITE_HOME: '/chosen' };
+  t.equal(childEnvironment(chosen, access).CODEX_SQLITE_HOME, '/chosen');
 });
 
 const OWN = '127.0.0.1,localhost';
@@ -65,12 +82,42 @@ const WITH_CODEX: [command: string[], index: number][] = [
 for (const [command, index] of WITH_CODEX) {
   t.test(`Codex is pointed at the sidecar: ${command.join(' ')}`, async (t) => {
     const expected = [...command.slice(0, index + 1), ...OVERRIDES, ...command.slice(index + 1)];
-    t.strictSame(childCommand(command, ACCESS.baseUrl), expected);
+    t.strictSame(childCommand(command, ACCESS.baseUrl, null), expected);
   });
 }
 
+const BASE = 'http://127.0.0.1:1/backend-api/codex';
+
+for (const [provider, own] of [
+  ['openai', ['model_provider="openai"', `openai_base_url="${BASE}"`]],
+  ['sidecar', ['model_provider="sidecar"', /^model_providers\.sidecar=/]],
+] as const) {
+  t.test(`a private home: Codex asks the sidecar for everything, as ${provider}`, async (t) => {
+    const config = { model_provider: provider };
+    const home = { path: '/own', shared: { path: '/real', config } };
+    const words = childCommand(['codex', 'exec'], BASE, home);
+    t.match(
+      words.filter((word) => word !== '-c'),
+      [
+        'codex',
+        ...own,
+        'chatgpt_base_url="http://127.0.0.1:1/backend-api"',
+        'otel.metrics_exporter="none"',
+        'cli_auth_credentials_store="file"',
+        'exec',
+      ],
+    );
+  });
+}
+
+t.test('metrics go on to a destination of the user', async (t) => {
+  const config = { otel: { metrics_exporter: { 'otlp-http': {} } } };
+  const home = { path: '/own', shared: { path: '/real', config } };
+  t.notMatch(childCommand(['codex'], BASE, home).join(' '), 'metrics_exporter');
+});
+
 for (const command of [['node', 'codex'], ['codex-x'], ['echo', 'codex'], ['npx', 'other']]) {
   t.test(`other programs keep their arguments: ${command.join(' ')}`, async (t) => {
-    t.strictSame(childCommand(command, ACCESS.baseUrl), command);
+    t.strictSame(childCommand(command, ACCESS.baseUrl, PRIVATE), command);
   });
 }

@@ -229,18 +229,64 @@ t.test(
   },
 );
 
+/** A program called codex that prints its overrides. */
+async function fakeCodex(t: Test): Promise<string> {
+  const path = join(await makeFolder(t), 'codex');
+  writeFileSync(path, '#!/bin/sh\nprintf "%s\\n" "$2"\n', { mode: 0o755 });
+  return path;
+}
+
 t.test('a Codex that could read the login is a warning', async (t) => {
   const { run, codexHome } = await openScene(t);
-  const codex = join(await makeFolder(t), 'codex');
-  writeFileSync(codex, '#!/bin/sh\nprintf "%s\\n" "$2"\n', { mode: 0o755 });
-  t.match(await run(['--', codex]), {
+  const codex = await fakeCodex(t);
+  t.match(await run(['--share-home', '--', codex]), {
     code: 0,
     stdout: 'model_provider="sidecar"\n',
-    stderr: `codex-auth-sidecar: the agent can read the login in ${codexHome}; --isolate-home gives it a home without a login\n`,
+    stderr: `codex-auth-sidecar: the agent can read the login in ${codexHome}; without --share-home it gets a home without a login\n`,
   });
-  t.match(
-    await run(['--isolate-home', '--', codex]),
-    { code: 0, stderr: '' },
-    'also without config.toml',
-  );
+  for (const options of [['--isolate-home'], []]) {
+    t.match(await run([...options, '--', codex]), { code: 0, stderr: '' }, options.join());
+  }
+  t.match(await run(['--share-home', '--isolate-home', '--', codex]), {
+    code: 2,
+    stderr: /--share-home and --isolate-home contradict each other; choose one/,
+  });
+});
+
+const SHOW_LOGIN = `
+  import { readFileSync } from 'node:fs';
+  const { CODEX_HOME, OPENAI_API_KEY } = process.env;
+  const login = JSON.parse(readFileSync(CODEX_HOME + '/auth.json', 'utf8'));
+  console.log(JSON.stringify({ CODEX_HOME, OPENAI_API_KEY, login }));
+`;
+
+t.test('by default the program has a home that lasts, with a phantom login', async (t) => {
+  const { run, codexHome, state } = await openScene(t);
+  writeFileSync(join(codexHome, 'config.toml'), 'model = "m"\n');
+  const { code, stdout, stderr } = await run(script(SHOW_LOGIN));
+  t.equal(code, 0, stderr);
+  t.equal(stderr, '');
+  const { CODEX_HOME: home, OPENAI_API_KEY: token, login } = JSON.parse(stdout);
+  t.match(home, join(state, 'codex-auth-sidecar', 'agent-home'));
+  t.match(login, { auth_mode: 'chatgpt', tokens: { access_token: token, refresh_token: token } });
+  t.notOk('account_id' in login.tokens, 'with one, Codex would go past the sidecar');
+  t.equal(readFileSync(join(home, 'config.toml'), 'utf8'), 'model = "m"\n');
+  const again = JSON.parse((await run(script(SHOW_LOGIN))).stdout);
+  t.equal(again.CODEX_HOME, home);
+  t.not(again.OPENAI_API_KEY, token);
+});
+
+t.test('with an API key, Codex is to ask for responses alone', async (t) => {
+  const { run } = await openScene(t);
+  const { stdout } = await run(script(SHOW_LOGIN), { CODEX_API_KEY: 'sk-real' });
+  const { OPENAI_API_KEY: token, login } = JSON.parse(stdout);
+  t.match(login, { auth_mode: 'apikey', OPENAI_API_KEY: token });
+  t.not(token, 'sk-real');
+});
+
+t.test('without a credential no home is made', async (t) => {
+  const { run, state } = await openScene(t);
+  await run(['--', 'true'], { CODEX_HOME: join(state, 'none') });
+  t.notOk(existsSync(join(state, 'none')));
+  t.notOk(existsSync(join(state, 'codex-auth-sidecar', 'agent-home')));
 });

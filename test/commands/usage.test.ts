@@ -19,7 +19,7 @@ const COMMANDS: Record<string, string[]> = {
   logout: ['--config', '--revoke'],
   status: [...ADDRESS, '--url', '--json', '--watch'],
   doctor: [...ADDRESS, '--agent-home', '--json'],
-  run: ['--config', '--isolate-home', '--log-file', '--log-level', '--verbose'],
+  run: ['--config', '--share-home', '--isolate-home', '--log-file', '--log-level', '--verbose'],
   'codex-config': [...ADDRESS, '--url', '--token-file', '--write', '--login'],
   token: [],
   store: [],

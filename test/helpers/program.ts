@@ -151,10 +151,17 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-/** The same command in a pseudo-terminal, with the exit code of the command. */
+/** The same command in a pseudo-terminal of 80 columns, with the exit code of the command. */
 function inTerminal(command: string[]): string[] {
   const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
-  return ['script', '--quiet', '--return', '--command', `exec ${quoted}`, '/dev/null'];
+  return [
+    'script',
+    '--quiet',
+    '--return',
+    '--command',
+    `stty rows 24 cols 80; exec ${quoted}`,
+    '/dev/null',
+  ];
 }
 
 /**

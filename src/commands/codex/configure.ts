@@ -5,7 +5,7 @@ import { isHeaderText, NOT_HEADER_TEXT } from '../../base/header-text.ts';
 import { parseJsonObject } from '../../base/json.ts';
 import { normalizePlanType, type PlanType } from '../../base/plan-type.ts';
 import type { Config, PartialConfig } from '../../config/resolve.ts';
-import { phantomLogin } from '../../oauth/phantom-login.ts';
+import { madeUpAccount, phantomLogin } from '../../oauth/phantom-login.ts';
 import { readAuthoritiesOf } from '../../sidecar/authorities.ts';
 import { type Environment, readNamedFile, readSettings, trustOf } from '../../sidecar/settings.ts';
 import { askSidecar, operatorTarget, type StatusTarget, statusTarget } from '../status/ask.ts';
@@ -107,7 +107,7 @@ async function signInTo(
   source: StatusTarget,
 ): Promise<void> {
   const planType = await askPlan(source).catch(() => null);
-  const login = phantomLogin({ issuer, clientToken }, planType, systemClock());
+  const login = phantomLogin({ issuer, clientToken }, madeUpAccount(planType), systemClock());
   print(
     `${await writePhantomLogin(home, login)} now signs Codex in to ${issuer}, and nowhere else`,
   );

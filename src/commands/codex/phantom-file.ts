@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
 import { type JsonObject, parseJsonObject } from '../../base/json.ts';
 import { withFileLock } from '../../files/lock.ts';
@@ -12,13 +12,18 @@ const LOCK_WAIT_SECONDS = 10;
 /**
  * Puts a phantom login into an agent's Codex home, under the lock that Codex takes. A login that is not
  * one of ours stays.
+ * @param withLock other than by default, how to go on where no lock can be taken
  * @returns the path of the file
  * @throws Error of one line when the home holds another login
  */
-export async function writePhantomLogin(codexHome: string, login: JsonObject): Promise<string> {
+export async function writePhantomLogin(
+  codexHome: string,
+  login: JsonObject,
+  withLock: typeof withFileLock = withFileLock,
+): Promise<string> {
   const path = join(codexHome, 'auth.json');
   await makeFolder(codexHome);
-  await withFileLock(join(codexHome, 'auth.lock'), LOCK_WAIT_SECONDS, async () => {
+  await withLock(join(codexHome, 'auth.lock'), LOCK_WAIT_SECONDS, async () => {
     await requireNoOther(path);
     await replaceFile(path, `${JSON.stringify(login, null, 2)}\n`);
   });
@@ -36,6 +41,6 @@ export async function requireNoOther(path: string): Promise<void> {
   const stored = parseJsonObject(text);
   if (stored && (isPhantomLogin(stored) || Object.keys(stored).length === 0)) return;
   throw new Error(
-    `${path} holds a login of its own, which stays; sign out there with "codex logout", or name another CODEX_HOME`,
+    `${path} holds a login of its own, which stays; sign out there with "CODEX_HOME=${dirname(path)} codex logout", or name another CODEX_HOME`,
   );
 }

@@ -167,7 +167,7 @@ export async function checkAgentLogin(agentHome: string, codexHome: string): Pro
   const document = await new FileAuthStore(agentHome).load().catch(() => null);
   if (!document || document.isEmpty) return absent(name, `no login in ${agentHome}`);
   if (resolve(agentHome) === resolve(codexHome)) {
-    const remedy = 'give the agent another CODEX_HOME, or use "run --isolate-home"';
+    const remedy = 'give the agent another CODEX_HOME, or use "run", which gives it one of its own';
     return warning(
       name,
       `the agent and the sidecar share ${agentHome}, so the agent can read the login`,

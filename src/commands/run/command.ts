@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
+import { ConfigError } from '../../base/errors.ts';
 import { type CommandIo, parsePath } from '../options.ts';
+import type { HomeChoice } from './child-home.ts';
 
 interface RunFlags {
   config?: string;
   isolateHome?: boolean;
+  shareHome?: boolean;
   logFile?: string;
   logLevel?: string;
   verbose?: boolean;
@@ -17,7 +20,8 @@ export function addRunCommand(program: Command, io: CommandIo): void {
     .argument('<command>', 'program to run')
     .argument('[args...]', 'its arguments')
     .option('--config <file>', 'configuration file (JSON); its listener and tokens are not used')
-    .option('--isolate-home', 'give the program a temporary CODEX_HOME without a login')
+    .option('--share-home', 'let the program use your CODEX_HOME itself, with the login in it')
+    .option('--isolate-home', 'give the program a temporary copy of it, with no way back')
     .option(
       '--log-file <file>',
       'log there instead of ~/.local/state/codex-auth-sidecar/run.log',
@@ -33,9 +37,17 @@ export function addRunCommand(program: Command, io: CommandIo): void {
         logFile: flags.logFile ?? null,
         logLevel: flags.logLevel ?? null,
         verbose: flags.verbose ?? false,
-        isolateHome: flags.isolateHome ?? false,
+        home: homeChoice(flags),
         command: [command, ...args],
         warn: io.warn,
       });
     });
+}
+
+function homeChoice({ shareHome = false, isolateHome = false }: RunFlags): HomeChoice {
+  if (shareHome && isolateHome) {
+    throw new ConfigError('--share-home and --isolate-home contradict each other; choose one');
+  }
+  if (shareHome) return 'shared';
+  return isolateHome ? 'temporary' : 'private';
 }

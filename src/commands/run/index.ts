@@ -1,19 +1,18 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../base/clock.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import { parseClientTokens } from '../../clients/client-tokens.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
-import type { TokenSource } from '../../sidecar/preflight.ts';
-import { type Environment, plainVariables, readSettings } from '../../sidecar/settings.ts';
+import { phantomKey, phantomLogin } from '../../oauth/phantom-login.ts';
+import { plainVariables, readSettings } from '../../sidecar/settings.ts';
 import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
 import { isStandardOutput } from '../../telemetry/audit-log.ts';
-import { agentHome, holdsLogin } from '../codex/home.ts';
 import { modelBaseUrl } from '../codex/provider.ts';
 import { childCommand, childEnvironment, codexIndex } from './child-environment.ts';
-import { withIsolatedHome } from './isolated-home.ts';
-import { openRunLog, stateFolder } from './log.ts';
+import { type HomeChoice, withChildHome } from './child-home.ts';
+import { openRunLog } from './log.ts';
+import { OwnClient } from './own-client.ts';
 import { runProcess } from './process.ts';
 import { refuseSignIn } from './refuse-sign-in.ts';
 
@@ -26,8 +25,7 @@ interface RunOptions {
   logFile: string | null;
   logLevel: string | null;
   verbose: boolean;
-  /** Give the child a temporary `CODEX_HOME` without a login. */
-  isolateHome: boolean;
+  home: HomeChoice;
   command: readonly string[];
   /** Prints one line for the user. */
   warn: (line: string) => void;
@@ -46,7 +44,8 @@ export async function run(options: RunOptions): Promise<number> {
   refuseSignIn(command);
   if (process.pid === 1) throw new ConfigError(PROCESS_ONE);
   const env = plainVariables(options.env);
-  const clientToken = randomBytes(24).toString('base64url');
+  const isCodex = codexIndex(command) !== -1;
+  const client = new OwnClient(isCodex);
   const read = () => readSettings(options.env, configFile, privateListener(options.logLevel));
   const settings = await read();
   const { audit, ...form } = settings.config.log;
@@ -57,28 +56,52 @@ export async function run(options: RunOptions): Promise<number> {
   }
   const { verbose, logFile: file } = options;
   const { log, close } = await openRunLog({ ...form, verbose, file, env, warn });
-  const sidecar = await launchSidecar(
-    settings,
-    log,
-    false,
-    read,
-    ownToken(clientToken, codexIndex(command) !== -1),
-  );
+  const sidecar = await launchSidecar(settings, log, false, read, client);
   try {
     await logStart(log, sidecar, settings, true);
     await requireCredential(sidecar, warn);
-    const baseUrl = modelBaseUrl(sidecar.address.url ?? '');
-    return await withHome(options, env, (codexHome) =>
-      runProcess(
-        childCommand(command, baseUrl),
-        childEnvironment(env, { baseUrl, clientToken, codexHome }),
-        abortOnDefect(log, warn),
-      ),
-    );
+    return await runChild({ ...options, isCodex, client, sidecar, log });
   } finally {
     await sidecar.stop();
     await close();
   }
+}
+
+interface ChildOptions extends RunOptions {
+  isCodex: boolean;
+  client: OwnClient;
+  sidecar: RunningSidecar;
+  log: Logger;
+}
+
+/** @returns the exit code of the program */
+function runChild(options: ChildOptions): Promise<number> {
+  const { command, home: choice, isCodex, client, sidecar, log, warn } = options;
+  const env = plainVariables(options.env);
+  const issuer = sidecar.address.url ?? '';
+  const baseUrl = modelBaseUrl(issuer);
+  const signIn = {
+    login: (clientToken: string) => loginFor(sidecar, { issuer, clientToken }),
+    useToken: (clientToken: string) => sidecar.useClientTokens(client.use(clientToken)),
+  };
+  return withChildHome({ choice, env, isCodex, warn }, signIn, (home) =>
+    runProcess(
+      childCommand(command, baseUrl, home),
+      childEnvironment(env, { baseUrl, clientToken: client.token, home }),
+      abortOnDefect(log, warn),
+    ),
+  );
+}
+
+/**
+ * The phantom login for a private home. It names no account: with one, Codex 0.171.0 asks the backend
+ * where its workspace is and sends its requests there, past the sidecar (observed). Where the
+ * credential serves responses alone, Codex should not ask for anything else.
+ */
+function loginFor({ manager }: RunningSidecar, origin: { issuer: string; clientToken: string }) {
+  const { account, bearer, mode } = manager.snapshot();
+  if (mode === 'apikey' || bearer.state === 'none') return phantomKey(origin);
+  return phantomLogin(origin, { id: null, planType: account?.planType ?? null }, systemClock());
 }
 
 const NO_TLS = { certFile: null, keyFile: null, clientCaFile: null, clientNames: [] };
@@ -95,13 +118,6 @@ function privateListener(level: string | null) {
   };
 }
 
-/** @param isCodex other programs need the Responses API alone */
-function ownToken(token: string, isCodex: boolean): TokenSource {
-  const digest = createHash('sha256').update(token).digest('hex');
-  const tokens = parseClientTokens(`run:${digest} for=${isCodex ? 'codex' : 'inference'}`);
-  return { read: async () => ({ tokens, commit: () => tokens }), close: () => undefined };
-}
-
 /** Runs before the child starts, because the child would explain a missing credential less well. */
 async function requireCredential({ manager }: RunningSidecar, warn: RunOptions['warn']) {
   const patience = new AbortController();
@@ -113,24 +129,6 @@ async function requireCredential({ manager }: RunningSidecar, warn: RunOptions['
   if (state !== 'failed') return;
   const problem = identity.lastError ?? bearer.lastError ?? 'the credential cannot be used';
   warn(`requests will fail for now: ${problem}`);
-}
-
-/** Runs `work` with the child's `CODEX_HOME`; null keeps the inherited one. */
-async function withHome(
-  { isolateHome, command, warn }: RunOptions,
-  env: Environment,
-  work: (codexHome: string | null) => Promise<number>,
-): Promise<number> {
-  const home = agentHome(env);
-  if (!isolateHome) {
-    if (codexIndex(command) !== -1 && (await holdsLogin(home))) {
-      warn(
-        `the agent can read the login in ${home}; --isolate-home gives it a home without a login`,
-      );
-    }
-    return work(null);
-  }
-  return withIsolatedHome(home, stateFolder(env), warn, work);
 }
 
 /** A child must not outlive its sidecar: it would wait for responses that never come. */
