@@ -5,6 +5,7 @@ import {
   checkDeployed,
   configOf,
   type Deployed,
+  read,
   startDeployed,
 } from '../helpers/deployed.ts';
 import { send } from '../helpers/exchange.ts';
@@ -80,16 +81,35 @@ t.test('in a pod of its own', (t) => {
     t.ok(sidecar.ports.some(({ name }) => name === port.targetPort));
   });
 
-  t.test('the login is on a volume that one pod at a time has', async (t) => {
+  t.test('two pods share the login of the database, and one is always there', async (t) => {
     const { spec } = find(own, 'Deployment', 'codex-auth-sidecar');
-    t.equal(spec.replicas, 1);
-    t.strictSame(spec.strategy, { type: 'Recreate' });
+    t.equal(spec.replicas, 2);
+    const rollingUpdate = { maxUnavailable: 0, maxSurge: 1 };
+    t.strictSame(spec.strategy, { type: 'RollingUpdate', rollingUpdate });
     t.ok(selects(spec.selector.matchLabels, ownPod.metadata.labels));
-    const volume = (ownPod.spec as PodSpec).volumes.find((one) => one.persistentVolumeClaim);
-    find(own, 'PersistentVolumeClaim', volume?.persistentVolumeClaim?.claimName ?? '');
-    const mount = sidecar.volumeMounts.find(({ name }) => name === volume?.name);
-    t.ok(deployed.env.CODEX_HOME?.startsWith(`${mount?.mountPath}/`));
+    const budget = find(own, 'PodDisruptionBudget', 'codex-auth-sidecar').spec;
+    t.equal(budget.minAvailable, 1);
+    t.ok(selects(budget.selector.matchLabels, ownPod.metadata.labels));
+    const { store } = await configOf(t, deployed);
+    t.equal(store.kind, 'postgres');
+    t.equal(store.replica, null, 'each is called as its pod');
+    const kinds = (ownPod.spec as PodSpec).volumes.map((volume) => Object.keys(volume).sort());
+    for (const keys of kinds) t.ok(keys.includes('secret') || keys.includes('configMap'));
     t.equal(ownPod.spec.securityContext.fsGroup, ownPod.spec.securityContext.runAsUser);
+  });
+
+  t.test('the certificate is from a secret, which is read again without new pods', async (t) => {
+    const { listen } = await configOf(t, deployed);
+    const volume = (ownPod.spec as PodSpec).volumes.find(({ name }) => name === 'tls');
+    const name = volume?.secret?.secretName ?? '';
+    t.strictSame(Object.keys(own.secrets[name] ?? {}), ['tls.crt', 'tls.key']);
+    const mount = sidecar.volumeMounts.find((one) => one.name === 'tls');
+    t.equal(listen.tls.certFile, `${mount?.mountPath}/tls.crt`);
+    t.equal(listen.tls.keyFile, `${mount?.mountPath}/tls.key`);
+    const text = read(`${OWN}/kustomization.yaml`);
+    t.match(text, new RegExp(`name: ${name}[^]*?disableNameSuffixHash: true`));
+    const trusted = agent.env.find((one) => one.name === 'CODEX_CA_CERTIFICATE')?.value;
+    t.ok(mountedFiles(own, agentPod.spec, agent).includes(trusted ?? ''));
   });
 
   t.test('agents reach the sidecar and name servers, and nobody reaches them', async (t) => {
@@ -117,6 +137,10 @@ t.test('in a pod of its own', (t) => {
     t.equal(rule?.from?.length, 1);
     t.ok(selects(rule?.from?.[0]?.podSelector?.matchLabels ?? {}, agentPod.metadata.labels));
     t.strictSame(rule?.ports, [{ protocol: 'TCP', port: sidecar.ports[0]?.containerPort }]);
+    const [database] = policy.egress.splice(1, 1);
+    t.strictSame(database?.ports, [{ protocol: 'TCP', port: 5432 }]);
+    t.equal(database?.to?.length, 1);
+    t.ok(database?.to?.[0]?.podSelector?.matchLabels, 'and nothing else on that port');
     checkWayOut(t, policy);
   });
   t.end();
@@ -139,11 +163,13 @@ function checkProbes(t: Test, container: Container, deployed: Deployed, startup:
     t.equal(livenessProbe.httpGet.path, '/livez');
     t.equal(readinessProbe.httpGet.path, '/readyz');
     const { listen } = await configOf(t, deployed);
-    const { url } = await startDeployed(t, deployed, nothing);
+    const { url, tls } = await startDeployed(t, deployed, nothing);
+    const scheme = listen.tls.certFile === null ? undefined : 'HTTPS';
     for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe]) {
       const port = ports.find(({ name }) => name === httpGet.port)?.containerPort;
       t.equal(port, listen.port);
-      const answer = await send(url + httpGet.path);
+      t.equal(httpGet.scheme, scheme);
+      const answer = await send(url + httpGet.path, { tls });
       t.equal(answer.status, httpGet.path === '/livez' ? 200 : 503, 'alive, but without a login');
     }
   });

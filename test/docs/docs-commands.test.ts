@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
@@ -105,6 +105,21 @@ const TREATMENTS = new Map<string, Treatment>([
   ['docker compose run --rm agent codex exec --skip-git-repo-check "say hi"', NO_ENGINE],
   ['docker compose up -d --force-recreate sidecar', NO_ENGINE],
   ['kubectl apply -k kubernetes/own-pod', NO_CLUSTER],
+  ['docker compose -f fleet/compose.yaml up -d --build', NO_ENGINE],
+  [
+    'docker compose -f fleet/compose.yaml exec -T sidecar-1 codex-auth-sidecar login --import /dev/stdin < ~/.codex/auth.json',
+    NO_ENGINE,
+  ],
+  ['docker compose -f fleet/compose.yaml exec -T sidecar-2 codex-auth-sidecar status', NO_ENGINE],
+  ['docker compose -f fleet/compose.yaml up -d --no-deps --force-recreate sidecar-1', NO_ENGINE],
+  ['docker compose -f fleet/compose.yaml up -d --no-deps --force-recreate sidecar-2', NO_ENGINE],
+  [
+    'cp database-ca.crt secrets/database-ca.crt',
+    {
+      reason: 'comes with the database',
+      instead: 'cp secrets/ca.crt secrets/database-ca.crt',
+    },
+  ],
   ['sudo npm install -g --prefix /opt/codex-auth-sidecar ./codex-auth-sidecar-*.tgz', INSTALLED],
   ['sudo systemd-sysusers', CHANGES],
   ['sudo systemctl daemon-reload', CHANGES],
@@ -175,6 +190,14 @@ function checkDoctor(t: Test, output: string): void {
   t.match(output, /^✓ codex config +\S+\/home\/\.codex\/config\.toml points at the sidecar /m);
 }
 
+function checkedLeaf(deploy: string): boolean {
+  const read = (name: string) =>
+    new X509Certificate(readFileSync(join(deploy, 'kubernetes/own-pod/secrets', name)));
+  const [leaf, authority] = [read('tls.crt'), read('ca.crt')];
+  const isIssued = leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
+  return isIssued && !leaf.ca && leaf.checkHost('codex-auth-sidecar') !== undefined;
+}
+
 /** What the commands made is what Compose, the kustomizations and the sidecar read. */
 function checkSecrets(t: Test, deploy: string): void {
   const token = readFileSync(join(deploy, 'secrets/client-token'), 'utf8');
@@ -184,6 +207,11 @@ function checkSecrets(t: Test, deploy: string): void {
   const compose = readFileSync(join(deploy, 'compose.yaml'), 'utf8');
   const { secrets } = parse(compose) as { secrets: Record<string, { file: string }> };
   for (const { file } of Object.values(secrets)) t.ok(existsSync(join(deploy, file)), file);
+  const fleet = parse(readFileSync(join(deploy, 'fleet/compose.yaml'), 'utf8'), { merge: true });
+  for (const { file } of Object.values<{ file: string }>(fleet.secrets)) {
+    t.ok(existsSync(join(deploy, 'fleet', file)), file);
+  }
+  t.ok(checkedLeaf(deploy), 'the certificate is from the authority, and for the service');
   const folder = join(deploy, 'kubernetes/own-pod');
   for (const files of Object.values(readKustomization(folder).secrets)) {
     for (const file of Object.values(files)) t.ok(existsSync(join(folder, file)), file);

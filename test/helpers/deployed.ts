@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import type { ConnectionOptions } from 'node:tls';
 import { parse as parseToml } from '@decimalturn/toml-patch';
 import type { Test } from 'tap';
 import type { Config, PartialConfig } from '../../src/config/resolve.ts';
@@ -8,6 +9,7 @@ import { readSettings } from '../../src/sidecar/settings.ts';
 import { send } from './exchange.ts';
 import { makeFile, run } from './program.ts';
 import { chatGptLogin, type SidecarWithEmulator, startSidecarWithEmulator } from './sidecar.ts';
+import { makeTls } from './tls-listener.ts';
 
 /** A sidecar as a manifest describes it, and the agent beside it. */
 export interface Deployed {
@@ -75,9 +77,11 @@ export function checkDeployed(t: Test, sidecar: Deployed): void {
   });
 
   t.test('every file that it names is mounted', async (t) => {
-    const { clients, upstream } = await configOf(t, sidecar);
+    const { clients, upstream, store, listen } = await configOf(t, sidecar);
+    const { certFile, keyFile, clientCaFile } = listen.tls;
     const named = Object.entries(sidecar.env).filter(([name]) => /(_FILE|_CONFIG)$/.test(name));
-    const paths = [clients.tokensFile, upstream.caFile, ...named.map(([, path]) => path)];
+    const settings = [clients.tokensFile, upstream.caFile, store.caFile, store.keyFile];
+    const paths = [...settings, certFile, keyFile, clientCaFile, ...named.map(([, path]) => path)];
     for (const path of paths.filter((path) => path !== null)) {
       const mounted = sidecar.mounts.some((mount) => `${path}/`.startsWith(`${mount}/`));
       t.ok(mounted, path);
@@ -91,8 +95,10 @@ export function checkDeployed(t: Test, sidecar: Deployed): void {
   });
 
   t.test('there is time for the drain', async (t) => {
-    const { limits } = await configOf(t, sidecar);
-    t.ok(sidecar.graceSeconds > limits.drainSeconds + 5);
+    const { limits, store } = await configOf(t, sidecar);
+    // A refresh that is under way is waited for.
+    const afterwards = store.kind === 'postgres' ? 34 : 5;
+    t.ok(sidecar.graceSeconds > limits.drainSeconds + afterwards);
   });
 }
 
@@ -111,12 +117,15 @@ export function checkAgent(t: Test, agent: DeployedAgent, sidecar: Deployed): vo
       supports_websockets: true,
     });
     t.ok(agent.env.includes(String(variable)), `${variable} is set`);
-    const { host, port, pathname } = new URL(String(baseUrl));
-    t.equal(Number(port), (await configOf(t, sidecar)).listen.port);
+    const { host, port, pathname, protocol } = new URL(String(baseUrl));
+    const { listen } = await configOf(t, sidecar);
+    t.equal(Number(port), listen.port);
+    t.equal(protocol, listen.tls.certFile === null ? 'http:' : 'https:');
+    if (protocol === 'https:') t.ok(agent.env.includes('CODEX_CA_CERTIFICATE'), 'it trusts it');
 
-    const { url, emulator } = await startDeployed(t, sidecar);
+    const { url, tls, emulator } = await startDeployed(t, sidecar);
     const turn = (headers: Record<string, string>) =>
-      send(`${url}${pathname}/responses`, { method: 'POST', headers: { host, ...headers } });
+      send(`${url}${pathname}/responses`, { method: 'POST', headers: { host, ...headers }, tls });
     t.equal((await turn({})).status, 401);
     t.equal((await turn({ authorization: `Bearer ${TOKEN}` })).status, 200);
     t.match(emulator.records.at(-1)?.auth, { kind: 'bearer', verified: true });
@@ -131,16 +140,23 @@ export async function startDeployed(
   t: Test,
   sidecar: Deployed,
   credential = chatGptLogin,
-): Promise<SidecarWithEmulator> {
+): Promise<SidecarWithEmulator & { tls: ConnectionOptions }> {
   const { listen, clients } = await configOf(t, sidecar);
+  const own = listen.tls.certFile === null ? null : await makeTls(t);
   const digest = createHash('sha256').update(TOKEN).digest('hex');
   const tokensFile = await makeFile(t, 'client-tokens', `agent:${digest}\n`);
   const stack = await startSidecarWithEmulator(t, {
     credential,
-    config: { listen: { ...listen, port: 0 }, clients: { ...clients, tokensFile } },
+    config: {
+      listen: { ...listen, port: 0, tls: { ...listen.tls, ...own?.config } },
+      clients: { ...clients, tokensFile },
+    },
   });
   // The address of the container, as others reach it, where this machine has such a one.
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const outer = own.find(({ family, internal }) => family === 'IPv4' && !internal);
-  return { ...stack, url: `http://${outer?.address ?? '127.0.0.1'}:${stack.port}` };
+  const addresses = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
+  const outer = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  const scheme = own === null ? 'http' : 'https';
+  const url = `${scheme}://${outer?.address ?? '127.0.0.1'}:${stack.port}`;
+  // Its certificate is for other names, which a probe does not mind.
+  return { ...stack, url, tls: { rejectUnauthorized: false } };
 }

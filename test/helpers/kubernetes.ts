@@ -3,7 +3,7 @@ import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { type Deployed, type DeployedAgent, read } from './deployed.ts';
 
 export interface Probe {
-  httpGet: { path: string; port: string };
+  httpGet: { path: string; port: string; scheme?: string };
 }
 
 export interface Container {
@@ -33,7 +33,6 @@ export interface PodSpec {
     name: string;
     secret?: { secretName: string };
     configMap?: { name: string };
-    persistentVolumeClaim?: { claimName: string };
   }[];
   terminationGracePeriodSeconds: number;
   automountServiceAccountToken: boolean;
