@@ -41,16 +41,12 @@ export class OpenRequests {
   /** Cuts what may not go on, and gives the rest the rights that its clients have now. */
   readonly check = (): void => {
     const [rules, now] = [this.#rules(), this.#now()];
-    for (const entry of this.#open) {
-      const { request, path } = entry;
+    for (const { request, path } of this.#open) {
       const client = this.#currentClient(request, rules);
-      if (isStillAllowed(client, path, request.exchange.upgrade, rules, now)) {
-        request.client = client;
-        continue;
-      }
-      this.#open.delete(entry);
-      request.exchange.ending = 'revoked';
-      request.exchange.cut();
+      const isAllowed = isStillAllowed(client, path, request.exchange.upgrade, rules, now);
+      if (isAllowed) request.client = client;
+      // Again at the next check, if it is between two tries and could not be cut.
+      else request.exchange.cut();
     }
     if (this.#open.size === 0) this.stop();
   };

@@ -55,8 +55,10 @@ export interface Client extends ClientToken {
 /** The client tokens that may use the proxy. */
 export class ClientTokens {
   readonly #entries: readonly { digest: Buffer; client: Client }[];
+  readonly #byKey: ReadonlyMap<string, Client>;
 
   constructor(clients: readonly Client[]) {
+    this.#byKey = new Map(clients.map((client) => [client.key, client]));
     this.#entries = clients.map((client) => ({ digest: Buffer.from(client.key, 'hex'), client }));
   }
 
@@ -82,7 +84,7 @@ export class ClientTokens {
 
   /** What the same token may do here; null when it is not there any more. */
   current({ key }: Client): Client | null {
-    return this.#entries.find(({ client }) => client.key === key)?.client ?? null;
+    return this.#byKey.get(key) ?? null;
   }
 }
 

@@ -40,7 +40,10 @@ export function beginExchange(
     exchangeLog.finish(exchange, response.writableFinished);
   };
   exchange.end = end;
-  exchange.cut = () => response.destroy();
+  exchange.cut = () => {
+    exchange.ending = 'revoked';
+    response.destroy();
+  };
   response.on('close', end);
   // The whole response to a refused upgrade is sent long before its connection is closed.
   if (isUpgrade) response.on('finish', end);

@@ -107,7 +107,10 @@ export class Attempt implements RelayEvents {
     const tunnel = waiting?.join(reply.raw, headers, socket, open, () =>
       options.manager.suspectRejected(this.#authorization),
     );
-    exchange.cut = () => tunnel?.close(POLICY_VIOLATION);
+    exchange.cut = () => {
+      exchange.ending = 'revoked';
+      tunnel?.close(POLICY_VIOLATION);
+    };
     exchange.status = 101;
     exchange.ending = 'complete';
     exchange.passed = () => waiting?.passed ?? { up: 0, down: 0 };

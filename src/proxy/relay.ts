@@ -311,6 +311,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   readonly #cutNow = (): void => {
     const response = this.#response;
+    this.#exchange.ending = 'revoked';
     this.#finish();
     if (response.headersSent) {
       this.#write(this.#batch.take());

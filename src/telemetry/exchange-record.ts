@@ -110,7 +110,10 @@ export class OpenExchange implements ExchangeRecord {
   finished = false;
   /** Ends the exchange; may be called more than once, the first call counts. */
   end: () => void = () => undefined;
-  /** Breaks the exchange off, at the next boundary of a message where there are messages. */
+  /**
+   * Breaks the exchange off because its client may no longer call, at the next boundary of a message
+   * where there are messages. May be called more than once.
+   */
   cut: () => void = () => undefined;
   #afterwards: (() => void)[] | null = null;
   readonly method: string | null;

@@ -119,6 +119,44 @@ t.test('a response that is not a stream of events is cut where it is', async (t)
   }
 });
 
+t.test('a stream that ends by itself in the meantime is whole', async (t) => {
+  const { file, response, text, log, ended } = await openStream(t, 'a');
+  response.write('data: 2');
+  await file.write({ b: '' });
+  await logged(log, 'client tokens read again');
+  response.end();
+  t.equal(await text(), 'data: 1\n\ndata: 2');
+  t.match(await ended, { outcome: 'complete' });
+});
+
+t.test('a WebSocket is closed when its token is limited to models', async (t) => {
+  const file = await makeClientsFile(t, { a: '', b: '' });
+  const config = { clients: { tokensFile: file.path } };
+  const { client, upstream } = await openPair(t, true, config, headersOf('a'));
+  const closed = [once(client, 'close'), once(upstream, 'close')];
+  await file.write({ a: 'models=gpt-5.1', b: '' });
+  for (const close of closed) t.equal((await close)[0], 1008);
+});
+
+t.test('a WebSocket is held to the limits that its token has now', async (t) => {
+  const file = await makeClientsFile(t, { a: 'requests=2', b: '' });
+  const config = { clients: { tokensFile: file.path } };
+  const { client, upstream, log } = await openPair(t, false, config, headersOf('a'));
+  const say = async (text: string) => {
+    const said = once(upstream, 'message');
+    client.send(text);
+    return String((await said)[0]);
+  };
+  t.equal(await say('1'), '1');
+  t.equal(await say('2'), '2');
+  await file.write({ a: 'requests=3', b: '' });
+  await logged(log, 'client tokens read again');
+  t.equal(await say('3'), '3');
+  const closed = once(client, 'close');
+  client.send('4');
+  t.equal((await closed)[0], 1008);
+});
+
 t.test('the streams of the others go on, and so does a token that is only renamed', async (t) => {
   for (const change of [
     { b: '' },
