@@ -67,18 +67,23 @@ for (const [coding, encode] of Object.entries(CODINGS)) {
   });
 }
 
-t.test('a model that comes late is judged before the end of the body passes', async (t) => {
-  const { url, bodies, upstream } = await start(t);
-  for (const tail of ['"model":"gpt-6"}', '"input":1}', '"model":"gpt-5.1","model":"gpt-6"}']) {
-    const call = open(url + RESPONSES, { method: 'POST', headers: headersOf('a') });
-    const before = upstream.requests.length;
-    call.request.write(`{"input":"${LONG}",`);
-    while (upstream.requests.length === before) await turn();
-    call.request.end(tail);
-    localError(t, await readAnswer(await call.response), 400, 'AUTH_MODEL_DENIED');
-  }
-  t.equal(bodies.length, 0, 'the upstream never saw a whole one');
-});
+for (const framing of ['chunked', 'content-length']) {
+  t.test(`${framing}: a model that comes late is judged before the end passes`, async (t) => {
+    const { url, bodies, upstream } = await start(t);
+    const head = `{"input":"${LONG}",`;
+    for (const tail of ['"model":"gpt-6"}', '"input":1}', '"model":"gpt-5.1","model":"gpt-6"}']) {
+      const length = { 'content-length': head.length + tail.length };
+      const headers = { ...headersOf('a'), ...(framing === 'chunked' ? {} : length) };
+      const call = open(url + RESPONSES, { method: 'POST', headers });
+      const before = upstream.requests.length;
+      call.request.write(head);
+      while (upstream.requests.length === before) await turn();
+      call.request.end(tail);
+      localError(t, await readAnswer(await call.response), 400, 'AUTH_MODEL_DENIED');
+    }
+    t.equal(bodies.length, 0, 'the upstream never saw a whole one');
+  });
+}
 
 t.test('the answer says what is allowed, or what is unclear', async (t) => {
   const { post } = await start(t);
