@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -62,11 +62,17 @@ export async function openAgentScene(t: Test, version: CodexVersion) {
     command: (...args: string[]) => inside(codexProgram, args),
     codex: (args: string[], env: Record<string, string> = {}) =>
       runCodex(home, inside(codexProgram, args), { env: { ...internet.env, ...env } }),
-    /** Codex started by `run`, with a sidecar of its own. */
-    codexByRun: (options: string[], args: string[], env: Record<string, string>) => {
-      const ours = [PROGRAM, 'run', '--log-file', join(home, 'run.log'), ...options];
-      const command = inside(process.execPath, [...ours, '--', codexProgram, ...args]);
-      return runCodex(home, command, { env: { ...internet.env, ...env } });
+    /** The command line of Codex started by `run`, with a sidecar of its own. */
+    commandByRun: (options: string[], args: string[]) => {
+      const ours = [
+        PROGRAM,
+        'run',
+        '--log-file',
+        join(home, 'run.log'),
+        '--config',
+        sidecar.configFile,
+      ];
+      return inside(process.execPath, [...ours, ...options, '--', codexProgram, ...args]);
     },
   };
 }
@@ -85,8 +91,19 @@ async function startSidecar(t: Test, backend: Awaited<ReturnType<typeof startEmu
   const upstream = { ...backend.upstream, proxy: null };
   const agentIdentity = { policy: 'chatgptAuth' };
   const configFile = write('config.json', JSON.stringify({ agentIdentity, upstream, clients }));
-  const { url } = await serve(t, ['--config', configFile], { CODEX_HOME: folder });
-  return { login, clientToken, configFile, url };
+  const audit = write('audit.log', '');
+  const options = ['--config', configFile];
+  const { url } = await serve(t, options, { CODEX_HOME: folder, SIDECAR_LOG_AUDIT: audit });
+  return { login, clientToken, configFile, url, refusals: () => refusalsIn(audit) };
+}
+
+/** What the sidecar has refused so far. */
+function refusalsIn(audit: string): string[] {
+  const entries = readFileSync(audit, 'utf8').split('\n').filter(Boolean);
+  return entries.flatMap((entry) => {
+    const { method, path, code } = JSON.parse(entry);
+    return code ? [`${method} ${path}: ${code}`] : [];
+  });
 }
 
 /** That no host was asked for anything, and no name looked up. */

@@ -1,40 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import {
-  type AgentScene,
-  ANSWER,
-  checkSilence,
-  EXEC,
-  NO_INTERNET,
-  openAgentScene,
-  RESPONSES,
-} from './agent-scene.ts';
+import { type AgentScene, ANSWER, EXEC, NO_INTERNET, openAgentScene } from './agent-scene.ts';
+import { checkAsked, checkReplies, checkTraffic, LIMITS, USAGE } from './agent-traffic.ts';
 import { askAppServer } from './app-server.ts';
 import { CODEX_VERSIONS, isSince, runCodex } from './codex.ts';
-
-/** Everything went to the sidecar, and from there with its credentials. */
-function checkTraffic(t: Test, scene: AgentScene): void {
-  const { backend, login, clientToken } = scene;
-  const seen = backend.records.filter(({ path }) => path.startsWith('/backend-api/'));
-  for (const { method, path, auth, headers } of seen) {
-    const isInference = path === RESPONSES;
-    t.ok(auth.verified, `${method} ${path} (${auth.problem})`);
-    t.equal(auth.kind, isInference ? 'assertion' : 'bearer', path);
-    if (!isInference) t.equal(headers.authorization, `Bearer ${login.accessToken}`);
-  }
-  t.notMatch(JSON.stringify(backend.records), clientToken, 'the client token stayed here');
-  checkSilence(t, scene);
-}
-
-function checkAsked(t: Test, { backend }: AgentScene, paths: readonly string[]): void {
-  for (const path of paths) {
-    t.ok(
-      backend.records.some((record) => record.path.split('?')[0] === `/backend-api/${path}`),
-      `asked for ${path}`,
-    );
-  }
-}
 
 for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')))
   t.test(`Codex ${version} with a phantom login`, { skip: NO_INTERNET }, async (t) => {
@@ -56,20 +26,19 @@ async function asksForAll(t: Test, scene: AgentScene): Promise<void> {
   t.equal(turn.code, 0, turn.stderr);
   t.match(turn.stdout, ANSWER);
 
-  const answers = {
-    'account/read': { requiresOpenaiAuth: false },
-    'account/rateLimits/read': { rateLimits: { primary: { usedPercent: 12 }, planType: 'plus' } },
-    'account/usage/read': { summary: { lifetimeTokens: 3000 } },
-    'app/list': { data: [] },
-    'model/list': { data: [{ id: String }] },
-    'plugin/list': { marketplaces: [] },
-    'config/read': { config: { model_provider: 'sidecar' } },
-  };
-  const methods = Object.keys(answers);
-  const replies = await askAppServer(home, command('app-server'), methods, internet.env);
-  for (const [index, [method, answer]] of Object.entries(answers).entries()) {
-    t.match(replies[index], { result: answer }, method);
-  }
+  await checkReplies(t, scene, {
+    answers: {
+      'account/read': { requiresOpenaiAuth: false },
+      'account/rateLimits/read': LIMITS,
+      'account/usage/read': USAGE,
+      'app/list': { data: [] },
+      'model/list': { data: [{ id: String }] },
+      'plugin/list': { marketplaces: [] },
+      'config/read': { config: { model_provider: 'sidecar' } },
+    },
+    command: command('app-server'),
+    env: internet.env,
+  });
 
   await runCodex(home, ['git', 'init', '--quiet']);
   const applied = await codex(['apply', 'task_1']);

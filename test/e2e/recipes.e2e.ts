@@ -13,11 +13,20 @@ import {
   RESPONSES,
   whereTo,
 } from './agent-scene.ts';
-import { CODEX_VERSIONS, type CodexRun, type CodexVersion, isSince } from './codex.ts';
+import { CODEX_VERSIONS, type CodexRun, type CodexVersion, isSince, runCodex } from './codex.ts';
 
 const VERSIONS = CODEX_VERSIONS.filter((version) => isSince(version, '0.169.0'));
 
 type Recipe = (scene: AgentScene, stateFolder: string) => Promise<CodexRun>;
+
+function byRun(
+  { commandByRun, home, internet }: AgentScene,
+  options: string[],
+  stateFolder: string,
+): Promise<CodexRun> {
+  const env = { ...internet.env, XDG_STATE_HOME: stateFolder };
+  return runCodex(home, commandByRun(options, EXEC), { env });
+}
 
 /** Every way to point Codex at a sidecar that the program or the documents print. */
 const RECIPES: Record<string, Recipe> = {
@@ -31,10 +40,8 @@ const RECIPES: Record<string, Recipe> = {
     const setting = `openai_base_url="${url}/backend-api/codex"`;
     return codex([...EXEC.slice(0, -1), '-c', setting, 'hi'], { CODEX_API_KEY: clientToken });
   },
-  run: ({ codexByRun, configFile }, state) =>
-    codexByRun(['--config', configFile], EXEC, { XDG_STATE_HOME: state }),
-  'run --isolate-home': ({ codexByRun, configFile }, state) =>
-    codexByRun(['--isolate-home', '--config', configFile], EXEC, { XDG_STATE_HOME: state }),
+  run: (scene, state) => byRun(scene, [], state),
+  'run --isolate-home': (scene, state) => byRun(scene, ['--isolate-home'], state),
 };
 
 /** A home with a login of its own, of a workspace that is elsewhere. */
