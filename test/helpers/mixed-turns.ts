@@ -168,8 +168,16 @@ async function connect({ url, headers, random }: Stage): Promise<WebSocket> {
   return socket;
 }
 
-/** Asks for a turn, and resolves when an event of this type comes. */
 function ask({ random }: Stage, socket: WebSocket, type: string): Promise<void> {
+  return takeTurn(socket, modelOf(random), type);
+}
+
+/** Asks for a turn, and resolves when an event of this type comes. */
+export function takeTurn(
+  socket: WebSocket,
+  model: string,
+  type = 'response.completed',
+): Promise<void> {
   return new Promise((resolve) => {
     const onMessage = (data: unknown) => {
       if (!String(data).includes(`"type":"${type}"`)) return;
@@ -177,7 +185,7 @@ function ask({ random }: Stage, socket: WebSocket, type: string): Promise<void> 
       resolve();
     };
     socket.on('message', onMessage);
-    socket.send(JSON.stringify({ type: 'response.create', model: modelOf(random), input: [] }));
+    socket.send(JSON.stringify({ type: 'response.create', model, input: [] }));
   });
 }
 
