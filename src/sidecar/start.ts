@@ -9,7 +9,6 @@ import { monotonicClock, systemClock } from '../base/clock.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { timerSchedule } from '../base/schedule.ts';
-import type { ClientTokens } from '../clients/client-tokens.ts';
 import { placesOf } from '../config/places.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import { type KeptCounters, keepCounters } from './keep-counters.ts';
@@ -44,9 +43,8 @@ export async function launchSidecar(
   readAgain: () => Promise<Settings> = async () => settings,
   tokenSource: TokenSource | null = null,
 ): Promise<RunningSidecar> {
-  const use = (changed: ClientTokens) => sidecar.useClientTokens(changed);
   const tokens: TokenSource =
-    tokenSource ?? new TokensFile(log, use, settings.config.usage.enabled);
+    tokenSource ?? new TokensFile(log, (changed) => sidecar.useClientTokens(changed));
   const found = await pass(settings, log, tokens, allowUnauthenticated);
   const { dispatcher, clientTokens, listener, admin } = found;
   const { audit: auditTarget } = settings.config.log;

@@ -59,7 +59,6 @@ export function exposure(
 export class TokensFile {
   readonly #log: Logger;
   readonly #use: (tokens: ClientTokens) => void;
-  readonly #countsTokens: boolean;
   #reads = 0;
   #inUse: Read | null = null;
   #stop: StopWatching | null = null;
@@ -67,14 +66,10 @@ export class TokensFile {
   /** The last warning about who can write the file. */
   #warned: string | null = null;
 
-  /**
-   * @param use gets the tokens of a changed file
-   * @param countsTokens whether responses are read; without that no limit of model tokens would hold
-   */
-  constructor(log: Logger, use: (tokens: ClientTokens) => void, countsTokens: boolean) {
+  /** @param use gets the tokens of a changed file */
+  constructor(log: Logger, use: (tokens: ClientTokens) => void) {
     this.#log = log;
     this.#use = use;
-    this.#countsTokens = countsTokens;
   }
 
   /**
@@ -104,9 +99,7 @@ export class TokensFile {
     if (path === null) return { path, order, text: null, tokens: null, exposure: null };
     const text = await readNamedFile('clients.tokensFile', path);
     const exposure = await exposureOfFile(path);
-    const tokens = parseClientTokens(text);
-    if (!this.#countsTokens) refuseUncounted(tokens);
-    return { path, order, text, tokens, exposure };
+    return { path, order, text, tokens: parseClientTokens(text), exposure };
   }
 
   #commit(read: Read): ClientTokens | null {
@@ -155,17 +148,5 @@ export class TokensFile {
       this.#problem = String(error);
       this.#log.error({ err: error }, 'client tokens not read again, the old ones stay');
     }
-  }
-}
-
-/** @throws ConfigError when a token has a limit that nothing would count for */
-function refuseUncounted(tokens: ClientTokens): void {
-  for (const { name, limits } of tokens.list) {
-    if (!limits || (limits.inputTokensPerDay === null && limits.outputTokensPerDay === null)) {
-      continue;
-    }
-    throw new ConfigError(
-      `clients.tokensFile: the token "${name}" has a limit of model tokens, which are not counted with usage.enabled false; enable it, or remove the limit with "token set"`,
-    );
   }
 }

@@ -107,16 +107,6 @@ t.test('with usage.enabled false nothing is read, but the limits in headers', as
   t.equal(accountLimits.length, 1);
 });
 
-t.test(
-  'with usage.enabled false no token may have a limit that would not be counted',
-  async (t) => {
-    const config = { usage: { enabled: false } };
-    const started = startWithClients(t, { busy: 'requests=5 output-tokens=100' }, config);
-    await t.rejects(started, /the token "busy" has a limit of model tokens.*usage\.enabled/);
-    await startWithClients(t, { busy: 'requests=5 streams=2 models=gpt-*' }, config);
-  },
-);
-
 t.test('the page follows, without another request', async (t) => {
   const { url, infer } = await startWithClients(t, { busy: 'input-tokens=5000' });
   const stream = await EventStream.open(t, url);

@@ -38,7 +38,7 @@ t.test('the version of Node.js', async (t) => {
 /** What `doctor` says about the client tokens of a configuration. */
 async function clients(flags: PartialConfig): Promise<Finding> {
   const settings = await readSettings({}, null, flags);
-  const tokens = new TokensFile(createLogger({ level: 'silent' }), () => undefined, true);
+  const tokens = new TokensFile(createLogger({ level: 'silent' }), () => undefined);
   return checkClients(settings.config, await preflight(settings, tokens, false));
 }
 

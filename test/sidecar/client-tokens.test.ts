@@ -96,8 +96,7 @@ async function makeTokensFile(t: Test) {
   await add('first');
   const used: string[][] = [];
   const captured = captureLog();
-  const use = (tokens: ClientTokens) => void used.push(namesOf(tokens));
-  const tokensFile = new TokensFile(captured.log, use, true);
+  const tokensFile = new TokensFile(captured.log, (tokens) => used.push(namesOf(tokens)));
   t.teardown(() => tokensFile.close());
   /** Waits until a change put these names in force. */
   const inForce = async (...names: string[]) => {

@@ -18,7 +18,7 @@ export async function checkConfig(
   allowUnauthenticated: boolean,
   { print, warn }: Pick<CommandIo, 'print' | 'warn'>,
 ): Promise<void> {
-  const tokens = new TokensFile(SILENT, () => undefined, settings.config.usage.enabled);
+  const tokens = new TokensFile(SILENT, () => undefined);
   const found = await preflight(settings, tokens, allowUnauthenticated);
   await found.dispatcher?.destroy();
   for (const warning of found.warnings) warn(warning);

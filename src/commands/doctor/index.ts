@@ -72,8 +72,7 @@ export async function doctor(options: DoctorOptions): Promise<Finding[]> {
     const settings = await readSettings(options.env, configFile, flags);
     const source = configFile ?? env.SIDECAR_CONFIG?.trim();
     const config = ok('config', source || 'defaults and environment');
-    const tokens = new TokensFile(SILENT, () => undefined, settings.config.usage.enabled);
-    const found = await preflight(settings, tokens, false);
+    const found = await preflight(settings, new TokensFile(SILENT, () => undefined), false);
     close = async () => found.dispatcher?.destroy();
     const store = await openStore(settings, SILENT, 'command');
     close = async () => {
