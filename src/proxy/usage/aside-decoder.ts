@@ -118,8 +118,16 @@ export class AsideDecoder {
   readonly #onData = (bytes: Buffer): void => {
     if (this.#state === 'over') return;
     this.#plain += bytes.length;
-    if (this.#plain > this.#coded * MAX_RATIO + SPARE_BYTES) this.#lose();
-    else this.#decoded.push(bytes);
+    if (this.#plain > this.#coded * MAX_RATIO + SPARE_BYTES) {
+      this.#lose();
+      return;
+    }
+    try {
+      this.#decoded.push(bytes);
+    } catch {
+      // A defect of whoever reads must not end the process.
+      this.#lose();
+    }
   };
 
   #lose(): void {

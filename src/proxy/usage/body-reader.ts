@@ -49,8 +49,18 @@ export function bodyReader(
 }
 
 function undecoded(plain: PlainReader): BodyReader {
+  let isLost = false;
   return {
-    push: (bytes) => plain.push(bytes),
+    push: (bytes) => {
+      if (isLost) return;
+      try {
+        plain.push(bytes);
+      } catch {
+        // A defect of the reading must not end what it reads.
+        isLost = true;
+        plain.lost();
+      }
+    },
     finish: () => {
       plain.finish();
       return null;

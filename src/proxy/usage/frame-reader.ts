@@ -72,7 +72,16 @@ export class FrameReader implements FrameSink {
     if (this.#inControl || this.#isLost || !this.#isLast) return;
     if (this.#message === 'compressed') {
       this.#compressed(END_OF_MESSAGE, 0, END_OF_MESSAGE.length);
-    } else if (this.#message === 'plain') this.#events.end();
+    } else if (this.#message === 'plain') this.#endEvent();
+  }
+
+  #endEvent(): void {
+    try {
+      this.#events.end();
+    } catch {
+      // A defect of whoever is told must not end what is read.
+      this.#lose();
+    }
   }
 
   /** The client has spoken, so that the turn before is over. */

@@ -3,7 +3,7 @@ import t from 'tap';
 import { headerLookup } from '../../../src/proxy/headers.ts';
 import { DecodingBudget } from '../../../src/proxy/usage/aside-decoder.ts';
 import { bodyReader } from '../../../src/proxy/usage/body-reader.ts';
-import { countedTurns, endEvent, USAGE } from './told.ts';
+import { countedTurns, endEvent, LIMITS, USAGE } from './told.ts';
 
 const RESPONSES = '/backend-api/codex/responses';
 const COUNTED = 'gpt-x 12/3/5/2';
@@ -20,11 +20,15 @@ interface Case {
   status?: number;
   headers?: Record<string, string>;
   model?: string;
+  defect?: Error;
 }
 
 /** What is told of a body, read in pieces. */
-async function read(body: Buffer | string, { path, status, headers = STREAM, model }: Case = {}) {
-  const { turns, lines } = countedTurns(model);
+async function read(
+  body: Buffer | string,
+  { path, status, headers = STREAM, model, defect }: Case = {},
+) {
+  const { turns, lines } = countedTurns(model, defect);
   const parsed = headers;
   const head = { status: status ?? 200, statusMessage: '', raw: [], parsed };
   const asked = bodyReader(
@@ -79,6 +83,14 @@ t.test('a coding that is unknown or broken is unreadable', async (t) => {
   t.strictSame(await read(whole, { headers }), ['unknown unreadable'], 'no gzip at all');
   const bomb = zlib.gzipSync(Buffer.alloc(8 * 1024 * 1024, 0x0a));
   t.strictSame(await read(bomb, { headers }), ['unknown unreadable'], 'a bomb');
+});
+
+t.test('a defect of whoever is told ends the reading and nothing else', async (t) => {
+  const body = `data: ${JSON.stringify(LIMITS)}\n\n${whole}`;
+  const defect = new Error('defect');
+  t.strictSame(await read(body, { defect }), ['unknown unreadable']);
+  const headers = { ...STREAM, 'content-encoding': 'gzip' };
+  t.strictSame(await read(zlib.gzipSync(body), { headers, defect }), ['unknown unreadable']);
 });
 
 t.test('a response in one document', async (t) => {

@@ -3,7 +3,7 @@ import t from 'tap';
 import { DecodingBudget } from '../../../src/proxy/usage/aside-decoder.ts';
 import { FrameReader } from '../../../src/proxy/usage/frame-reader.ts';
 import { FrameTracker } from '../../../src/proxy/websocket/frame-tracker.ts';
-import { countedTurns, endEvent, USAGE } from './told.ts';
+import { countedTurns, endEvent, LIMITS, USAGE } from './told.ts';
 
 const CREATED = { type: 'response.created', response: {} };
 const DELTA = { type: 'response.output_text.delta', delta: 'word' };
@@ -46,8 +46,8 @@ class Sender {
   }
 }
 
-function reader(extensions: string | null) {
-  const { turns, lines, reports } = countedTurns();
+function reader(extensions: string | null, defect: Error | null = null) {
+  const { turns, lines, reports } = countedTurns(null, defect);
   const frames = new FrameReader(extensions, turns, () => 0, new DecodingBudget());
   const tracker = new FrameTracker(frames);
   const end = async () => {
@@ -159,6 +159,19 @@ t.test(
     }
   },
 );
+
+t.test('a defect of whoever is told ends the reading and nothing else', async (t) => {
+  for (const extensions of [null, DEFLATE]) {
+    const { push, lines, turns, end } = reader(extensions, new Error('defect'));
+    const sender = new Sender();
+    turns.asked();
+    for (const event of [CREATED, LIMITS, endEvent(USAGE)]) {
+      push(extensions ? await sender.event(event) : plain(event));
+    }
+    await end();
+    t.strictSame(lines, ['unknown unreadable']);
+  }
+});
 
 t.test('frames without text tell nothing', async (t) => {
   const { push, lines, end } = reader(null);

@@ -26,8 +26,8 @@ export class Told implements ServerEventListener {
   }
 }
 
-/** A counter of turns that writes down what it reports. */
-export function countedTurns(model: string | null = null) {
+/** A counter of turns that writes down what it reports. @param defect thrown when limits are told */
+export function countedTurns(model: string | null = null, defect: Error | null = null) {
   const log = new ExchangeLog(
     () => 0,
     () => 0,
@@ -39,7 +39,11 @@ export function countedTurns(model: string | null = null) {
     limited: (reason) => lines.push(`limited ${reason}`),
   });
   const reports: LimitReport[] = [];
-  const limits = { observe: (report: LimitReport) => void reports.push(report) };
+  const observe = (report: LimitReport) => {
+    if (defect) throw defect;
+    reports.push(report);
+  };
+  const limits = { observe };
   const turns = new TurnCounter(log.begin('POST', false), limits, model);
   return { turns, lines, reports };
 }
@@ -47,6 +51,12 @@ export function countedTurns(model: string | null = null) {
 function usageText(usage: TokenUsage | null): string {
   return usage ? Object.values(usage).join('/') : 'nothing';
 }
+
+/** An event that tells a limit. */
+export const LIMITS = {
+  type: 'codex.rate_limits',
+  rate_limits: { primary: { used_percent: 1, window_minutes: 300 }, secondary: null },
+};
 
 /** A response that ends, with the usage as the backend writes it. */
 export function endEvent(usage: unknown, more: object = {}, type = 'response.completed') {
