@@ -26,6 +26,9 @@ const WORKLOAD = [
 ];
 const SCRUBBED = new Set([...CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]), ...WORKLOAD]);
 
+/** The Agents SDK would send traces to OpenAI by itself, past the sidecar. */
+const QUIET = { OPENAI_AGENTS_DISABLE_TRACING: '1' };
+
 /** Programs that start the program named in their arguments. */
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
 const CODEX_PACKAGE = /^@openai\/codex(@.+)?$/;
@@ -61,6 +64,7 @@ export function childEnvironment(env: Environment, access: ChildAccess): Environ
   );
   return {
     ...Object.fromEntries(kept),
+    ...QUIET,
     OPENAI_BASE_URL: access.baseUrl,
     OPENAI_API_KEY: access.clientToken,
     [TOKEN_VARIABLE]: access.clientToken,
