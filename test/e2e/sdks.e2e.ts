@@ -74,6 +74,24 @@ for (const [client, script] of Object.entries(TURNS) as [NpmClient, string][]) {
   });
 }
 
+t.test('a compressed stream reaches the SDK', async (t) => {
+  const { backend, env } = await setUp(t);
+  backend.settings.compression = 'gzip';
+  const script = `
+    import OpenAI from 'openai';
+    const input = [{ role: 'user', content: 'hi' }];
+    const body = { model: 'gpt-x', instructions: 'Be brief.', input, store: false, stream: true };
+    const { data, response } = await new OpenAI().responses.create(body).withResponse();
+    console.log(response.headers.get('content-encoding'));
+    for await (const event of data) console.log(event.type);`;
+  const { code, stdout, stderr } = await runWithClient('openai', script, env);
+  t.equal(code, 0, stderr);
+  const [coding, ...types] = stdout.trim().split('\n');
+  t.equal(coding, 'gzip');
+  t.equal(types.length, 9);
+  t.equal(types.at(-1), 'response.completed');
+});
+
 t.test('a request without a stream is refused in the words of the backend', async (t) => {
   const { backend, env } = await setUp(t);
   const script = `
