@@ -1,4 +1,5 @@
 import type { PostgresLink } from './postgres-link.ts';
+import { USAGE_TABLE } from './postgres-schema.ts';
 
 /** What a database says of itself, as far as a shared login depends on it. */
 export interface DatabaseFacts {
@@ -13,6 +14,8 @@ export interface DatabaseFacts {
   synchronous: boolean;
   /** The clock of the database minus ours, in milliseconds. */
   clockMs: number;
+  /** Whether the role may use the table in which sidecars tell each other what clients have used. */
+  sharesUsage: boolean;
 }
 
 const FACTS_SQL = `
@@ -30,11 +33,17 @@ SELECT has_table_privilege('codex_auth_sidecar.login', 'SELECT') AS "SELECT",
        has_table_privilege('codex_auth_sidecar.login', 'UPDATE') AS "UPDATE",
        has_table_privilege('codex_auth_sidecar.login', 'DELETE') AS "DELETE"`;
 const NEEDED = ['SELECT', 'INSERT', 'UPDATE'];
+/** False also where there is no such table. */
+const USAGE_SQL = `
+SELECT coalesce(bool_and(has_table_privilege(t.id, r.name)), false) AS usable
+  FROM (SELECT to_regclass('${USAGE_TABLE}') AS id) AS t,
+       unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)`;
 
 /** @param nowMs our clock, milliseconds since the epoch */
 export async function inspectDatabase(link: PostgresLink, nowMs: number): Promise<DatabaseFacts> {
   const [facts = {}] = await link.query(FACTS_SQL);
   const [rights = {}] = await link.query(RIGHTS_SQL);
+  const [usage = {}] = await link.query(USAGE_SQL);
   const durable = ['fsync', 'full_page_writes', 'synchronous_commit'];
   return {
     release: String(facts.release),
@@ -43,6 +52,7 @@ export async function inspectDatabase(link: PostgresLink, nowMs: number): Promis
       ...(facts.superuser === true ? ['superuser'] : []),
       ...(rights.DELETE === true ? ['DELETE'] : []),
     ],
+    sharesUsage: usage.usable === true,
     unsafeSettings: durable.filter((name) => facts[name] === 'off'),
     synchronous: facts.synchronous === true,
     clockMs: Number(facts.now_ms) - nowMs,

@@ -7,6 +7,8 @@ import { dayOf } from './daily-tokens.ts';
 
 /** Between two exchanges; milliseconds. */
 const SHARE_EVERY_MS = 15_000;
+/** The last counts are told within this time at the end, or not at all; milliseconds. */
+const LAST_SHARE_MS = 2_000;
 /** Between two removals of what is old, in exchanges: an hour. */
 const FORGET_EVERY = 240;
 
@@ -73,8 +75,14 @@ export class SharedCounters {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    if (!this.#isAway) await this.share();
-    this.#deps.engine.close();
+    const { engine, schedule } = this.#deps;
+    let cancel: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = schedule(LAST_SHARE_MS, resolve);
+    });
+    if (!this.#isAway) await Promise.race([this.share(), late]);
+    cancel();
+    engine.close();
   }
 
   #arm(): void {

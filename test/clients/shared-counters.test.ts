@@ -128,3 +128,12 @@ t.test('it shares from time to time, forgets what is old, and tells the end', as
   t.ok(engine.closed);
   t.equal(timers.length, 0);
 });
+
+t.test('a store that does not respond cannot hold up the end', async (t) => {
+  const { shared, engine, timers } = start();
+  engine.share = () => new Promise(() => undefined);
+  const closed = shared.close();
+  timers.shift()?.();
+  await closed;
+  t.ok(engine.closed);
+});

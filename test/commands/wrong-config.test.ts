@@ -46,6 +46,10 @@ async function doctorFinds(
 const HTTPS_ONLY = 'must use https; plain http is for loopback hosts only';
 const CONFIGS: { config: unknown; says: string }[] = [
   {
+    config: { usage: { file: '/absent/counters' } },
+    says: 'usage.file: cannot write /absent/counters (ENOENT)',
+  },
+  {
     config: { agentIdentity: { polisy: 'jwtOnly' } },
     says: 'config file FILE: unknown key "agentIdentity.polisy"; did you mean "policy"?',
   },

@@ -107,6 +107,12 @@ t.test('the printed SQL makes what a role of a sidecar needs', WITH_POSTGRES, as
   t.match(await program('login', '--import', file), { code: 0 });
   t.match(await program('store', 'status'), { code: 0 });
   t.notMatch((await program('doctor')).stdout, /the role (has|lacks)/);
+  await postgres.sql('REVOKE DELETE ON codex_auth_sidecar.usage FROM sidecar');
+  const alone =
+    /! database +the table of what clients have used is missing, or the role lacks a right/;
+  t.match((await program('doctor')).stdout, alone);
+  await postgres.sql('DROP TABLE codex_auth_sidecar.usage');
+  t.match((await program('doctor')).stdout, alone);
   await postgres.sql('REVOKE UPDATE ON codex_auth_sidecar.login FROM sidecar');
   t.match((await program('doctor')).stdout, /✗ database +the role lacks UPDATE on the table/);
   t.match(await program('logout'), {

@@ -71,6 +71,14 @@ async function databaseFindings(settings: Settings): Promise<Finding[]> {
         'use a role with SELECT, INSERT and UPDATE alone',
       ),
     );
+    add(
+      !facts.sharesUsage,
+      warning(
+        'database',
+        'the table of what clients have used is missing, or the role lacks a right on it: each sidecar holds clients to their limits alone',
+        'run "store init" of this version once more, with the same --role',
+      ),
+    );
     for (const name of unsafeSettings) {
       add(true, warning('database', `${name} is off: a crash may lose the login`, 'turn it on'));
     }
