@@ -167,6 +167,7 @@ export async function startPooler(t: TestScope, postgres: Postgres): Promise<num
     'auth_type = any',
     'pool_mode = transaction',
     'default_pool_size = 2',
+    'max_client_conn = 2000',
   ];
   await writeFile(file, lines.join('\n'));
   await chmod(file, 0o644);
