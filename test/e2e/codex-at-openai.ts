@@ -18,8 +18,8 @@ export interface CodexAtOpenAi {
   home: CodexHome;
   /** PEM file with the certificate of `backend`. */
   authority: string;
-  /** One turn. */
-  exec(): Promise<CodexRun>;
+  /** One turn. @param env more variables */
+  exec(env?: Record<string, string>): Promise<CodexRun>;
 }
 
 /**
@@ -51,8 +51,9 @@ export async function startCodexAtOpenAi(
   await writeFile(join(home.path, 'config.toml'), `${config}\n[analytics]\nenabled = false\n`);
   const login = JSON.stringify(change(authJson));
   await writeFile(join(home.path, 'auth.json'), login, { mode: 0o600 });
-  const env = { HTTPS_PROXY: proxy.url, CODEX_CA_CERTIFICATE: authority };
-  return { backend, home, authority, exec: () => home.run(program, EXEC, env) };
+  const own = { HTTPS_PROXY: proxy.url, CODEX_CA_CERTIFICATE: authority };
+  const exec = (env = {}) => home.run(program, EXEC, { ...own, ...env });
+  return { backend, home, authority, exec };
 }
 
 /** A Codex that is signed in asks where the backend of its account is. */

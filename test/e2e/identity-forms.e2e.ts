@@ -3,7 +3,7 @@ import type { Emulator } from '../../src/emulator/index.ts';
 import { CODEX_VERSIONS, type CodexVersion, isSince } from './codex.ts';
 import { startCodexAtOpenAi } from './codex-at-openai.ts';
 
-/** Those that have the second form of identity, behind a feature switch and at OpenAI's hosts only. */
+/** Those that have both forms of identity; the second behind a feature switch, at OpenAI's hosts only. */
 const VERSIONS = CODEX_VERSIONS.filter((version) => isSince(version, '0.169.0'));
 
 const RESPONSES = '/backend-api/codex/responses';
@@ -29,6 +29,17 @@ async function turn(
 const kinds = { dual_header: 'dual', assertion_only: 'assertion' } as const;
 
 for (const version of VERSIONS) {
+  t.test(`Codex ${version} with an Agent Identity JWT is verified by the same code`, async (t) => {
+    const { backend, exec } = await startCodexAtOpenAi(t, version);
+    backend.settings.bearerOnAssertionRoutes = 'refuse';
+    const run = await exec({ CODEX_ACCESS_TOKEN: backend.issueIdentityToken() });
+    t.equal(run.code, 0, run.stderr);
+    t.match(run.stdout, 'Hello from the emulated backend.');
+    const turns = backend.records.filter(({ path }) => path === RESPONSES);
+    t.ok(turns.length > 0);
+    for (const { auth } of turns) t.match(auth, { kind: 'assertion', verified: true, taskId: String });
+  });
+
   for (const mode of ['dual_header', 'assertion_only'] as const) {
     t.test(`Codex ${version} (${mode}) is verified by the code that verifies us`, async (t) => {
       const { records } = await turn(t, version, mode);
