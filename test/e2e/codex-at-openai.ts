@@ -9,7 +9,8 @@ import { CodexHome, type CodexRun, type CodexVersion, installCodex } from './cod
 /** What Codex asks by itself; the address is for the sidecar. */
 const NAMES = ['DNS:chatgpt.com', 'DNS:auth.openai.com', 'DNS:ab.chatgpt.com', 'IP:127.0.0.1'];
 
-const EXEC = ['exec', '--skip-git-repo-check', '--ephemeral', 'hi'];
+/** One turn that leaves nothing behind. */
+export const EXEC = ['exec', '--skip-git-repo-check', '--ephemeral', 'hi'];
 
 /** A Codex that is signed in, and takes the emulated backend for OpenAI's. No sidecar is involved. */
 export interface CodexAtOpenAi {

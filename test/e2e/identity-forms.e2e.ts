@@ -1,10 +1,13 @@
 import t, { type Test } from 'tap';
 import type { Emulator } from '../../src/emulator/index.ts';
-import { CODEX_VERSIONS, type CodexVersion, isSince } from './codex.ts';
-import { startCodexAtOpenAi } from './codex-at-openai.ts';
+import { CODEX_VERSIONS, CodexHome, type CodexVersion, installCodex, isSince } from './codex.ts';
+import { EXEC, startCodexAtOpenAi } from './codex-at-openai.ts';
+import { startServeWithEmulator } from './serve-with-emulator.ts';
 
 /** Those that have both forms of identity; the second behind a feature switch, at OpenAI's hosts only. */
 const VERSIONS = CODEX_VERSIONS.filter((version) => isSince(version, '0.169.0'));
+
+t.setTimeout(180_000);
 
 const RESPONSES = '/backend-api/codex/responses';
 const REGISTER = '/agent/register';
@@ -37,7 +40,8 @@ for (const version of VERSIONS) {
     t.match(run.stdout, 'Hello from the emulated backend.');
     const turns = backend.records.filter(({ path }) => path === RESPONSES);
     t.ok(turns.length > 0);
-    for (const { auth } of turns) t.match(auth, { kind: 'assertion', verified: true, taskId: String });
+    for (const { auth } of turns)
+      t.match(auth, { kind: 'assertion', verified: true, taskId: String });
   });
 
   for (const mode of ['dual_header', 'assertion_only'] as const) {
@@ -72,4 +76,26 @@ for (const version of VERSIONS) {
       `${RESPONSES} 101`,
     ]);
   });
+}
+
+const newest = VERSIONS.at(-1);
+if (newest !== undefined) {
+  for (const headers of ['dual', 'assertionOnly'] as const) {
+    t.test(`a sidecar (${headers}) in front of Codex ${newest} is verified too`, async (t) => {
+      const identity = { form: 'runtimeInstance', headers };
+      const stage = await startServeWithEmulator({ identity });
+      t.teardown(() => stage.close());
+      const { url: baseUrl, clientToken, backend } = stage;
+      const home = await CodexHome.create({ baseUrl, clientToken, webSockets: true });
+      t.teardown(() => home.remove());
+      const run = await home.run(await installCodex(newest), EXEC);
+      t.equal(run.code, 0, run.stderr);
+      t.match(run.stdout, 'Hello from the emulated backend.');
+      const turns = backend.records.filter(({ path }) => path === RESPONSES);
+      t.ok(turns.length > 0);
+      const kind = headers === 'dual' ? 'dual' : 'assertion';
+      for (const { auth } of turns) t.match(auth, { kind, verified: true });
+      t.equal(backend.records.filter(({ path }) => path === REGISTER).length, 1);
+    });
+  }
 }

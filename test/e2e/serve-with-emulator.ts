@@ -20,12 +20,14 @@ export interface ServeWithEmulator {
 
 /**
  * The sidecar holds a ChatGPT login and registers an identity; the agent gets the client token.
+ * @param options.identity of the section `agentIdentity`, beside the policy
  * @param options.askForToken false lets any caller on this machine in
  * @param options.tls files of the listener; null: plain HTTP
  * @param options.limits of the client token, as on its line of the tokens file
  * @param options.usedToday tokens that the client has used already
  */
 export async function startServeWithEmulator({
+  identity = {},
   askForToken = true,
   tls = null as { certFile: string; keyFile: string } | null,
   limits = '',
@@ -48,7 +50,7 @@ export async function startServeWithEmulator({
     JSON.stringify({
       codexHome: folder,
       ...(tls === null ? {} : { listen: { tls } }),
-      agentIdentity: { policy: 'chatgptAuth' },
+      agentIdentity: { policy: 'chatgptAuth', ...identity },
       upstream: { ...backend.upstream, proxy: null },
       clients: { tokensFile: askForToken ? join(folder, 'tokens') : null },
       usage: { file: usage },
