@@ -184,6 +184,10 @@ t.test('a tokens file without a token, or with a line that is none', async (t) =
   await refuses(t, 'clients.tokensFile line 2 is not name:sha256', ['--host', '0.0.0.0'], {
     SIDECAR_CLIENT_TOKENS_FILE: broken,
   });
+  const limited = await makeFile(t, 'tokens', `agent:${digest} requests=many\n`);
+  const number =
+    'clients.tokensFile line 1 has a value of requests that is not a whole number from 1 to 1000000000000';
+  await refuses(t, number, [], { SIDECAR_CLIENT_TOKENS_FILE: limited });
 });
 
 t.test('beyond loopback without tokens it serves only when told to, and warns', async (t) => {
@@ -207,7 +211,7 @@ t.test('beyond loopback it warns of plain HTTP, whether or not clients need a to
   const args = ['serve', '--host', '0.0.0.0', '--port', '0'];
   const program = start(t, args, { SIDECAR_CLIENT_TOKENS_FILE: tokens });
   const { level } = await program.logged(
-    'listen.host 0.0.0.0 is reached over plain HTTP: whoever can read that network can read client tokens and prompts; put a proxy with TLS in front of it, or allow only a network that nobody else can read',
+    'listen.host 0.0.0.0 is reached over plain HTTP: whoever can read that network can read client tokens and prompts; set listen.tls (certFile, keyFile), or allow only a network that nobody else can read',
   );
   t.equal(level, 'warn');
   await program.logged('listening');

@@ -67,12 +67,16 @@ t.test('the counts of clients in a database', WITH_POSTGRES, async (t) => {
     const keyFile = join(folder, 'key.json');
     await writeFile(keyFile, await KeyRing.generate(), { mode: 0o600 });
     const url = await makeFile(t, 'url', postgres.url(postgres.port, 'sidecar'));
-    const start = () =>
+    const start = (usage = {}) =>
       startTestSidecar(t, {
         codexHome: folder,
         env: { SIDECAR_STORE_URL_FILE: url },
-        config: { store: { kind: 'postgres', keyFile }, clients: { tokensFile: path } },
+        config: { store: { kind: 'postgres', keyFile }, clients: { tokensFile: path }, usage },
       });
+    await t.rejects(start({ file: join(folder, 'counters') }), {
+      message:
+        'usage.file is set and store.kind is "postgres", where all sidecars count together; set usage.file to null',
+    });
     const [first, second] = [await start(), await start()];
     const ask = (base: string) =>
       send(base + RESPONSES, { headers: headersOf('a'), body: '{"model":"m"}' });
