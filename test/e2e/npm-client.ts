@@ -9,9 +9,14 @@ export const NPM_CLIENTS = {
   openai: ['openai@7.59.0'],
   'vercel-ai': ['ai@7.0.173', '@ai-sdk/openai@4.0.118', 'zod@4.6.7'],
   'openai-agents': ['@openai/agents@0.20.0', 'zod@4.6.7'],
+  'codex-sdk': ['@openai/codex-sdk@0.163.0'],
+  'codex-acp': ['@agentclientprotocol/codex-acp@2.6.0'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type NpmClient = keyof typeof NPM_CLIENTS;
+
+/** These bring a Codex along, an optional package of 120 MB, and are run with one that is there. */
+const WITH_CODEX: readonly NpmClient[] = ['codex-sdk', 'codex-acp'];
 
 export interface Outcome {
   code: number | null;
@@ -28,14 +33,18 @@ const INSTALL = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no
  * @param name of the folder; the versions belong into it
  * @returns the folder, which holds `node_modules`
  */
-export async function installPackages(name: string, packages: readonly string[]): Promise<string> {
+export async function installPackages(
+  name: string,
+  packages: readonly string[],
+  options: readonly string[] = [],
+): Promise<string> {
   const folder = resolve(CACHE, name);
   if (existsSync(folder)) return folder;
   // Under its own name only once it is whole, so that nobody takes the half of it.
   const draft = `${folder}.${process.pid}`;
   await mkdir(draft, { recursive: true });
   await writeFile(join(draft, 'package.json'), '{"private":true}\n');
-  await promisify(execFile)('npm', [...INSTALL, ...packages], { cwd: draft });
+  await promisify(execFile)('npm', [...INSTALL, ...options, ...packages], { cwd: draft });
   await mkdir(dirname(folder), { recursive: true });
   await rename(draft, folder).catch(async (error) => {
     await rm(draft, { recursive: true });
@@ -47,7 +56,8 @@ export async function installPackages(name: string, packages: readonly string[])
 /** The folder of a client, installed on first use. */
 export function installClient(client: NpmClient): Promise<string> {
   const [main] = NPM_CLIENTS[client];
-  return installPackages(join('clients', main.replace('/', '+')), NPM_CLIENTS[client]);
+  const options = WITH_CODEX.includes(client) ? ['--omit=optional'] : [];
+  return installPackages(join('clients', main.replace('/', '+')), NPM_CLIENTS[client], options);
 }
 
 /**

@@ -14,7 +14,7 @@ const isTurn = ({ path }: EmulatorRecord) => path === RESPONSES;
 const TEXT = 'Hello from the emulated backend.';
 
 /** One turn of each SDK, as a backend wants it that takes nothing but what Codex sends. */
-const TURNS: Record<NpmClient, string> = {
+const TURNS: Record<'openai' | 'vercel-ai' | 'openai-agents', string> = {
   openai: `
     import OpenAI from 'openai';
     const stream = new OpenAI().responses.stream({
