@@ -33,9 +33,9 @@ const TURNS: Record<'codex-sdk' | 'codex-acp', string> = {
       const prompt = [{ type: 'text', text: 'hi' }];
       if (id === 1) send(2, 'session/prompt', { sessionId: result.sessionId, prompt });
       if (id === 2) console.log(result.stopReason);
-      if (id === 2) break;
-    }
-    agent.kill();`,
+      // It then ends the Codex that it started, and itself.
+      if (id === 2) agent.stdin.end();
+    }`,
 };
 
 for (const [client, script] of Object.entries(TURNS) as [

@@ -133,6 +133,6 @@ export class CodexHome {
   }
 
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }
