@@ -175,9 +175,9 @@ t.test('two runs at once have one token, and the last one gives back', async (t)
   await three.close();
 });
 
-t.test('ten runs that begin at once agree', async (t) => {
+t.test('runs that begin at once agree', async (t) => {
   const { open } = makeScene(t);
-  const homes = await Promise.all(Array.from({ length: 10 }, open));
+  const homes = await Promise.all(Array.from({ length: 4 }, open));
   t.equal(new Set(homes.map(({ clientToken }) => clientToken)).size, 1);
   await Promise.all(homes.map((home) => home.close()));
 });

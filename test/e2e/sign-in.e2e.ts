@@ -53,7 +53,7 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     },
   );
 
-  t.test(`Codex ${version} takes the login that the sidecar has stored`, async (t) => {
+  t.test(`a sign-in and run are all that Codex ${version} needs`, async (t) => {
     const codex = await installCodex(version);
     const { backend, home, config } = await setUp(t);
     const program = start(t, ['login', '--device-auth', '--config', config], { CODEX_HOME: home });
@@ -64,7 +64,7 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
     t.equal(code, 0);
     t.match(stdout + stderr, 'Logged in using ChatGPT');
     const log = join(home, 'run.log');
-    const args = ['run', '--config', config, '--log-file', log, '--isolate-home', '--', codex];
+    const args = ['run', '--config', config, '--log-file', log, '--', codex];
     const turn = await run(t, [...args, 'exec', '--skip-git-repo-check', 'hi'], {
       CODEX_HOME: home,
       HOME: home,

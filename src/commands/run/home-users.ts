@@ -6,8 +6,8 @@ import { makeFolder } from '../../files/ownership.ts';
 
 /** The longest that somebody else may need to begin or to end. */
 const WAIT_SECONDS = 60;
-/** Nobody who holds the lock of a run lets go of it soon. */
-const PROBE_SECONDS = 0.5;
+/** Nobody who holds the lock of a run lets go of it soon. A machine too slow for this counts as one in use. */
+const PROBE_SECONDS = 0.25;
 
 /**
  * The runs that use one home. Each holds a lock of its own for as long as it lives, which the kernel
@@ -47,8 +47,8 @@ export class HomeUsers {
 
   async #isAlone(): Promise<boolean> {
     try {
-      // Where this fails, the locks of others tell nothing.
-      this.#release ??= await holdFileLock(join(this.#folder, this.#own), PROBE_SECONDS);
+      // Nobody else knows this one. Where it fails, the locks of others tell nothing.
+      this.#release ??= await holdFileLock(join(this.#folder, this.#own), WAIT_SECONDS);
       for (const name of await readdir(this.#folder)) {
         if (name === this.#own) continue;
         const path = join(this.#folder, name);
