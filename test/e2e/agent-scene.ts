@@ -23,8 +23,13 @@ export const NO_INTERNET =
     ? false
     : 'host names cannot be led to a recorder without a mount namespace (unshare -m)';
 
-/** Addresses of loopback that are nobody else's. */
 let internets = 0;
+
+/** An address of loopback that is nobody else's: test files run side by side in one network. */
+function nextAddress(): string {
+  internets += 1;
+  return `127.${100 + internets}.${(process.pid >> 8) & 255}.${process.pid & 255}`;
+}
 
 export type AgentScene = Awaited<ReturnType<typeof openAgentScene>>;
 
@@ -33,8 +38,7 @@ export type AgentScene = Awaited<ReturnType<typeof openAgentScene>>;
  * there is an internet in which every host name leads to one recorder.
  */
 export async function openAgentScene(t: Test, version: CodexVersion) {
-  internets += 1;
-  const internet = await makePlace(`127.84.${process.pid & 255}.${internets}`);
+  const internet = await makePlace(nextAddress());
   t.teardown(() => internet.close());
   const backend = await startEmulator();
   t.teardown(() => backend.close());
