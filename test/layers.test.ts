@@ -88,6 +88,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
       'auth-store/postgres-inspect.ts',
       'commands/doctor/certificate.ts',
       'commands/doctor/credential.ts',
+      'commands/doctor/store.ts',
       'commands/status/clients-table.ts',
       'commands/token',
       'oauth/device-login.ts',

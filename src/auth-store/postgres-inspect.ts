@@ -16,6 +16,8 @@ export interface DatabaseFacts {
   clockMs: number;
   /** Whether the role may use the table in which sidecars tell each other what clients have used. */
   sharesUsage: boolean;
+  /** How many connections a sidecar of that name has; one of a sidecar is enough. */
+  namesakes: number;
 }
 
 const FACTS_SQL = `
@@ -39,11 +41,23 @@ SELECT coalesce(bool_and(has_table_privilege(t.id, r.name)), false) AS usable
   FROM (SELECT to_regclass('${USAGE_TABLE}') AS id) AS t,
        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)`;
 
-/** @param nowMs our clock, milliseconds since the epoch */
-export async function inspectDatabase(link: PostgresLink, nowMs: number): Promise<DatabaseFacts> {
+const NAMESAKES_SQL = `
+SELECT count(*)::int AS count FROM pg_stat_activity
+ WHERE application_name = $1 AND datname = current_database()`;
+
+/**
+ * @param nowMs our clock, milliseconds since the epoch
+ * @param session what the connection of a sidecar with these settings is called
+ */
+export async function inspectDatabase(
+  link: PostgresLink,
+  nowMs: number,
+  session: string,
+): Promise<DatabaseFacts> {
   const [facts = {}] = await link.query(FACTS_SQL);
   const [rights = {}] = await link.query(RIGHTS_SQL);
   const [usage = {}] = await link.query(USAGE_SQL);
+  const [namesakes = {}] = await link.query(NAMESAKES_SQL, [session]);
   const durable = ['fsync', 'full_page_writes', 'synchronous_commit'];
   return {
     release: String(facts.release),
@@ -53,6 +67,7 @@ export async function inspectDatabase(link: PostgresLink, nowMs: number): Promis
       ...(rights.DELETE === true ? ['DELETE'] : []),
     ],
     sharesUsage: usage.usable === true,
+    namesakes: Number(namesakes.count),
     unsafeSettings: durable.filter((name) => facts[name] === 'off'),
     synchronous: facts.synchronous === true,
     clockMs: Number(facts.now_ms) - nowMs,

@@ -1,4 +1,5 @@
 import { isIP, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Client } from 'pg';
 import { isLocal, type PostgresServer } from './postgres-url.ts';
 import { StoreUnavailable } from './store.ts';
@@ -6,9 +7,17 @@ import { StoreUnavailable } from './store.ts';
 type Values = readonly (string | number | null)[];
 export type ResultRow = Record<string, unknown>;
 
+const PROGRAM = 'codex-auth-sidecar';
+/** The database cuts off what is longer. */
+const LONGEST_SESSION = 63;
 const CONNECT_MS = 3_000;
 /** The server's own timeouts do not cover a commit that waits for a standby (measured). */
 const STATEMENT_MS = 5_000;
+
+/** How the connection of a sidecar is called in the database, where two of one name can be seen. */
+export function sessionOf(row: string, replica: string): string {
+  return `${PROGRAM} ${row} ${replica}`.slice(0, LONGEST_SESSION);
+}
 
 /** One connection. Whatever fails on it ends it: nobody knows what it would respond to next. */
 export class PostgresLink {
@@ -27,8 +36,15 @@ export class PostgresLink {
     });
   }
 
-  /** @param ca PEM with authorities; null: those of Node.js */
-  static async open(server: PostgresServer, ca: string | null): Promise<PostgresLink> {
+  /**
+   * @param ca PEM with authorities; null: those of Node.js
+   * @param session how the database calls this connection
+   */
+  static async open(
+    server: PostgresServer,
+    ca: string | null,
+    session = PROGRAM,
+  ): Promise<PostgresLink> {
     // 15 MB and 80 ms that a sidecar with a file does not need (measured).
     const { default: pg } = await import('pg');
     const { host, port, user, database, password } = server;
@@ -44,12 +60,21 @@ export class PostgresLink {
       password: () => password?.reveal() ?? '',
       ssl: isLocal(server) ? false : { ...tls, ...servername, ...(ca === null ? {} : { ca }) },
       stream: () => socket,
-      application_name: 'codex-auth-sidecar',
+      application_name: session,
       keepAlive: true,
     });
     const link = new PostgresLink(client, socket);
     await link.#within(CONNECT_MS, client.connect());
     return link;
+  }
+
+  /** When the certificate of the server ends, in milliseconds since 1970; null without TLS. */
+  get certificateEnd(): number | null {
+    // Its types leave the connection out.
+    const { connection } = this.#client as { connection?: { stream?: unknown } };
+    const stream = connection?.stream;
+    const certificate = stream instanceof TLSSocket ? stream.getPeerX509Certificate() : undefined;
+    return certificate ? Date.parse(certificate.validTo) : null;
   }
 
   get isOpen(): boolean {

@@ -17,6 +17,8 @@ export interface PostgresRegisterDeps {
   /** PEM with the authorities of the server's certificate; null: those of Node.js. */
   ca: string | null;
   monotonicNow: MonotonicClock;
+  /** How the database calls the connection; absent: as the program. */
+  session?: string | undefined;
 }
 
 const RECONNECT_MS = 1_000;
@@ -100,7 +102,7 @@ export class PostgresRegister implements Register {
     for (const server of await this.#deps.servers()) {
       this.#server = server;
       try {
-        this.#link = await connectPrimary(server, this.#deps.ca);
+        this.#link = await connectPrimary(server, this.#deps.ca, this.#deps.session);
         this.#since = this.#deps.monotonicNow();
         this.#failure = null;
         return this.#link;
@@ -134,8 +136,9 @@ export class PostgresRegister implements Register {
 export async function connectPrimary(
   server: PostgresServer,
   ca: string | null,
+  session?: string,
 ): Promise<PostgresLink> {
-  const link = await PostgresLink.open(server, ca);
+  const link = await PostgresLink.open(server, ca, session);
   const [row] = await link.query('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby !== true) return link;
   link.destroy();

@@ -47,7 +47,8 @@ export async function openSharedStore(
   log: Logger,
   author: StoreAuthor,
 ): Promise<SharedStore> {
-  const { name, keyFile, pollSeconds, replica } = settings.config.store;
+  const { name, keyFile, pollSeconds } = settings.config.store;
+  const replica = replicaOf(settings);
   if (keyFile === null) {
     throw new ConfigError(
       'store.keyFile is not set; put the output of "store key" into a file and name that file',
@@ -55,6 +56,7 @@ export async function openSharedStore(
   }
   // A sidecar with a file needs nothing of these.
   const { PostgresRegister } = await import('../auth-store/postgres-register.ts');
+  const { sessionOf } = await import('../auth-store/postgres-link.ts');
   const { FileSealer } = await import('../auth-store/sealing.ts');
   const { SharedAuthStore } = await import('../auth-store/shared-store.ts');
   const sealer = new FileSealer(keyFile, name, log);
@@ -66,19 +68,25 @@ export async function openSharedStore(
     ca,
     first: (await servers())[0],
     monotonicNow: monotonicClock,
+    ...(author === 'sidecar' ? { session: sessionOf(name, replica) } : {}),
   });
   const store = new SharedAuthStore({
     register,
     sealer,
     log,
     sleep,
-    replica: (replica ?? hostname()) + (author === 'command' ? ' (command)' : ''),
+    replica: replica + (author === 'command' ? ' (command)' : ''),
     now: systemClock,
     monotonicNow: monotonicClock,
     schedule: timerSchedule,
     pollMs: pollSeconds * 1000,
   });
   return { store, sealer, servers, ca };
+}
+
+/** The name of this sidecar in the row. */
+export function replicaOf({ config }: Pick<Settings, 'config'>): string {
+  return config.store.replica ?? hostname();
 }
 
 /** Where the database is, and whom its certificate is from. @throws ConfigError */

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
-import { makeFile, makeFolder, run } from '../helpers/program.ts';
+import { makeFile, makeFolder, run, serve } from '../helpers/program.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
 t.setTimeout(120_000);
@@ -37,7 +37,7 @@ async function start(t: Test): Promise<Scene> {
 }
 
 t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
-  const { folder, postgres, program, authJson } = await start(t);
+  const { env, folder, postgres, program, authJson } = await start(t);
   const before = await program('store', 'status');
   t.equal(before.code, 1);
   t.match(before.stderr, /table codex_auth_sidecar\.login is missing; run: .*store init/);
@@ -61,6 +61,14 @@ t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
   t.match(doctor.stdout, /✓ credential +ChatGPT login from the shared store/);
   t.match(doctor.stdout, /! database +the role has superuser and DELETE, which no sidecar needs/);
   t.match(doctor.stdout, /! database +no synchronous standby/);
+  t.notMatch(doctor.stdout, /sidecars are connected as/);
+  for (const replica of ['twin', 'twin', 'other']) {
+    await serve(t, [], { ...env, SIDECAR_STORE_REPLICA: replica });
+  }
+  const asTwin = await run(t, ['doctor'], { ...env, SIDECAR_STORE_REPLICA: 'twin' });
+  t.match(asTwin.stdout, /! store +2 sidecars are connected as twin, .*; give each its own/);
+  const asOther = await run(t, ['doctor'], { ...env, SIDECAR_STORE_REPLICA: 'other' });
+  t.notMatch(asOther.stdout, /sidecars are connected as/);
   const exported = await program('store', 'export');
   t.match(exported, {
     code: 0,

@@ -3,6 +3,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import t, { type Test } from 'tap';
+import { PostgresLink } from '../../src/auth-store/postgres-link.ts';
 import { PostgresRegister } from '../../src/auth-store/postgres-register.ts';
 import { parseServers } from '../../src/auth-store/postgres-url.ts';
 import { makeCertificate } from '../helpers/certificates.ts';
@@ -50,6 +51,13 @@ t.test('T13: over TLS, with full verification', WITH_POSTGRES, async (t) => {
   const { postgres, cert, url } = await startWithTls(t, `DNS:${HOST}`);
   await postgres.sql("ALTER ROLE postgres PASSWORD 'secret'");
   t.equal(await registerAt(t, url, cert).read(null), null);
+  const [server] = parseServers(url);
+  const link = await PostgresLink.open(server, cert);
+  t.equal(link.certificateEnd, Date.UTC(2120, 0, 1));
+  link.destroy();
+  const plain = await PostgresLink.open({ ...server, host: '127.0.0.1' }, null);
+  t.equal(plain.certificateEnd, null);
+  plain.destroy();
   await t.rejects(registerAt(t, url).read(null), {
     code: 'AUTH_STORE_UNAVAILABLE',
     message: /the certificate of the database is not trusted .*; set store\.caFile/,

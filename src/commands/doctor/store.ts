@@ -1,15 +1,17 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspectDatabase } from '../../auth-store/postgres-inspect.ts';
-import { PostgresLink } from '../../auth-store/postgres-link.ts';
+import { PostgresLink, sessionOf } from '../../auth-store/postgres-link.ts';
 import type { AuthStore, StoreStatus } from '../../auth-store/store.ts';
 import { monotonicClock, systemClock } from '../../base/clock.ts';
-import { databaseOf } from '../../sidecar/open-store.ts';
+import { databaseOf, replicaOf } from '../../sidecar/open-store.ts';
 import type { Settings } from '../../sidecar/settings.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const NAME = 'store';
 const MAX_CLOCK_MS = 60_000;
+const DAY_MS = 86_400_000;
+const DUE_DAYS = 14;
 
 /** Whether the shared login can be read and kept, and how safe it is there. */
 export async function checkStore(settings: Settings, store: AuthStore): Promise<Finding[]> {
@@ -56,10 +58,13 @@ async function databaseFindings(settings: Settings): Promise<Finding[]> {
   const { servers, ca } = await databaseOf(settings);
   const [server] = await servers();
   const link = await PostgresLink.open(server, ca);
+  const replica = replicaOf(settings);
   try {
-    const facts = await inspectDatabase(link, systemClock());
+    const session = sessionOf(settings.config.store.name, replica);
+    const facts = await inspectDatabase(link, systemClock(), session);
     const { release, missingRights, needlessRights, unsafeSettings, clockMs } = facts;
     const findings = [ok('database', `PostgreSQL ${release}`)];
+    findings.push(...certificateFindings(link.certificateEnd, systemClock()));
     const add = (when: boolean, finding: Finding) => when && findings.push(finding);
     const rights = missingRights.join(', ');
     add(rights !== '', failure('database', `the role lacks ${rights} on the table`, 'grant it'));
@@ -90,6 +95,14 @@ async function databaseFindings(settings: Settings): Promise<Finding[]> {
         'set synchronous_standby_names',
       ),
     );
+    add(
+      facts.namesakes > 1,
+      warning(
+        'store',
+        `${facts.namesakes} sidecars are connected as ${replica}, so nobody can tell them apart`,
+        'give each its own store.replica',
+      ),
+    );
     const seconds = Math.round(clockMs / 1000);
     const skewed = Math.abs(clockMs) > MAX_CLOCK_MS;
     add(skewed, warning('database', `its clock differs from ours by ${seconds} s`, 'set one'));
@@ -97,6 +110,14 @@ async function databaseFindings(settings: Settings): Promise<Finding[]> {
   } finally {
     link.destroy();
   }
+}
+
+/** How long clients accept the certificate of the database; no finding without TLS. */
+export function certificateFindings(end: number | null, now: number): Finding[] {
+  if (end === null) return [];
+  const days = Math.floor((end - now) / DAY_MS);
+  const text = `its certificate is valid for ${days} more days, until ${new Date(end).toISOString()}`;
+  return [days < DUE_DAYS ? warning('database', text, 'renew it') : ok('database', text)];
 }
 
 /** A login in two places is spent by whoever refreshes second. */
