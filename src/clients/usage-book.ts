@@ -37,6 +37,7 @@ const NOBODY = '';
 export class UsageBook {
   /** The day that was used last comes last. */
   readonly #days = new Map<number, Map<string, ClientDay>>();
+  #last: { day: number; clients: Map<string, ClientDay> } | null = null;
 
   /** @param now milliseconds since 1970; says which day it counts for */
   addTurn(client: string | null, { model, usage, unknown }: FinishedTurn, now: number): void {
@@ -87,9 +88,12 @@ export class UsageBook {
   }
 
   #use(day: number): Map<string, ClientDay> {
+    // Nearly every time, and putting it last in the map again would take longer than all the rest.
+    if (this.#last?.day === day) return this.#last.clients;
     const clients = this.#days.get(day) ?? new Map<string, ClientDay>();
     this.#days.delete(day);
     this.#days.set(day, clients);
+    this.#last = { day, clients };
     if (this.#days.size > DAYS_KEPT) {
       const [oldest = day] = this.#days.keys();
       this.#days.delete(oldest);

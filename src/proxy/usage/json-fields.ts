@@ -23,6 +23,9 @@ for (const byte of [QUOTE, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE]
 }
 for (const byte of [COMMA, COLON]) STRUCTURE[byte] = 1;
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+const ASCII = /^[\x00-\x7f]*$/;
+
 /** Bytes of a string that are looked at one by one, before its end is searched for. */
 const SHORT_STRING = 16;
 
@@ -89,7 +92,7 @@ export class JsonFields {
     const text = this.#kept.get(path);
     if (text === undefined) return undefined;
     if (text === null) throw new RangeError(`${path} is too long`);
-    return JSON.parse(Buffer.from(text, 'latin1').toString('utf8'));
+    return JSON.parse(ASCII.test(text) ? text : Buffer.from(text, 'latin1').toString('utf8'));
   }
 
   /** @returns where the object ended, or `to` */
