@@ -121,7 +121,7 @@ t.test('where there can be no lock it goes on, and says so', async (t) => {
   const path = await makeFile(t, 'counters', '{"version":1,"days":{}}');
   await mkdir(`${path}.lock`);
   const { log } = await start(t, path);
-  const said = `cannot open ${path}.lock; start no other sidecar with the usage.file ${path}`;
+  const said = `cannot open ${path}.lock (EISDIR); start no other sidecar with the usage.file ${path}`;
   t.ok(log.text().includes(said));
 });
 
