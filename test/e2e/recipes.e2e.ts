@@ -41,6 +41,7 @@ const RECIPES: Record<string, Recipe> = {
     return codex([...EXEC.slice(0, -1), '-c', setting, 'hi'], { CODEX_API_KEY: clientToken });
   },
   run: (scene, state) => byRun(scene, [], state),
+  'run --share-home': (scene, state) => byRun(scene, ['--share-home'], state),
   'run --isolate-home': (scene, state) => byRun(scene, ['--isolate-home'], state),
 };
 
