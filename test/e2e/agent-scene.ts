@@ -47,10 +47,7 @@ export async function openAgentScene(t: Test, version: CodexVersion) {
   const sidecar = await startSidecar(t, backend);
   const home = await makeFolder(t);
   const codexProgram = await installCodex(version);
-  const inside = (program: string, args: string[]) => {
-    const [file, rest] = internet.within(program, args);
-    return [file, ...rest];
-  };
+  const inside = internet.within;
   return {
     ...sidecar,
     internet,

@@ -40,7 +40,7 @@ export async function installCodex(given: CodexVersion): Promise<string> {
   return join(folder, 'node_modules/.bin/codex');
 }
 
-interface CodexRunOptions {
+export interface CodexRunOptions {
   env?: Record<string, string>;
   /** Called with the standard input, which is closed without it and without `onLine`. */
   onStart?: (input: Writable) => void;

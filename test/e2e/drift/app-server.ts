@@ -45,16 +45,19 @@ export async function askAppServer(stage: Stage, looks: readonly Look[]): Promis
     params: { clientInfo: { name: 'codex-drift', title: null, version: '0' } },
   };
   await stage.codex(['app-server'], {
-    input: line(initialize),
-    onLine: (text, write, end) => {
+    onStart: (input) => input.write(line(initialize)),
+    onLine: (text, input) => {
       const { id } = JSON.parse(text) as { id?: number };
-      if (id === -1) write(line({ method: 'initialized' }));
+      if (id === -1) input.write(line({ method: 'initialized' }));
       const next = () => {
         clearTimeout(timer);
         const request = left.shift();
-        if (!request) return end();
+        if (!request) {
+          input.end();
+          return;
+        }
         const [id, look] = request;
-        write(line({ id, ...look }));
+        input.write(line({ id, ...look }));
         timer = setTimeout(next, PATIENCE_MS);
       };
       if (typeof id === 'number') next();

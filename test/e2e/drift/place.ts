@@ -26,7 +26,7 @@ export interface Place {
   sidecarHost: string;
   names: NameServer['names'];
   /** What to run so that a program finds itself in this place. Needs a network of its own already. */
-  within(program: string, args: readonly string[]): [program: string, args: string[]];
+  within(program: string, args: readonly string[]): string[];
   env: Record<string, string>;
   close(): Promise<void>;
 }
@@ -48,7 +48,14 @@ export async function makePlace(address: string): Promise<Place> {
     names: names.names,
     within: (program, args) => [
       'unshare',
-      ['-m', 'sh', '-c', bound, 'sh', resolver, program, ...args],
+      '-m',
+      'sh',
+      '-c',
+      bound,
+      'sh',
+      resolver,
+      program,
+      ...args,
     ],
     env: { SSL_CERT_FILE: authority, CODEX_CA_CERTIFICATE: authority },
     close: async () => {

@@ -1,26 +1,15 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Emulator } from '../../../src/emulator/index.ts';
-import type { CodexRun } from '../codex.ts';
+import { type CodexRun, type CodexRunOptions, runCodex } from '../codex.ts';
 import { FactBook } from './facts.ts';
 import { makePlace, NO_PLACE, type Place } from './place.ts';
 import { addRequestFacts } from './request-facts.ts';
 
-const LIMIT_MS = 90_000;
 /** Long enough for Codex to send its side requests before a turn ends, and Codex with it. */
 const TURN_DELAY_MS = 1_500;
 export const RESPONSES = '/backend-api/codex/responses';
-
-interface RunOptions {
-  env?: Record<string, string>;
-  /** Called with each line of standard output, and a way to write to standard input. */
-  onLine?: (line: string, write: (text: string) => void, end: () => void) => void;
-  /** First text on standard input; without it the input is closed. */
-  input?: string;
-}
 
 /** One released Codex in a place of its own, with a home of its own. */
 export class Stage {
@@ -78,44 +67,13 @@ export class Stage {
     return JSON.parse(await readFile(join(this.home, 'auth.json'), 'utf8'));
   }
 
-  /** Runs Codex with nothing of this process's environment but PATH. */
-  codex(args: readonly string[], { env = {}, onLine, input }: RunOptions = {}): Promise<CodexRun> {
-    const child = spawn(...this.place.within(this.#program, args), {
-      cwd: this.home,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: LIMIT_MS,
-      env: {
-        PATH: process.env.PATH,
-        CODEX_HOME: this.home,
-        HOME: this.home,
-        ...this.place.env,
-        ...env,
-      },
-    });
-    const output = { stdout: '', stderr: '' };
-    const { stdin } = child;
-    stdin.on('error', () => undefined);
-    if (input === undefined) stdin.end();
-    else stdin.write(input);
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      output.stdout += `${line}\n`;
-      onLine?.(
-        line,
-        (text) => stdin.write(text),
-        () => stdin.end(),
-      );
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output.stderr += text;
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code) => {
-        if (code === NO_PLACE)
-          reject(new Error(`resolv.conf could not be replaced: ${output.stderr}`));
-        else resolve({ code, ...output });
-      });
-    });
+  /** Runs Codex in its place, as {@link runCodex} does. */
+  async codex(args: readonly string[], options: CodexRunOptions = {}): Promise<CodexRun> {
+    const command = this.place.within(this.#program, args);
+    const env = { ...this.place.env, ...options.env };
+    const run = await runCodex(this.home, command, { ...options, env });
+    if (run.code === NO_PLACE) throw new Error(`resolv.conf could not be replaced: ${run.stderr}`);
+    return run;
   }
 
   /** Adds every request so far to the book. */
