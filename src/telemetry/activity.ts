@@ -16,7 +16,7 @@ export interface ActivityDocument {
   p95Ms: (number | null)[];
   /** The sidecar's share of it, over all steps. */
   addedMs: { median: number | null; p95: number | null };
-  /** Finished requests since the start, by kind and status class. */
+  /** Finished requests since the start, by kind and status class; 429 is a class of its own. */
   byKind: Record<string, Record<string, number>>;
   /** Newest first. */
   refusals: RefusedRequest[];
@@ -64,7 +64,7 @@ export class Activity {
 
   readonly finished = (record: ExchangeRecord): void => {
     const { kind, status, code, firstByteMs, upstreamMs } = record;
-    this.#countByKind(kind, statusClass(status));
+    this.#countByKind(kind, status === 429 ? '429' : statusClass(status));
     if (code !== null || (status !== null && REFUSALS.has(status))) this.#keepRefusal(record);
     if (kind === 'own') return;
     const step = this.#advance();
@@ -109,14 +109,10 @@ export class Activity {
     const at = wholeSeconds(startedAt);
     const shown = path === null ? null : path.slice(0, LONGEST_PATH);
     const refused = { at, count: 1, client, method, path: shown, status, code };
-    const last = this.#refusals[0];
     // A client that tries again and again must not displace everything else.
-    if (last && isSame(last, refused)) {
-      last.at = at;
-      last.count++;
-      return;
-    }
-    this.#refusals.unshift(refused);
+    const known = this.#refusals.findIndex((one) => isSame(one, refused));
+    const [before] = known === -1 ? [] : this.#refusals.splice(known, 1);
+    this.#refusals.unshift({ ...refused, count: (before?.count ?? 0) + 1 });
     if (this.#refusals.length > KEPT_REFUSALS) this.#refusals.pop();
   }
 

@@ -53,7 +53,10 @@ t.test('follows what happens without a reload', async (t) => {
   await send(`${url}/backend-api/wham/remote/control/x`);
   await until('denied', '1');
   await page.locator('#kinds .tag[data-kind=bearer]').waitFor();
-  t.match(await page.locator('#refusals').textContent(), 'GET /backend-api/wham/remote/control/x');
+  const refusals = await page.locator('#refusals').textContent();
+  t.match(refusals, 'GET /backend-api/wham/remote/control/x');
+  t.match(refusals, /AUTH_ROUTE_DENIED.*wider purpose/, 'with what to do');
+  t.equal(await text('rate-begin'), '1 min ago', 'the chart begins with what there is');
   t.match(await page.locator('#bars-fine').getAttribute('d'), /^M[\d. ]+v/);
   t.match(await page.locator('#line-median').getAttribute('d'), /^M[\d. ]+h5/);
   t.equal(requests.length, 2, 'one page, one stream');

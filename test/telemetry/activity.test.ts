@@ -99,3 +99,25 @@ t.test('refusals are few, short, and like ones count together', async (t) => {
   t.equal(refusals[1]?.path?.length, 120);
   t.match(refusals[1]?.path, /^\/29x/);
 });
+
+t.test(
+  'a refusal that comes again counts with the one before, whatever came between',
+  async (t) => {
+    const { activity } = startActivity();
+    const [one, other] = ['/a', '/b'].map((path) =>
+      exchangeRecord({ path, status: 403, code: 'AUTH_ROUTE_DENIED' }),
+    );
+    for (const record of [one, other, one, other, one]) if (record) activity.finished(record);
+    const { refusals } = activity.snapshot();
+    t.match(refusals, [
+      { path: '/a', count: 3 },
+      { path: '/b', count: 2 },
+    ]);
+  },
+);
+
+t.test('429 is counted apart from the other refusals', async (t) => {
+  const { activity } = startActivity();
+  for (const status of [400, 429, 404, 429, 429]) activity.finished(exchangeRecord({ status }));
+  t.strictSame(Object.values(activity.snapshot().byKind), [{ '4xx': 2, '429': 3 }]);
+});

@@ -3,6 +3,14 @@
 const CHART_WIDTH = 600;
 const CHART_HEIGHT = 100;
 
+/** A chart never shows less than this. */
+const FEWEST_STEPS = 12;
+
+/** The steps since the first that has something, all of them at most: a chart begins with what there is. */
+export function begun<T>(values: readonly T[], first: number): T[] {
+  return values.slice(Math.max(0, Math.min(first, values.length - FEWEST_STEPS)));
+}
+
 /** The next round number at or above: 1, 2, 5 times a power of ten. */
 export function niceCeiling(value: number): number {
   if (value <= 0) return 1;

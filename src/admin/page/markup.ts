@@ -37,7 +37,7 @@ export const BODY = `
     </svg>
     <span id="rate-top" class="top"></span>
   </div>
-  <div class="axis"><span>10 min ago</span><span>now</span></div>
+  <div class="axis"><span id="rate-begin">10 min ago</span><span>now</span></div>
 </section>
 <section class="card half chart data">
   <h2>Time to first byte <span id="first-byte"></span>
@@ -48,7 +48,7 @@ export const BODY = `
     </svg>
     <span id="latency-top" class="top"></span>
   </div>
-  <div class="axis"><span>10 min ago</span><span>now</span></div>
+  <div class="axis"><span id="latency-begin">10 min ago</span><span>now</span></div>
 </section>
 <section class="card data">
   <h2>Limits of the account</h2>
@@ -82,16 +82,19 @@ export const BODY = `
   <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Methods</th><th scope="col" role="columnheader">Path</th><th scope="col" role="columnheader">Auth</th></tr></thead>
   <tbody id="routes" role="rowgroup"></tbody></table>
 </section>
-<section class="card less data">
+<section class="card data">
   <h2>Requests by kind and status</h2>
-  <table class="counts"><thead><tr><th scope="col">Kind</th><th scope="col">1xx</th><th scope="col">2xx</th><th scope="col">3xx</th><th scope="col">4xx</th><th scope="col">5xx</th><th scope="col">none</th></tr></thead>
+  <table class="counts"><thead><tr><th scope="col">Kind</th><th scope="col">1xx</th><th scope="col">2xx</th><th scope="col">3xx</th><th scope="col">4xx</th><th scope="col">429</th><th scope="col">5xx</th><th scope="col">none</th></tr></thead>
   <tbody id="kinds"></tbody></table>
   <p class="quiet">Sent upstream: <span id="assertion">–</span> with an assertion, <span id="bearer-requests">–</span> with a bearer
     (<span id="degraded">–</span> for want of an assertion). Denied here: <span id="denied">–</span>.</p>
+  <p class="quiet"><strong>assertion</strong>: a signed proof of the Agent Identity goes with it. <strong>bearer</strong>: the token of the login.
+    <strong>none</strong>: no credential. <strong>deny</strong>: no rule allows it. <strong>unmatched</strong>: refused before a rule was looked for.
+    <strong>own</strong>: the sidecar's own pages. <strong>429</strong>: over a limit, of the client or of the account.</p>
 </section>
-<section class="card more data">
+<section class="card data">
   <h2>Recent refusals</h2>
-  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader"></th><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">Request</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">By</th></tr></thead>
+  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader"></th><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">Request</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">By, and what to do</th></tr></thead>
   <tbody id="refusals" role="rowgroup"></tbody></table>
 </section>
 </main>

@@ -7,6 +7,7 @@ const MODULES = [
   'chart.js',
   'elements.js',
   'usage-view.js',
+  'remedies.js',
   'view.js',
   'main.js',
 ];

@@ -39,8 +39,6 @@ h2 { margin: 0 0 8px; font-size: 12px; font-weight: 600; color: var(--quiet); }
 .figure { font-size: 19px; font-weight: 600; line-height: 1.25; }
 .figure small { font-size: 13px; font-weight: 400; color: var(--quiet); margin-right: 6px; }
 .half { grid-column: span 6; }
-.less { grid-column: span 5; }
-.more { grid-column: span 7; }
 .stack td:not(.wide) { white-space: nowrap; }
 .chart { position: relative; }
 .chart h2 { display: flex; gap: 12px; }
@@ -48,6 +46,7 @@ h2 { margin: 0 0 8px; font-size: 12px; font-weight: 600; color: var(--quiet); }
 svg { display: block; width: 100%; height: 96px; border-bottom: 1px solid var(--line); }
 .top { position: absolute; right: 0; top: -2px; padding-left: 4px; background: var(--card); color: var(--quiet); font-size: 11px; }
 .plot { position: relative; border-top: 1px dashed var(--line); }
+.remedy { display: block; color: var(--quiet); }
 .axis { display: flex; justify-content: space-between; color: var(--quiet); font-size: 11px; padding-top: 2px; }
 .fine { fill: var(--info); } .refused { fill: var(--warn); } .failed { fill: var(--bad); }
 .median, .p95 { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
@@ -88,7 +87,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 760px) {
   body { padding: 14px 10px 24px; }
   .tile { grid-column: span 6; }
-  .half, .less, .more { grid-column: span 12; }
+  .half { grid-column: span 12; }
   .stack thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
   .stack tr { display: flex; flex-wrap: wrap; gap: 0 10px; padding: 4px 0; border-top: 1px solid var(--line); }
   .stack td { border: 0; padding: 0; }

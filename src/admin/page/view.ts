@@ -1,9 +1,10 @@
 import type { ActivityEvent } from '../events.ts';
 import type { StatusDocument } from '../status.ts';
-import { barPath, largest, latest, niceCeiling, stepPath } from './chart.ts';
+import { barPath, begun, largest, latest, niceCeiling, stepPath } from './chart.ts';
 import type { PageDocument } from './dom.ts';
 import { cell, element, emptyRow, number, path, row, setText, tag } from './elements.ts';
 import { formatCount, formatMs, formatRate, formatSeconds, formatTime } from './format.ts';
+import { remedyOf } from './remedies.ts';
 
 declare const document: PageDocument;
 
@@ -49,7 +50,7 @@ export function showStatus(status: StatusDocument): void {
   setText('bearer-refresh', bearer.lastRefreshAt);
   setText('origin', upstream.origin);
   showProblems([
-    ['Identity', identity.lastError],
+    [identity.state === 'off' ? 'Credential' : 'Identity', identity.lastError],
     ['Bearer', bearer.lastError],
     ['Store', status.store.lastError],
   ]);
@@ -73,8 +74,15 @@ export function showActivity({ connections, requests, upstream, recent }: Activi
   setText('skew', skew === null ? null : `${skew} s`);
   setText('added', formatMs(recent.addedMs.median));
   setText('added-p95', `p95 ${formatMs(recent.addedMs.p95)}`);
-  showRates(recent);
-  showLatency(recent);
+  const first = recent.requests.findIndex((count) => count > 0);
+  const since = <T>(values: readonly T[]) => begun(values, first === -1 ? values.length : first);
+  const { requests: all, refused, failed, medianMs, p95Ms, stepSeconds } = recent;
+  const shown = { ...recent, requests: since(all), refused: since(refused), failed: since(failed) };
+  showRates(shown);
+  showLatency({ ...recent, medianMs: since(medianMs), p95Ms: since(p95Ms) });
+  const minutes = Math.round((shown.requests.length * stepSeconds) / 60);
+  const ago = `${minutes} min ago`;
+  for (const id of ['rate-begin', 'latency-begin']) setText(id, ago);
   showKinds(recent.byKind);
   showRefusals(recent.refusals);
 }
@@ -139,13 +147,13 @@ function showLatency({ medianMs, p95Ms }: ActivityEvent['recent']): void {
 }
 
 function showKinds(byKind: ActivityEvent['recent']['byKind']): void {
-  const classes = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'];
+  const classes = ['1xx', '2xx', '3xx', '4xx', '429', '5xx', 'none'];
   const kinds = ['assertion', 'bearer', 'none', 'deny', 'unmatched', 'own'];
   const rows = kinds.flatMap((kind) => {
     const counts = byKind[kind];
     return counts ? [row([tag(kind), ...classes.map((name) => number(counts[name] ?? 0))])] : [];
   });
-  element('kinds').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('No requests yet', 7)]));
+  element('kinds').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('No requests yet', 8)]));
 }
 
 function showRefusals(refusals: ActivityEvent['recent']['refusals']): void {
@@ -156,10 +164,19 @@ function showRefusals(refusals: ActivityEvent['recent']['refusals']): void {
       refused.client ?? '',
       path(`${refused.method ?? '?'} ${refused.path ?? '?'}`),
       String(refused.status ?? '–'),
-      cell('span', refused.code ?? 'upstream'),
+      reason(refused.code, refused.status),
     ]),
   );
   element('refusals').replaceChildren(...(rows.length > 0 ? rows : [emptyRow('None', 6)]));
+}
+
+/** Whose refusal it is, and what to do. */
+function reason(code: string | null, status: number | null) {
+  const both = cell('span', code ?? 'upstream');
+  const remedy = cell('small', remedyOf(code, status));
+  remedy.className = 'remedy';
+  both.append(remedy);
+  return both;
 }
 
 function total(values: readonly number[]): number {

@@ -1,5 +1,12 @@
 import t from 'tap';
-import { barPath, largest, latest, niceCeiling, stepPath } from '../../../src/admin/page/chart.ts';
+import {
+  barPath,
+  begun,
+  largest,
+  latest,
+  niceCeiling,
+  stepPath,
+} from '../../../src/admin/page/chart.ts';
 
 t.test('axes end at round numbers', async (t) => {
   const cases: [number, number][] = [
@@ -28,4 +35,12 @@ t.test('the largest and the newest value', async (t) => {
   t.equal(largest([]), 0);
   t.equal(latest([1, 2, null]), 2);
   t.equal(latest([null]), null);
+});
+
+t.test('a chart begins with what there is, and is never shorter than a minute', async (t) => {
+  const steps = Array.from({ length: 120 }, (_, i) => i);
+  t.strictSame(begun(steps, 0), steps);
+  t.equal(begun(steps, 50)[0], 50);
+  t.equal(begun(steps, 119).length, 12);
+  t.equal(begun(steps, steps.length).length, 12, 'and nothing yet is a minute of nothing');
 });
