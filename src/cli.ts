@@ -6,6 +6,7 @@ import type { CommandIo } from './commands/options.ts';
 import { hardenProcess, readAllText, takeEnvironment, tuneHeap } from './commands/process.ts';
 import { createProgram } from './commands/program.ts';
 import { ChildStartError } from './commands/run/process.ts';
+import { standardOutput } from './commands/standard-output.ts';
 
 /** Exit codes of the command line. */
 const FAILURE = 1;
@@ -54,7 +55,7 @@ async function readStandardInput(): Promise<string> {
 }
 
 function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  standardOutput().write(`${line}\n`);
 }
 
 function warn(line: string): void {

@@ -12,6 +12,7 @@ import { addLogoutCommand } from './logout/command.ts';
 import type { CommandIo } from './options.ts';
 import { addRunCommand } from './run/command.ts';
 import { addServeCommand } from './serve/command.ts';
+import { standardOutput } from './standard-output.ts';
 import { addHealthcheckCommand, addStatusCommand } from './status/command.ts';
 import { addStoreCommand } from './store/command.ts';
 import { addTokenCommand } from './token/command.ts';
@@ -25,7 +26,10 @@ export function createProgram(io: CommandIo): Command {
     .helpCommand(false)
     .exitOverride()
     // Whoever parses prints every failure, all in one form.
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({
+      outputError: () => undefined,
+      writeOut: (text) => void standardOutput().write(text),
+    })
     // Words that name no command go to the default one, which would first refuse their options.
     .hook('preSubcommand', () => {
       const [word] = program.args;

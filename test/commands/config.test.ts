@@ -1,8 +1,14 @@
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { makeFile, makeFolder, run } from '../helpers/program.ts';
 
 t.jobs = 4;
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 
 interface Entry {
   key: string;
@@ -44,6 +50,21 @@ t.test('config show: each value comes from the last layer that sets it', async (
   t.equal(stdout.trim().split('\n').length, entries.length);
   t.notMatch(json.stdout + stdout, 'sk-of-a-test');
 });
+
+for (const command of ['config show', 'help', 'completion bash']) {
+  t.test(`${command} ends in silence when its reader goes`, async (t) => {
+    // The pipe is closed before anything is written.
+    const script = `node '${PROGRAM}' ${command} 2>&3 | true; echo "\${PIPESTATUS[0]}" >&3`;
+    const env = { PATH: process.env.PATH, HOME: '/nonexistent' };
+    const child = spawn('bash', ['-c', script], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    });
+    const [, , stderr, third] = child.stdio;
+    const texts = await Promise.all([text(stderr as Readable), text(third as Readable)]);
+    t.strictSame(texts, ['', '0\n']);
+  });
+}
 
 t.test('config check: what can start', async (t) => {
   const folder = await makeFolder(t);

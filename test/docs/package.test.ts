@@ -123,7 +123,10 @@ t.test('the command is an executable script for Node.js', async (t) => {
 });
 
 t.test('it holds a man page with every command and option', async (t) => {
-  const page = join(user, 'node_modules', manifest.name, manifest.man);
+  // npm links it for "man" where a package is installed for all.
+  const all = join(folder, 'all');
+  await execute('npm', ['install', '-g', '--offline', '--prefix', all, tarball], user);
+  const page = join(all, 'share/man/man1', `${manifest.name}.1`);
   const text = readFileSync(page, 'utf8').replaceAll('\\-', '-');
   const bin = join(user, 'node_modules/.bin', manifest.name);
   const help = async (...words: string[]) => (await execute(bin, [...words, '-h'], user)).stdout;

@@ -10,6 +10,7 @@ import {
   parseSeconds,
   withAddress,
 } from '../options.ts';
+import { standardOutput } from '../standard-output.ts';
 import type { StatusTarget } from './ask.ts';
 
 interface StatusFlags extends AddressFlags {
@@ -102,7 +103,7 @@ async function watch(
     form: json ? 'json' : process.stdout.isTTY ? 'table' : 'line',
     paint: paintFor(io),
     rows: () => process.stdout.rows || Number.POSITIVE_INFINITY,
-    write: (text) => void process.stdout.write(text),
+    write: (text) => void standardOutput().write(text),
     signal: interrupted(),
   });
 }
