@@ -15,7 +15,8 @@ const CHILD = `
 `;
 
 async function startRun(t: Test, { terminal = false, launcher = [] as string[] } = {}) {
-  const env = { CODEX_API_KEY: 'sk-test', XDG_STATE_HOME: await makeFolder(t) };
+  const HOME = await makeFolder(t);
+  const env = { CODEX_API_KEY: 'sk-test', HOME, XDG_STATE_HOME: HOME };
   const command = [...launcher, process.execPath, '-e', CHILD];
   const program = start(t, ['run', '--', ...command], env, { terminal });
   const line = await program.line((text) => text.startsWith('wrapper '));

@@ -153,7 +153,7 @@ t.test('where there can be no lock it is changed all the same, and that is said'
   const warnings: string[] = [];
   await addToken({ path, warn: (line) => void warnings.push(line) }, named('ci'));
   t.equal(parseClientTokens(await read(path)).size, 1);
-  t.strictSame(warnings, [`cannot open ${path}.lock; ${path} is changed without a lock`]);
+  t.strictSame(warnings, [`cannot open ${path}.lock (EISDIR); ${path} is changed without a lock`]);
 });
 
 /** The command line in this process. @returns what it printed */

@@ -9,6 +9,9 @@ import type { Readable } from 'node:stream';
 import { assertNoLeaks, noteEnvironment, noteStored } from './leak-watch.ts';
 import { PROGRAM } from './program-path.ts';
 
+/** A home that not even root can make, so that no test leaves anything there for the next one. */
+const NO_HOME = '/dev/null/home';
+
 /** The part of a tap test that the helpers need. */
 export interface TestScope {
   teardown(cleanUp: () => Promise<void>): void;
@@ -174,8 +177,8 @@ export function start(
   env: Record<string, string> = {},
   options: ProgramOptions = {},
 ): Program {
-  // Without a home of its own it could find a login of whoever runs the tests.
-  const program = new Program(args, { HOME: '/nonexistent', ...env }, options);
+  // Without it the program could find a login of whoever runs the tests.
+  const program = new Program(args, { HOME: NO_HOME, ...env }, options);
   noteEnvironment(env);
   const noteHome = () => readFile(join(env.CODEX_HOME ?? '', 'auth.json'), 'utf8').then(noteStored);
   const noted = noteHome().catch(() => undefined);

@@ -141,7 +141,7 @@ t.test('where there can be no lock it starts, and warns', async (t) => {
   const place = mainPlace(resolveConfig({ listen: { socket } }));
   await listen(app, place, (line) => lines.push(line));
   t.strictSame(lines, [
-    `cannot open ${socket}.lock; start no other sidecar on ${socket} at the same moment`,
+    `cannot open ${socket}.lock (EISDIR); start no other sidecar on ${socket} at the same moment`,
   ]);
 });
 
