@@ -71,10 +71,10 @@ export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | nul
  * @throws SidecarError AUTH_REFRESH_FAILED when it is not
  */
 export function readSameLogin(document: AuthDocument | null, login: ChatGptLogin): ChatGptLogin {
-  if (!document?.tokens) throw signInAgain('auth.json no longer holds a login');
+  if (!document?.tokens) throw signInAgain('the store no longer holds a login');
   const found = readChatGptLogin(document.tokens, document.lastRefresh);
   const same = found.account.id === login.account.id && !differ(found.userId, login.userId);
-  if (!same) throw signInAgain('auth.json now holds the login of another account');
+  if (!same) throw signInAgain('the store now holds the login of another account');
   return found;
 }
 

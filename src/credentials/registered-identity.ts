@@ -166,7 +166,7 @@ export class RegisteredIdentity implements IdentitySource {
     const login = this.#login;
     if (!login) throw new SidecarError('SIDECAR_INTERNAL', 'no login to register an agent for');
     if (!login.userId) {
-      throw invalidCredential('auth.json tokens', 'name no ChatGPT user; sign in again');
+      throw invalidCredential('stored tokens', 'name no ChatGPT user; sign in again');
     }
     const key = generateAgentKey();
     const { version, platform, observe } = this.#deps;
@@ -231,13 +231,12 @@ export class RegisteredIdentity implements IdentitySource {
   #checkUnchanged(current: AuthDocument | null): AuthDocument {
     if (!this.#login) {
       if (current?.identityRecord) return current;
-      throw invalidCredential('auth.json agent_identity', 'was removed since the start');
+      throw invalidCredential('stored agent_identity', 'was removed since the start');
     }
-    if (!current?.tokens)
-      throw invalidCredential('auth.json tokens', 'were removed since the start');
+    if (!current?.tokens) throw invalidCredential('stored tokens', 'were removed since the start');
     const stored = readChatGptLogin(current.tokens, current.lastRefresh);
     if (stored.account.id !== this.#login.account.id || stored.userId !== this.#login.userId) {
-      throw invalidCredential('auth.json tokens', 'belong to another account than at start');
+      throw invalidCredential('stored tokens', 'belong to another account than at start');
     }
     return current;
   }
