@@ -1,54 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { errnoOf, SidecarError } from '../base/errors.ts';
-import type { UpstreamResponse } from '../credentials/rejection.ts';
+import { errnoOf } from '../base/errors.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 import { unexpectedResponse, upstreamError } from '../upstream/transport-error.ts';
 import { downstreamHeaders, type ParsedHeaders, reasonPhrase, requestIdOf } from './headers.ts';
 import { HeldResponse } from './held-response.ts';
 import { passInterim } from './interim-response.ts';
+import type { RelayEvents, RelayOutcome, UpstreamRequest } from './relay-events.ts';
 import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
 import { SentBody } from './sent-body.ts';
-import { StreamCut } from './stream-cut.ts';
+import { noLongerAllowed, StreamCut } from './stream-cut.ts';
 import type { BodyReader } from './usage/body-reader.ts';
 import { WriteBatch } from './write-batch.ts';
-
-/**
- * What is sent to the upstream. The relay takes the place of reply-from, which leaves the upstream
- * running when the client goes away before the headers, retries a GET on 503, and collects headers
- * into an object. Here nothing is rewritten, and only a response that may reject the credential is
- * held back.
- */
-export interface UpstreamRequest {
-  dispatcher: Dispatcher;
-  origin: string;
-  /** Path and query. */
-  path: string;
-  method: string;
-  /** Flat list, already scrubbed and with the credential. */
-  headers: string[];
-  body: SentBody | Buffer | null;
-  /** Whether to ask for a WebSocket. */
-  upgrade: boolean;
-}
-
-/** What the relay asks and tells its caller. */
-export interface RelayEvents {
-  /**
-   * Called once for each response, before any of it goes to the client.
-   * @returns `hold` when its body has to be seen as well, because it may reject the credential
-   */
-  onHead(head: ResponseHead): 'pass' | 'hold';
-  /** The response goes to the client. @returns what looks at its body; null when nothing does */
-  onPass(head: ResponseHead): BodyReader | null;
-  /** A held response is here as a whole. `drop`: the request will be sent once more. */
-  onHeld(response: UpstreamResponse): Promise<'pass' | 'drop'>;
-  /** The upstream switched protocols; called in place of `onHead`. */
-  onUpgrade(head: ResponseHead, socket: Duplex): void;
-}
-
-export type RelayOutcome = 'answered' | 'dropped';
 
 /** The client closed its connection; the reason with which the upstream request is aborted. */
 class ClientGoneError extends Error {
@@ -332,11 +296,4 @@ class Relay implements Dispatcher.DispatchHandler {
     const { body } = this.#request;
     if (body instanceof SentBody) body.destroy();
   }
-}
-
-function noLongerAllowed(): SidecarError {
-  return new SidecarError(
-    'AUTH_CLIENT_TOKEN',
-    'the client token was removed, has expired or lost this path while the request was open',
-  );
 }
