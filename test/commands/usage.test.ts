@@ -17,7 +17,7 @@ const COMMANDS: Record<string, string[]> = {
     ...['--with-api-key', '--import', '--take'],
   ],
   logout: ['--config', '--revoke'],
-  status: [...ADDRESS, '--url', '--json', '--watch'],
+  status: [...ADDRESS, '--url', '--json', '--clients', '--watch'],
   doctor: [...ADDRESS, '--agent-home', '--json'],
   run: ['--config', '--share-home', '--isolate-home', '--log-file', '--log-level', '--verbose'],
   'codex-config': [...ADDRESS, '--url', '--token-file', '--write', '--login'],
