@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 import t from 'tap';
-import { type AdminOptions, adminPlugin } from '../../src/admin/plugin.ts';
+import { type AdminOptions, adminPlugin, healthPlugin } from '../../src/admin/plugin.ts';
 
 t.test('what may need no token keeps no connection, but for the events', async (t) => {
   const app = Fastify();
@@ -12,7 +12,15 @@ t.test('what may need no token keeps no connection, but for the events', async (
   // Routes are only mounted here, so nothing else of it is ever touched.
   const options = { scrape: () => '' } as unknown as AdminOptions;
   await app.register(adminPlugin, options);
-  t.strictSame(brief.sort(), ['/', '/auth/status', '/livez', '/metrics', '/readyz']);
+  await app.register(healthPlugin, options);
+  t.strictSame(brief.sort(), [
+    '/',
+    '/auth/clients',
+    '/auth/status',
+    '/livez',
+    '/metrics',
+    '/readyz',
+  ]);
   // Those have their own limit.
   t.strictSame(others.sort(), ['/auth/events', '/auth/reload']);
 });
