@@ -1,3 +1,4 @@
+import { OpenList } from '../base/open-list.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import type { PeerCertificates } from '../inbound/peer-certificates.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
@@ -20,7 +21,7 @@ export class OpenRequests {
   readonly #rules: () => AccessRules;
   readonly #peers: PeerCertificates;
   readonly #now: () => number;
-  readonly #open = new Set<OpenRequest>();
+  readonly #open = new OpenList<OpenRequest>();
   #checking: NodeJS.Timeout | null = null;
 
   /** @param rules asked at each check, because a reload may change them */
@@ -32,16 +33,15 @@ export class OpenRequests {
 
   /** @param path in normal form */
   add(request: InboundRequest, path: string): void {
-    const entry = { request, path };
-    this.#open.add(entry);
-    request.exchange.whenFinished(() => this.#open.delete(entry));
+    const place = this.#open.add({ request, path });
+    request.exchange.whenFinished(() => this.#open.remove(place));
     this.#checking ??= setInterval(this.check, CHECK_EVERY_MS).unref();
   }
 
   /** Cuts what may not go on, and gives the rest the rights that its clients have now. */
   readonly check = (): void => {
     const [rules, now] = [this.#rules(), this.#now()];
-    for (const { request, path } of this.#open) {
+    for (const { request, path } of this.#open.items()) {
       const client = this.#currentClient(request, rules);
       const isAllowed = isStillAllowed(client, path, request.exchange.upgrade, rules, now);
       if (isAllowed) request.client = client;

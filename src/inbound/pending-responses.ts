@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream';
 
 /**
  * The responses that are not finished, by connection; a client may send requests ahead of them. A list
- * each and not a set: a set grows into a new table again and again, and V8 keeps what the old ones
- * held until a full collection, which made each of the small ones three times as long (measured).
+ * each and not a set, for the reason that `open-list.ts` gives.
  */
 export class PendingResponses {
   readonly #byConnection = new WeakMap<Duplex, ServerResponse[]>();

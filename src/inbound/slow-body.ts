@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { OpenList, type Place } from '../base/open-list.ts';
 import { hasBody } from './has-body.ts';
 
 /** How long a body may keep its connection; milliseconds. */
@@ -14,8 +15,6 @@ export interface BodyPace {
 
 interface Progress {
   readonly request: IncomingMessage;
-  /** Its place in the list. */
-  at: number;
   /** Octets that had come on the connection at the last check. */
   octets: number;
   /** Checks in a row that saw no new octet; -1 until the first check. */
@@ -29,8 +28,7 @@ interface Progress {
  */
 export class SlowBodies {
   readonly #pace: BodyPace;
-  /** A list and not a map, for the reason that `pending-responses.ts` gives. */
-  readonly #progress: Progress[] = [];
+  readonly #progress = new OpenList<Progress>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(pace: BodyPace) {
@@ -41,13 +39,12 @@ export class SlowBodies {
     if (!hasBody(request)) return;
     this.#timer ??= setInterval(this.#check, this.#pace.stallMs / 2).unref();
     const octets = request.socket.bytesRead;
-    const progress = { request, at: this.#progress.length, octets, idleChecks: -1 };
-    this.#progress.push(progress);
-    response.on('close', () => this.#answered(progress));
+    const place = this.#progress.add({ request, octets, idleChecks: -1 });
+    response.on('close', () => this.#answered(place));
   }
 
   readonly #check = (): void => {
-    for (const progress of this.#progress) {
+    for (const progress of this.#progress.items()) {
       const { request } = progress;
       const { bytesRead } = request.socket;
       // While nobody reads the body, it is not the client that is slow.
@@ -59,9 +56,9 @@ export class SlowBodies {
     }
   };
 
-  #answered(progress: Progress): void {
-    this.#forget(progress);
-    const { request } = progress;
+  #answered(place: Place<Progress>): void {
+    this.#progress.remove(place);
+    const { request } = place.item;
     const { socket } = request;
     if (request.complete || socket.destroyed) return;
     const late = setTimeout(() => socket.destroy(), this.#pace.afterResponseMs).unref();
@@ -73,14 +70,5 @@ export class SlowBodies {
     request.once('close', ended);
     // After the response Node no longer tells the request when its client hangs up.
     socket.once('close', ended);
-  }
-
-  /** The last one takes its place. */
-  #forget({ request, at }: Progress): void {
-    if (this.#progress[at]?.request !== request) return;
-    const last = this.#progress.pop();
-    if (!last || last.request === request) return;
-    last.at = at;
-    this.#progress[at] = last;
   }
 }
