@@ -94,7 +94,7 @@ export const BODY = `
 </section>
 <section class="card data">
   <h2>Recent refusals</h2>
-  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader"></th><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">Request</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">By, and what to do</th></tr></thead>
+  <table class="stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Last</th><th scope="col" role="columnheader">Times</th><th scope="col" role="columnheader">Client</th><th scope="col" role="columnheader">Request</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">By, and what to do</th></tr></thead>
   <tbody id="refusals" role="rowgroup"></tbody></table>
 </section>
 </main>
