@@ -6,9 +6,12 @@ import { readForeignLayout } from './foreign-layout.ts';
 import {
   invalid,
   isAbsent,
+  type Place,
+  type StoredObject,
   secretOf,
   storedFlag,
   storedHeaderText,
+  storedObject,
   storedSecret,
   storedSegmentId,
   storedTaskId,
@@ -34,12 +37,16 @@ export interface StoredTokens {
   accountId: string | null;
   /** Who issued the tokens, and to which client; null where nobody wrote it down. */
   provenance: TokenProvenance | null;
+  /** Where they are from, for messages: their store, or a response. */
+  place: string;
 }
 
 /** `tokens.oauth_provenance`, as a sign-in of Codex 0.169.0 or later writes it. */
 export interface TokenProvenance {
   issuer: string;
   clientId: string;
+  /** Where it is kept, for messages. */
+  place: string;
 }
 
 /** A registered identity as it is stored beside the ChatGPT tokens (observed from 0.169.0). */
@@ -67,11 +74,13 @@ export const NO_CREDENTIAL: JsonObject = {
 };
 
 /**
- * The content of `auth.json`. Unknown fields are kept and written back. Nothing in it can be printed
+ * The content of `auth.json`, or of the same in another store. Unknown fields are kept and written back. Nothing in it can be printed
  * by accident.
  */
 export class AuthDocument {
   readonly #raw: JsonObject;
+  /** Where it is kept, for messages. */
+  readonly place: Place;
   readonly mode: AuthMode;
   readonly apiKey: Secret | null;
   readonly tokens: StoredTokens | null;
@@ -82,22 +91,25 @@ export class AuthDocument {
   readonly personalAccessToken: Secret | null;
   readonly lastRefresh: string | null;
 
-  constructor(raw: JsonObject) {
+  constructor(raw: JsonObject, place: Place) {
     this.#raw = raw;
-    this.apiKey = storedSecret(raw, 'OPENAI_API_KEY');
-    this.personalAccessToken = storedSecret(raw, 'personal_access_token');
-    this.tokens = readTokens(raw.tokens);
+    this.place = place;
+    const stored = { values: raw, place, path: '' };
+    this.apiKey = storedSecret(stored, 'OPENAI_API_KEY');
+    this.personalAccessToken = storedSecret(stored, 'personal_access_token');
+    this.tokens = readTokens(storedObject(stored, 'tokens'));
     this.lastRefresh = storedTime(raw.last_refresh);
     const identity = raw.agent_identity;
-    this.identityToken = typeof identity === 'string' ? storedSecret(raw, 'agent_identity') : null;
-    const record = isObject(identity) ? tryRecord(identity) : null;
+    const isToken = typeof identity === 'string';
+    this.identityToken = isToken ? storedSecret(stored, 'agent_identity') : null;
+    if (!isAbsent(identity) && !isToken && !isObject(identity)) {
+      throw invalid(stored, 'agent_identity', 'must be a JWT or a record');
+    }
+    const record = isToken ? null : tryRecord(storedObject(stored, 'agent_identity'));
     this.identityRecord = record instanceof SidecarError ? null : record;
     this.recordProblem = record instanceof SidecarError ? record : null;
     if (this.recordProblem && !this.tokens) throw this.recordProblem;
-    if (!isAbsent(identity) && typeof identity !== 'string' && !isObject(identity)) {
-      throw invalid('agent_identity', 'must be a JWT or a record');
-    }
-    this.mode = modeOf(raw.auth_mode) ?? this.#inferMode();
+    this.mode = modeOf(stored) ?? this.#inferMode();
   }
 
   /** JSON text with some top-level fields replaced; `undefined` removes one. */
@@ -161,9 +173,9 @@ export class AuthDocument {
   }
 }
 
-/** @throws SidecarError AUTH_CREDENTIAL_INVALID naming the field */
+/** The text of an `auth.json`. @throws SidecarError AUTH_CREDENTIAL_INVALID naming the field */
 export function parseAuthDocument(text: string): AuthDocument {
-  return new AuthDocument(parseAuthJson(text));
+  return new AuthDocument(parseAuthJson(text), 'auth.json');
 }
 
 /** @throws SidecarError AUTH_CREDENTIAL_INVALID */
@@ -193,59 +205,58 @@ function encodeIdentityRecord(record: IdentityRecord): JsonObject {
   };
 }
 
-function modeOf(value: unknown): AuthMode | null {
+function modeOf(stored: StoredObject): AuthMode | null {
+  const value = stored.values.auth_mode;
   if (isAbsent(value)) return null;
   const mode = MODES.find((known) => known === value);
   if (mode) return mode;
   if (value === 'bedrockApiKey' || value === 'bedrockAccessKeys' || value === 'headers') {
     throw invalid(
+      stored,
       'auth_mode',
       `"${value}" cannot be used here; sign in with ChatGPT or an API key`,
     );
   }
-  throw invalid('auth_mode', `is not one of ${MODES.join(', ')}`);
+  throw invalid(stored, 'auth_mode', `is not one of ${MODES.join(', ')}`);
 }
 
-function readTokens(value: unknown): StoredTokens | null {
-  if (isAbsent(value)) return null;
-  if (!isObject(value)) throw invalid('tokens', 'must be an object');
-  const accessToken = storedSecret(value, 'access_token', 'tokens.');
-  if (!accessToken) throw invalid('tokens.access_token', 'is missing');
+function readTokens(stored: StoredObject | null): StoredTokens | null {
+  if (!stored) return null;
+  const accessToken = storedSecret(stored, 'access_token');
+  if (!accessToken) throw invalid(stored, 'access_token', 'is missing');
   return {
     accessToken,
-    idToken: storedSecret(value, 'id_token', 'tokens.'),
+    idToken: storedSecret(stored, 'id_token'),
     // It travels in a body, where any text may stand.
-    refreshToken: secretOf(storedText(value, 'refresh_token', 'tokens.')?.trim() ?? null),
-    accountId: storedHeaderText(value, 'account_id', 'tokens.'),
-    provenance: readProvenance(value.oauth_provenance),
+    refreshToken: secretOf(storedText(stored, 'refresh_token')?.trim() ?? null),
+    accountId: storedHeaderText(stored, 'account_id'),
+    provenance: readProvenance(storedObject(stored, 'oauth_provenance')),
+    place: stored.place,
   };
 }
 
-function readProvenance(value: unknown): TokenProvenance | null {
-  if (isAbsent(value)) return null;
-  if (!isObject(value)) throw invalid('tokens.oauth_provenance', 'must be an object');
-  const prefix = 'tokens.oauth_provenance.';
-  const issuer = storedHeaderText(value, 'issuer', prefix);
-  const clientId = storedHeaderText(value, 'client_id', prefix);
-  if (issuer === null) throw invalid(`${prefix}issuer`, 'is missing');
-  if (clientId === null) throw invalid(`${prefix}client_id`, 'is missing');
-  return { issuer, clientId };
+function readProvenance(stored: StoredObject | null): TokenProvenance | null {
+  if (!stored) return null;
+  const issuer = storedHeaderText(stored, 'issuer');
+  const clientId = storedHeaderText(stored, 'client_id');
+  if (issuer === null) throw invalid(stored, 'issuer', 'is missing');
+  if (clientId === null) throw invalid(stored, 'client_id', 'is missing');
+  return { issuer, clientId, place: stored.place };
 }
 
-function tryRecord(value: JsonObject): IdentityRecord | SidecarError {
+function tryRecord(stored: StoredObject | null): IdentityRecord | SidecarError | null {
   try {
-    return readRecord(value);
+    return stored && readRecord(stored);
   } catch (error) {
     if (error instanceof SidecarError) return error;
     throw error;
   }
 }
 
-function readRecord(value: JsonObject): IdentityRecord {
-  const prefix = 'agent_identity.';
+function readRecord(stored: StoredObject): IdentityRecord {
   const required = (name: string, read = storedText): string => {
-    const found = read(value, name, prefix);
-    if (found === null) throw invalid(prefix + name, 'is missing');
+    const found = read(stored, name);
+    if (found === null) throw invalid(stored, name, 'is missing');
     return found;
   };
   return {
@@ -253,9 +264,9 @@ function readRecord(value: JsonObject): IdentityRecord {
     privateKey: new Secret(required('agent_private_key')),
     accountId: required('account_id', storedHeaderText),
     userId: required('chatgpt_user_id'),
-    email: storedText(value, 'email', prefix),
-    planType: storedText(value, 'plan_type', prefix),
-    fedramp: storedFlag(value, 'chatgpt_account_is_fedramp', prefix),
-    taskId: storedTaskId(value),
+    email: storedText(stored, 'email'),
+    planType: storedText(stored, 'plan_type'),
+    fedramp: storedFlag(stored, 'chatgpt_account_is_fedramp'),
+    taskId: storedTaskId(stored),
   };
 }

@@ -59,7 +59,7 @@ export class SharedTransaction implements Transaction {
       }
       const next = changed(view.document, change, now() / 1000);
       // Checked first: what could not be read back is not written.
-      if (next.raw) new AuthDocument(next.raw);
+      if (next.raw) new AuthDocument(next.raw, 'the shared store');
       return { document: next, attempts: view.row?.attempts ?? {} };
     }, true);
     this.#begun = document;
@@ -165,5 +165,5 @@ class OwnAttempt implements Announcement {
 
 /** @throws SidecarError AUTH_CREDENTIAL_INVALID */
 export function documentOf({ document }: View): AuthDocument | null {
-  return document?.raw ? new AuthDocument(document.raw) : null;
+  return document?.raw ? new AuthDocument(document.raw, 'the shared store') : null;
 }

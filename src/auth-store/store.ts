@@ -2,6 +2,7 @@ import { SidecarError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { StopWatching } from '../files/watch.ts';
 import type { AuthDocument } from './auth-document.ts';
+import type { Place } from './stored-values.ts';
 
 /** What {@link AuthStore.transact} hands to its work. */
 export interface Transaction {
@@ -157,7 +158,7 @@ export interface AuthStore {
 }
 
 /** What people call the place of a stored credential. */
-export function sourceOf(store: AuthStore): string {
+export function sourceOf(store: AuthStore): Place {
   return store.status().kind === 'file' ? 'auth.json' : 'the shared store';
 }
 

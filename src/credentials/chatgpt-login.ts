@@ -38,17 +38,15 @@ export interface ChatGptLogin {
  * @throws SidecarError AUTH_CREDENTIAL_INVALID when there is no account id
  */
 export function readChatGptLogin(tokens: StoredTokens, lastRefresh: string | null): ChatGptLogin {
+  const wrong = (name: string, problem: string) =>
+    invalidCredential(`${tokens.place} tokens.${name}`, problem);
   const access = readChatGptClaims(tokens.accessToken.reveal());
-  if (!access) throw invalidCredential('auth.json tokens.access_token', 'is not a JWT');
+  if (!access) throw wrong('access_token', 'is not a JWT');
   const id = tokens.idToken ? readChatGptClaims(tokens.idToken.reveal()) : null;
-  if (tokens.idToken && !id) throw invalidCredential('auth.json tokens.id_token', 'is not a JWT');
+  if (tokens.idToken && !id) throw wrong('id_token', 'is not a JWT');
   const accountId = tokens.accountId ?? id?.accountId ?? access.accountId;
-  if (accountId && !isHeaderText(accountId)) {
-    throw invalidCredential('auth.json tokens.account_id', NOT_HEADER_TEXT);
-  }
-  if (!accountId) {
-    throw invalidCredential('auth.json tokens.account_id', 'is missing, and no token names one');
-  }
+  if (!accountId) throw wrong('account_id', 'is missing, and no token names one');
+  if (!isHeaderText(accountId)) throw wrong('account_id', NOT_HEADER_TEXT);
   return {
     accessToken: tokens.accessToken,
     refreshToken: tokens.refreshToken,

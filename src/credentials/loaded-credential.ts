@@ -1,4 +1,3 @@
-import { sourceOf } from '../auth-store/store.ts';
 import { ConfigError, SidecarError } from '../base/errors.ts';
 import type { Config } from '../config/resolve.ts';
 import { buildCredential, type Kept } from './build-credential.ts';
@@ -91,7 +90,7 @@ export class LoadedCredential {
     try {
       return {
         order,
-        selection: await selectCredential(await environment(), () => store.load(), sourceOf(store)),
+        selection: await selectCredential(await environment(), () => store.load()),
       };
     } catch (error) {
       throw this.#failed(order, error);

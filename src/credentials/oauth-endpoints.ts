@@ -30,7 +30,7 @@ export function oauthEndpoints(
   const issuer = provenance ? withoutSlash(provenance.issuer) : oauthIssuer;
   if (provenance && !isKnownIssuer({ oauthIssuer }, provenance)) {
     throw invalidCredential(
-      'auth.json tokens.oauth_provenance.issuer',
+      `${provenance.place} tokens.oauth_provenance.issuer`,
       `is neither upstream.oauthIssuer (${oauthIssuer}) nor ${DEFAULT_ISSUER}; sign in again`,
     );
   }

@@ -24,6 +24,7 @@ export function refreshedLogin(
     refreshToken: fresh.refreshToken ?? spent,
     accountId: before.account.id,
     provenance: before.provenance,
+    place: 'the response',
   };
   let login: ChatGptLogin;
   try {

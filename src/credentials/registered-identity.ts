@@ -3,7 +3,6 @@ import {
   encodeAgentKey,
   fingerprint,
   generateAgentKey,
-  parseAgentKey,
 } from '../agent-identity/keys.ts';
 import { type AuthApi, registerAgent, registerTask } from '../agent-identity/registration.ts';
 import { RegistrationError } from '../agent-identity/registration-call.ts';
@@ -14,6 +13,7 @@ import {
   type AuthStore,
   ChangedMeanwhile,
   StoreUnavailable,
+  sourceOf,
   type Transaction,
 } from '../auth-store/store.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
@@ -26,6 +26,7 @@ import type { ChatGptSession } from './chatgpt-session.ts';
 import type { IdentityFacts, IdentitySource } from './identity-source.ts';
 import { RUN_TASK_FORM, RunTaskIdentity } from './run-task-identity.ts';
 import { recordDigest } from './selection-digest.ts';
+import { parseStoredKey } from './stored-key.ts';
 
 interface RegisteredIdentityDeps {
   store: AuthStore;
@@ -42,8 +43,6 @@ interface RegisteredIdentityDeps {
 }
 
 type LoginSession = Pick<ChatGptSession, 'login' | 'isExpired' | 'renew'>;
-
-const RECORD_KEY_FIELD = 'auth.json agent_identity.agent_private_key';
 
 /**
  * An identity that is kept as a record in the store. Beside a ChatGPT login (policy `chatgptAuth`)
@@ -214,13 +213,13 @@ export class RegisteredIdentity implements IdentitySource {
     if (!record) return;
     const login = this.#login;
     if (!login) {
-      this.#key = parseAgentKey(record.privateKey.reveal(), RECORD_KEY_FIELD);
+      this.#key = parseStoredKey(record, sourceOf(this.#deps.store));
       this.#record = record;
       return;
     }
     if (record.accountId !== login.account.id || record.userId !== login.userId) return;
     try {
-      this.#key = parseAgentKey(record.privateKey.reveal(), RECORD_KEY_FIELD);
+      this.#key = parseStoredKey(record, sourceOf(this.#deps.store));
       this.#record = record;
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'the stored identity cannot be used and is replaced');

@@ -41,13 +41,11 @@ export type Selection =
  * Order of the sources, highest first: `CODEX_API_KEY`, `CODEX_ACCESS_TOKEN`,
  * `CODEX_AGENT_IDENTITY`, `OPENAI_FEDERATION_RULE_ID`, `auth.json` (as in Codex).
  * @param loadDocument called only when the environment holds no credential
- * @param source what people call the place of the document
  * @throws SidecarError AUTH_NOT_CONFIGURED or AUTH_CREDENTIAL_INVALID
  */
 export async function selectCredential(
   environment: EnvironmentCredentials,
   loadDocument: () => Promise<AuthDocument | null>,
-  source = 'auth.json',
 ): Promise<Selection> {
   const { apiKey, accessToken, agentIdentity, workload } = environment;
   if (apiKey) {
@@ -70,10 +68,10 @@ export async function selectCredential(
     return { kind: 'workload', from: 'OPENAI_FEDERATION_RULE_ID', identity: workload };
   }
   const document = await loadDocument();
-  if (document && !document.isEmpty) return fromDocument(document, source);
+  if (document && !document.isEmpty) return fromDocument(document);
   if (document?.foreignTool) {
     throw invalidCredential(
-      'auth.json',
+      document.place,
       `has the layout of ${document.foreignTool}; move it elsewhere, and take it over with "codex-auth-sidecar login --import FILE"`,
     );
   }
@@ -83,16 +81,17 @@ export async function selectCredential(
   );
 }
 
-function fromDocument(document: AuthDocument, from: string): Selection {
+function fromDocument(document: AuthDocument): Selection {
+  const { place: from } = document;
   switch (document.mode) {
     case 'apikey':
       if (document.apiKey) return { kind: 'apikey', from, key: document.apiKey };
-      throw missing('OPENAI_API_KEY', document.mode);
+      throw missing('OPENAI_API_KEY', document);
     case 'personalAccessToken':
       if (document.personalAccessToken) {
         return { kind: 'personalAccessToken', from, token: document.personalAccessToken };
       }
-      throw missing('personal_access_token', document.mode);
+      throw missing('personal_access_token', document);
     case 'agentIdentity':
       if (document.identityToken) {
         return { kind: 'identityToken', from, token: document.identityToken };
@@ -100,10 +99,10 @@ function fromDocument(document: AuthDocument, from: string): Selection {
       if (document.identityRecord) {
         return { kind: 'identityRecord', from, record: document.identityRecord };
       }
-      throw missing('agent_identity', document.mode);
+      throw missing('agent_identity', document);
     case 'chatgpt':
     case 'chatgptAuthTokens':
-      if (!document.tokens) throw missing('tokens', document.mode);
+      if (!document.tokens) throw missing('tokens', document);
       return {
         kind: 'chatgpt',
         from,
@@ -124,9 +123,9 @@ function requireHeaderText(secret: Secret, from: string): void {
   if (!isHeaderText(value)) throw invalidCredential(from, NOT_HEADER_TEXT);
 }
 
-function missing(field: string, mode: string): SidecarError {
+function missing(field: string, { mode, place }: AuthDocument): SidecarError {
   return invalidCredential(
-    `auth.json ${field}`,
+    `${place} ${field}`,
     `is missing, but auth_mode is ${mode}; sign in again`,
   );
 }

@@ -54,7 +54,8 @@ export async function beginSignIn(deps: SignInDeps, signal: AbortSignal): Promis
       const tokens = await awaitDeviceTokens(client, code, signal);
       const lastRefresh = new Date(client.now()).toISOString();
       const { idToken, accessToken, refreshToken } = tokens;
-      const stored = { idToken, accessToken, refreshToken, accountId: null, provenance: null };
+      const signedIn = { idToken, accessToken, refreshToken, place: 'the response' };
+      const stored = { ...signedIn, accountId: null, provenance: null };
       try {
         const login = readChatGptLogin(stored, lastRefresh);
         await keep(deps, before, login, loginChange(client, tokens, login));

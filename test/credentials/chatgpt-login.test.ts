@@ -13,6 +13,7 @@ function read(tokens: { access?: TokenClaims; id?: TokenClaims; accountId?: stri
     refreshToken: null,
     accountId: tokens.accountId ?? null,
     provenance: null,
+    place: 'auth.json',
   };
   return readChatGptLogin(stored, 'then');
 }
@@ -69,7 +70,7 @@ t.test('without an account id there is no login', async (t) => {
 t.test('tokens that are no JWT are refused by name', async (t) => {
   const good = new Secret(chatGptToken(access));
   const bad = new Secret('hush');
-  const stored = { accountId: 'a', refreshToken: null, provenance: null };
+  const stored = { accountId: 'a', refreshToken: null, provenance: null, place: 'auth.json' };
   await refuses(
     t,
     () => readChatGptLogin({ ...stored, accessToken: bad, idToken: good }, null),

@@ -18,7 +18,7 @@ async function start(t: Test) {
     const { refreshed } = fleet;
     await fleet.until(() => fleet.refreshed >= refreshed + 10);
   };
-  return { fleet, wire, standby, refresh };
+  return { fleet, wire, standby, urls, refresh };
 }
 
 async function rotationOf(postgres: Postgres): Promise<number> {
@@ -63,6 +63,47 @@ t.test(
     await fleet.stop();
     t.strictSame(fleet.reused, []);
     for (const { counts } of fleet.replicas) t.equal(counts.over, 0);
+  },
+);
+
+t.test(
+  'T4c: what a failover has lost while every replica was restarted ends the login, in words',
+  WITH_POSTGRES,
+  async (t) => {
+    const { fleet, wire, standby, urls, refresh } = await start(t);
+    await refresh();
+    wire.cut();
+    await sleep(1_000);
+    const before = await rotationOf(fleet.postgres);
+    await refresh();
+    await fleet.stop();
+    for (const replica of [...fleet.replicas]) fleet.remove(replica);
+    t.strictSame(fleet.reused, []);
+    await fleet.postgres.stop('immediate');
+    await standby.promote();
+    t.ok(before > (await rotationOf(standby)), 'rotations were lost');
+
+    const fresh = Array.from({ length: 3 }, () => fleet.add({ urls }));
+    const overAll = (times: number) =>
+      fleet.until(() => fresh.every(({ counts }) => counts.over >= times));
+    await overAll(1);
+    const sent = fleet.emulator.records.length;
+    await overAll(5);
+    t.equal(fleet.emulator.records.length, sent, 'and none of them asks again');
+    const [token = '', ...others] = fleet.reused;
+    t.strictSame(others, []);
+    t.equal(fleet.sendersOf(token).length, 2, 'one of them tries, and only once');
+    for (const { counts, messages } of fresh) {
+      t.equal(counts.refreshed, 0);
+      t.match([...messages].at(-1), /sign in again/);
+    }
+
+    const store = openStore({ urls, keyFile: fleet.keyFile, replica: 'operator' });
+    t.teardown(() => store.close());
+    await store.overwrite({ ...fleet.emulator.issueLogin().authJson });
+    await refresh();
+    await fleet.stop();
+    t.strictSame(fleet.reused, [token], 'a new login is used by all of them');
   },
 );
 

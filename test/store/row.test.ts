@@ -156,3 +156,13 @@ t.test('a removed row takes the credential away', WITH_POSTGRES, async (t) => {
   const [row] = await fleet.postgres.sql(`SELECT count(*) FROM ${TABLE}`);
   t.equal(Number(row?.count), 0);
 });
+
+t.test('what is wrong with a login in the row is said of the store', WITH_POSTGRES, async (t) => {
+  const fleet = await Fleet.start(t);
+  const store = open(t, fleet);
+  await store.overwrite({ tokens: { access_token: 7 } });
+  await t.rejects(store.load(), {
+    code: 'AUTH_CREDENTIAL_INVALID',
+    message: 'the shared store tokens.access_token: must be a string',
+  });
+});

@@ -1,5 +1,5 @@
 import { decodeIdentityToken } from '../../agent-identity/identity-token.ts';
-import { fingerprint, parseAgentKey } from '../../agent-identity/keys.ts';
+import { fingerprint } from '../../agent-identity/keys.ts';
 import type { IdentityRecord } from '../../auth-store/auth-document.ts';
 import { SidecarError } from '../../base/errors.ts';
 import type { Config } from '../../config/resolve.ts';
@@ -7,6 +7,7 @@ import { type ChatGptLogin, readChatGptLogin } from '../../credentials/chatgpt-l
 import { hasInstance, hasRecord } from '../../credentials/identity-forms.ts';
 import { oauthEndpoints } from '../../credentials/oauth-endpoints.ts';
 import type { Selection } from '../../credentials/selection.ts';
+import { parseStoredKey } from '../../credentials/stored-key.ts';
 import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 const SIGN_IN = 'sign in again';
@@ -52,7 +53,10 @@ function describe(selection: Selection, config: Config, nowMs: number): Finding[
         ok('credential', `workload identity ${from}, token in ${selection.identity.tokenFile}`),
       ];
     case 'identityRecord':
-      return [ok('credential', `Agent Identity record ${from}`), keyFinding(selection.record)];
+      return [
+        ok('credential', `Agent Identity record ${from}`),
+        keyFinding(selection.record, selection.from),
+      ];
     case 'chatgpt': {
       const login = readChatGptLogin(selection.tokens, selection.lastRefresh);
       oauthEndpoints(config.upstream, login.provenance, null);
@@ -82,7 +86,7 @@ function storedIdentity(selection: Extract<Selection, { kind: 'chatgpt' }>): Fin
   if (selection.recordProblem) return [warning('key', selection.recordProblem.message, remedy)];
   if (!selection.record)
     return [absent('key', 'none yet; the sidecar registers an identity when it needs one')];
-  const finding = keyFinding(selection.record);
+  const finding = keyFinding(selection.record, selection.from);
   return [finding.outcome === 'ok' ? finding : warning('key', finding.message, remedy)];
 }
 
@@ -94,10 +98,9 @@ function instanceFindings({ agentIdentity }: Config): Finding[] {
   return [ok('identity', `${how}, ${caution}`)];
 }
 
-function keyFinding({ privateKey }: IdentityRecord): Finding {
+function keyFinding(record: IdentityRecord, place: string): Finding {
   try {
-    const field = 'auth.json agent_identity.agent_private_key';
-    return ok('key', fingerprint(parseAgentKey(privateKey.reveal(), field).publicKeySsh));
+    return ok('key', fingerprint(parseStoredKey(record, place).publicKeySsh));
   } catch (error) {
     return failure('key', (error as Error).message, SIGN_IN);
   }

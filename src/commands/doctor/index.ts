@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type AuthStore, sourceOf } from '../../auth-store/store.ts';
+import type { AuthStore } from '../../auth-store/store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { ConfigError, SidecarError } from '../../base/errors.ts';
 import { createLogger } from '../../base/logger.ts';
@@ -121,7 +121,7 @@ async function selected(
 ): Promise<Selection | SidecarError> {
   const environment = await credentials();
   try {
-    return await selectCredential(environment, () => store.load(), sourceOf(store));
+    return await selectCredential(environment, () => store.load());
   } catch (error) {
     if (error instanceof SidecarError) return error;
     throw error;
