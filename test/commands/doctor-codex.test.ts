@@ -204,7 +204,7 @@ t.test('a login in the home of the agent', async (t) => {
     outcome: 'warning',
     message: /the agent and the sidecar share/,
   });
-  t.match(await checkAgentLogin('/nonexistent', home), { outcome: 'ok' });
+  t.match(await checkAgentLogin('/nonexistent', home), { outcome: 'absent' });
 });
 
 t.test(

@@ -81,8 +81,9 @@ t.test('credentials leave the environment and can still be read again', async (t
   t.notMatch(JSON.stringify([own.CODEX_API_KEY, own.CODEX_ACCESS_TOKEN]), 'hush');
   const settings = await readSettings(own, null, {});
   for (const time of ['at start', 'at a reload']) {
+    const { apiKey, accessToken, agentIdentity } = await settings.credentials();
     t.strictSame(
-      Object.values(await settings.credentials()).map((secret) => secret?.reveal()),
+      [apiKey, accessToken, agentIdentity].map((secret) => secret?.reveal()),
       ['sk-hush', 'at-hush', 'from-a-file'],
       time,
     );

@@ -4,8 +4,12 @@ import type { Paint, Style } from '../colour.ts';
 
 const plain: Paint = (_style, text) => text;
 
+/** An older sidecar says nothing of its listener and store. */
+type Later = 'listener' | 'store';
+type ShownStatus = Omit<StatusDocument, Later> & Partial<Pick<StatusDocument, Later>>;
+
 /** The rows of the table that `status` prints. */
-export function statusTable(status: StatusDocument, paint: Paint = plain): string[] {
+export function statusTable(status: ShownStatus, paint: Paint = plain): string[] {
   const { account, agentIdentity, bearer, upstream, connections, requests } = status;
   const { form, state, agentRuntimeId, taskId, runtimeInstanceId } = agentIdentity;
   const identity = [state, agentRuntimeId, taskId, runtimeInstanceId, form && `form ${form}`];
@@ -20,7 +24,7 @@ export function statusTable(status: StatusDocument, paint: Paint = plain): strin
     ['last rejection', agentIdentity.lastRejection],
     ['bearer', joined([bearer.state, bearer.expiresAt && `expires ${bearer.expiresAt}`])],
     ['bearer error', bearer.lastError],
-    ['store error', status.store.lastError],
+    ['store error', status.store?.lastError ?? null],
     ['upstream', joined([upstream.origin, upstream.lastStatus && `last ${upstream.lastStatus}`])],
     ['clock skew', upstream.clockSkewSeconds === null ? null : `${upstream.clockSkewSeconds} s`],
     ['connections', `${connections.http} http, ${connections.websocket} websocket`],
@@ -45,7 +49,8 @@ function joined(parts: (string | number | null | undefined | false)[]): string {
   return parts.filter(Boolean).join(', ') || 'none';
 }
 
-function certificateText({ certificate }: StatusDocument['listener']): string | null {
+function certificateText(listener: ShownStatus['listener']): string | null {
+  const certificate = listener?.certificate ?? null;
   if (certificate === null) return null;
   const { names, issuer, expiresAt } = certificate;
   return `${names.join(', ') || 'no name'}, expires ${expiresAt}, issued by ${issuer}`;
