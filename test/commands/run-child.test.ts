@@ -28,6 +28,7 @@ t.test('credentials and settings of the sidecar do not reach the child', async (
     LANG: 'C',
     CODEX_HOME: '/home',
     OPENAI_AGENTS_DISABLE_TRACING: '1',
+    PI_TELEMETRY: '0',
     OPENAI_BASE_URL: ACCESS.baseUrl,
     OPENAI_API_KEY: 'token',
     SIDECAR_CLIENT_TOKEN: 'token',

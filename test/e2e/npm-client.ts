@@ -11,6 +11,10 @@ export const NPM_CLIENTS = {
   'openai-agents': ['@openai/agents@0.20.0', 'zod@4.6.7'],
   'codex-sdk': ['@openai/codex-sdk@0.163.0'],
   'codex-acp': ['@agentclientprotocol/codex-acp@2.6.0'],
+  pi: ['@mariozechner/pi-coding-agent@0.73.1'],
+  // What `opencode-ai` would start here, without its builds for other machines.
+  opencode: [`opencode-linux-${process.arch}@1.18.33`],
+  continue: ['@continuedev/cli@1.5.47'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type NpmClient = keyof typeof NPM_CLIENTS;

@@ -26,8 +26,8 @@ const WORKLOAD = [
 ];
 const SCRUBBED = new Set([...CREDENTIALS.flatMap((name) => [name, `${name}_FILE`]), ...WORKLOAD]);
 
-/** The Agents SDK would send traces to OpenAI by itself, past the sidecar. */
-const QUIET = { OPENAI_AGENTS_DISABLE_TRACING: '1' };
+/** What clients would send by themselves, past the sidecar: traces to OpenAI, the version of pi. */
+const QUIET = { OPENAI_AGENTS_DISABLE_TRACING: '1', PI_TELEMETRY: '0' };
 
 /** Programs that start the program named in their arguments. */
 const LAUNCHERS = new Set(['npx', 'bunx', 'env', 'nice', 'nohup', 'setsid', 'stdbuf', 'timeout']);
