@@ -12,6 +12,8 @@ interface Agent {
   section: string;
   file: string;
   command: readonly string[];
+  /** What the recipe adds to its requests; pi has no setting for it. */
+  instructions?: string;
   env(folder: string): Record<string, string>;
 }
 
@@ -20,6 +22,7 @@ const [openCode] = NPM_CLIENTS.opencode;
 const AGENTS: Record<'opencode' | 'pi' | 'continue', Agent> = {
   opencode: {
     section: 'opencode',
+    instructions: 'Be brief.',
     file: 'opencode.json',
     command: [`node_modules/${openCode.split('@')[0]}/bin/opencode`, 'run', 'hi'],
     env: (folder) => ({
@@ -40,6 +43,7 @@ const AGENTS: Record<'opencode' | 'pi' | 'continue', Agent> = {
   },
   continue: {
     section: 'Continue',
+    instructions: 'Be brief.',
     file: 'config.yaml',
     command: [execPath, 'node_modules/@continuedev/cli/dist/cn.js', '-p', 'hi'],
     env: (folder) => ({ HOME: folder, CONTINUE_GLOBAL_DIR: folder }),
@@ -82,6 +86,8 @@ for (const [client, agent] of Object.entries(AGENTS) as [keyof typeof AGENTS, Ag
         auth: { kind: 'assertion', verified: true },
         body: { model: /^gpt-5\.4$/ },
       });
+      const { instructions } = turn.body as { instructions?: string };
+      t.equal(instructions, agent.instructions);
     }
     const sent = JSON.stringify(stage.backend.records);
     t.notMatch(sent, stage.clientToken, 'the client token stayed here');
