@@ -6,8 +6,9 @@ import t from 'tap';
 import { launchBrowser, openStatusPage } from '../helpers/browser.ts';
 import { invalidFile, loginWithIdentity } from '../helpers/credentials.ts';
 import { send } from '../helpers/exchange.ts';
-import { RESPONSES, startSidecarWithEmulator } from '../helpers/sidecar.ts';
+import { RESPONSES, startSidecarInFrontOf, startSidecarWithEmulator } from '../helpers/sidecar.ts';
 import { untilStatus } from '../helpers/until-status.ts';
+import { closedPort } from '../helpers/upstream.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PHONE = { width: 390, height: 844 };
@@ -59,6 +60,16 @@ for (const [name, view] of Object.entries(VIEWS)) {
     await untilStatus(url, ({ status }) => status === 'failed');
     const { page, until } = await openStatusPage(t, browser, url, options);
     await until('state-word', 'failed');
+    t.strictSame(await findings(page), []);
+  });
+
+  t.test(`a degraded sidecar can be read by everybody, ${name}`, async (t) => {
+    const { url } = await startSidecarInFrontOf(t, `http://127.0.0.1:${await closedPort()}`, {
+      config: { agentIdentity: { policy: 'chatgptAuth', onUnavailable: 'bearer' } },
+    });
+    await untilStatus(url, ({ status }) => status === 'degraded');
+    const { page, until } = await openStatusPage(t, browser, url, options);
+    await until('state-word', 'degraded');
     t.strictSame(await findings(page), []);
   });
 }
