@@ -14,6 +14,8 @@ export interface Caller {
   /** Our own address on this connection; behind a wildcard it is the listening address. */
   localAddress: string | undefined;
   origin: string | undefined;
+  /** Whether the connection is TLS. */
+  encrypted: boolean;
   secFetchSite: string | undefined;
   authorization: string | undefined;
   sidecarToken: string | undefined;
@@ -39,6 +41,8 @@ interface RouteAccess {
   level: AccessLevel;
   /** Whether the sidecar's own page may read it; its browser sends `same-origin`. */
   fromOwnPage: boolean;
+  /** Whether nobody else may call it, and only from this machine. */
+  byOwnPage?: boolean;
 }
 
 /**
@@ -48,7 +52,7 @@ interface RouteAccess {
  */
 export function checkAccess(
   caller: Caller,
-  { level, fromOwnPage }: RouteAccess,
+  { level, fromOwnPage, byOwnPage = false }: RouteAccess,
   rules: AccessRules,
 ): Client | null {
   if (!rules.viaSocket && !isAllowedHost(caller, rules)) {
@@ -57,7 +61,9 @@ export function checkAccess(
       'the Host header names neither loopback nor the listening address; add it to clients.allowedHosts',
     );
   }
-  if (!isAllowedOrigin(caller, fromOwnPage, rules)) {
+  if (byOwnPage) {
+    checkOwnPage(caller, rules);
+  } else if (!isAllowedOrigin(caller, fromOwnPage, rules)) {
     throw new SidecarError(
       'AUTH_ORIGIN_NOT_ALLOWED',
       'requests from web pages are refused; add the origin to clients.allowedOrigins',
@@ -66,6 +72,29 @@ export function checkAccess(
   const needsNone = rules.tokens === null && rules.certificates === null;
   if (level === 'open' || (level === 'local' && caller.local) || needsNone) return null;
   return identify(caller, rules);
+}
+
+/** The page that changes something comes from here: by its address, its listener, and its browser. */
+function checkOwnPage(caller: Caller, { viaSocket, listenHost }: AccessRules): void {
+  if (!isOwnOrigin(caller)) {
+    throw new SidecarError(
+      'AUTH_ORIGIN_NOT_ALLOWED',
+      "this is for the sidecar's own page only; open /auth/status in a browser on its machine",
+    );
+  }
+  const name = parseHost(caller.host ?? '')?.name ?? '';
+  if (viaSocket || !caller.local || !isLoopbackHost(listenHost) || !isLoopbackHost(name)) {
+    throw new SidecarError(
+      'AUTH_ROUTE_DENIED',
+      'this is for a browser on the machine of the sidecar, at a loopback address; use the commands instead',
+    );
+  }
+}
+
+// A browser sends Origin with everything but GET and HEAD (Fetch Standard, section 3.2).
+function isOwnOrigin({ origin, host, encrypted, secFetchSite: site }: Caller): boolean {
+  if (origin !== `${encrypted ? 'https' : 'http'}://${host}`) return false;
+  return site === undefined || site === 'same-origin';
 }
 
 /** A token that is sent decides, right or wrong. A certificate stands in where none is. */

@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import type { Clock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
@@ -51,9 +52,10 @@ interface Gate {
  *   and not in Fastify's handler for it, which is called only after the body has been read.
  */
 function admit(request: InboundRequest, { rules, peers, now, open }: Gate): void {
-  const { access: level = 'client', fromOwnPage = false, own } = request.routeOptions.config;
+  const { config } = request.routeOptions;
+  const { access: level = 'client', fromOwnPage = false, byOwnPage = false, own } = config;
   const caller = describeCaller(request, rules.viaSocket, peers);
-  const client = checkAccess(caller, { level, fromOwnPage }, rules);
+  const client = checkAccess(caller, { level, fromOwnPage, byOwnPage }, rules);
   // Set before its rights are checked, so a refused request is logged with its client.
   attribute(request, client);
   if (level === 'client' || client) {
@@ -105,6 +107,7 @@ function describeCaller(
     host: headers.host,
     localAddress: socket.localAddress,
     origin: headers.origin,
+    encrypted: socket instanceof TLSSocket,
     secFetchSite: single(headers['sec-fetch-site']),
     authorization: headers.authorization,
     sidecarToken: single(headers['x-sidecar-token']),

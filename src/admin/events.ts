@@ -2,12 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { SidecarError } from '../base/errors.ts';
 import type { ActivityDocument } from '../telemetry/activity.ts';
 import type { ClientsEvent } from './clients.ts';
+import type { SignInEvent } from './sign-in.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 interface EventSources {
   status: () => StatusDocument;
   activity: () => ActivityDocument;
   clients: () => ClientsEvent;
+  signIn: () => SignInEvent;
   /** Tries what is undone, like a health probe. */
   retryNow: () => Promise<void>;
   /** How many times another credential came into use. */
@@ -42,7 +44,7 @@ interface Listener {
 }
 
 interface Event {
-  name: 'account/updated' | 'auth/status' | 'activity' | 'clients';
+  name: 'account/updated' | 'auth/status' | 'activity' | 'clients' | 'sign-in';
   /** Sent again only when this differs from the last time. */
   key: string;
   data: string;
@@ -174,6 +176,7 @@ export class EventHub {
     const moving = { connections, requests, upstream, accountLimits, recent };
     const activity: ActivityEvent = { uptimeSeconds, ...moving };
     const clients = JSON.stringify(this.#sources.clients());
+    const signIn = JSON.stringify(this.#sources.signIn());
     return [
       {
         name: 'account/updated',
@@ -187,6 +190,7 @@ export class EventHub {
       },
       { name: 'activity', key: JSON.stringify(moving), data: JSON.stringify(activity) },
       { name: 'clients', key: clients, data: clients },
+      { name: 'sign-in', key: signIn, data: signIn },
     ];
   }
 }

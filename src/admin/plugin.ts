@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
+import type { SignInAttempts } from '../credentials/sign-in-attempt.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 import { PROMETHEUS_CONTENT_TYPE } from '../telemetry/prometheus-text.ts';
 import type { ClientsDocument } from './clients.ts';
 import type { EventHub } from './events.ts';
 import { buildStatusPage, type StatusPage } from './page/index.ts';
 import { isNavigation, prefersHtml } from './prefers-html.ts';
+import { addSignIn } from './sign-in.ts';
 import { isUsable, type StatusDocument } from './status.ts';
 
 export interface HealthOptions {
@@ -25,6 +27,7 @@ export interface AdminOptions extends HealthOptions {
    */
   reload: () => Promise<string[]>;
   events: EventHub;
+  signIn: SignInAttempts;
   /** The text of `GET /metrics`; null leaves the path unknown. */
   scrape: (() => string) | null;
 }
@@ -41,6 +44,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     reply.header('cache-control', 'no-store').send(options.clients());
   });
   addEvents(app, options.events);
+  addSignIn(app, () => options.signIn);
   if (options.scrape) addMetrics(app, options.scrape);
 
   app.post('/auth/reload', { config: { access: 'client', own: true } }, async () => {

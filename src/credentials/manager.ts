@@ -168,6 +168,13 @@ export class CredentialManager {
     this.#loaded.dispose();
   }
 
+  /** Whether a person should sign in: there is no credential, or its login is over for good. */
+  needsSignIn(): boolean {
+    const { current, failure, session } = this.#loaded;
+    if (!current) return failure?.code === 'AUTH_NOT_CONFIGURED';
+    return current.mode === 'chatgpt' && session !== null && session.isOver();
+  }
+
   snapshot(): CredentialSnapshot {
     const { current, failure, session } = this.#loaded;
     const unwritten = session?.isUnwritten ?? false;

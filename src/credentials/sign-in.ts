@@ -15,7 +15,7 @@ import {
 import { revokeToken } from '../oauth/token-endpoint.ts';
 import { type ChatGptLogin, namesOther, readChatGptLogin } from './chatgpt-login.ts';
 
-interface SignInDeps {
+export interface SignInDeps {
   client: DeviceLoginClient & { revokeUrl: string };
   store: AuthStore;
   /** Whether a credential of somebody else in the store gives way. */

@@ -25,6 +25,11 @@ export interface RouteFlags {
   access?: AccessLevel;
   /** Lets the sidecar's own page read the route; only for reads that need no token. */
   fromOwnPage?: true;
+  /**
+   * Only for the sidecar's own page, in a browser on this machine: what the page changes. `Origin`
+   * must be there and ours.
+   */
+  byOwnPage?: true;
   /** One of the sidecar's own endpoints, as opposed to a proxied route. */
   own?: true;
   /**

@@ -11,6 +11,7 @@ import type { StatusDocument } from '../admin/status.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CredentialManager } from '../credentials/manager.ts';
+import type { SignInAttempts } from '../credentials/sign-in-attempt.ts';
 import { DescriptorWatch } from '../inbound/descriptors.ts';
 import type { LeavingConnections } from '../inbound/leaving-connections.ts';
 import { limitIdleConnections } from '../inbound/limits.ts';
@@ -40,6 +41,7 @@ export interface Parts {
   tls: ServerTls;
   status: () => StatusDocument;
   events: EventHub;
+  signIn: SignInAttempts;
   clients: AdminOptions['clients'];
   reload: () => Promise<string[]>;
 }
@@ -91,9 +93,9 @@ export async function createAdminApp(
 }
 
 function adminOptions(parts: Parts, deps: AppDeps): AdminOptions {
-  const { manager, reload, status, clients, events } = parts;
+  const { manager, reload, status, clients, events, signIn } = parts;
   const retryNow = () => manager.prepare();
-  return { retryNow, reload, status, clients, events, scrape: scraper(parts, deps) };
+  return { retryNow, reload, status, clients, events, signIn, scrape: scraper(parts, deps) };
 }
 
 /** The web application: what a request meets is listed from top to bottom. */

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { AccessRules } from '../access/caller.ts';
 import { buildClients, buildClientsEvent, type ClientsInput } from '../admin/clients.ts';
 import { EventHub } from '../admin/events.ts';
+import { signInEvent } from '../admin/sign-in.ts';
 import { buildStatus, type StatusDocument } from '../admin/status.ts';
 import type { AuthStore } from '../auth-store/store.ts';
 import type { Clock, MonotonicClock } from '../base/clock.ts';
@@ -27,6 +28,7 @@ import type { BuiltListener } from './listeners.ts';
 import { LiveConfig } from './live-config.ts';
 import type { Listener } from './preflight.ts';
 import { ServerTls } from './server-tls.ts';
+import { createSignIn, maySignIn } from './sign-in.ts';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 
 export interface ServerDeps {
@@ -114,13 +116,15 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     retryNow: () => manager.prepare(),
     activity: () => telemetry.activity.snapshot(),
     clients: () => buildClientsEvent(clientsInput(live, telemetry, deps.now)),
+    signIn: () => signInEvent(signIn.state(), maySignIn(live, shutdown, manager)),
     credentialChanges: credentials.changes,
   });
+  const signIn = createSignIn(config, deps, manager, () => events.publishSoon());
   // One after another: the later read must win.
   const reload = serialized(() => readAgain(live, manager, deps.readConfig));
   const state = { live, telemetry, manager, tunnels, upstreams, shutdown, leaving, tls };
   const clients = () => buildClients(clientsInput(live, telemetry, deps.now));
-  const parts = { ...state, status, events, clients, reload };
+  const parts = { ...state, status, events, signIn, clients, reload };
   const app = await createApp(parts, deps);
   const admin = deps.admin && (await createAdminApp(parts, deps, deps.admin));
   return {
@@ -134,9 +138,11 @@ export async function buildServer(config: Config, deps: ServerDeps): Promise<Bui
     useClientTokens: (tokens) => void live.apply(live.config, tokens),
     drain: async () => {
       shutdown.draining = true;
+      const signInEnded = signIn.stop();
       leaving.leave();
       tunnels.drain();
       events.close();
+      await signInEnded;
       await leaving.allLeft();
       await telemetry.traffic.idle();
     },

@@ -17,6 +17,7 @@ function allows(
     local: true,
     host: 'localhost',
     origin: undefined,
+    encrypted: false,
     localAddress: undefined,
     secFetchSite: undefined,
     authorization: undefined,

@@ -20,6 +20,7 @@ function allows(
     local: true,
     host,
     origin: undefined,
+    encrypted: false,
     localAddress,
     secFetchSite: undefined,
     authorization: undefined,

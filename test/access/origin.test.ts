@@ -11,6 +11,7 @@ function allows(
     local: true,
     host: 'localhost',
     origin: undefined,
+    encrypted: false,
     localAddress: undefined,
     secFetchSite: undefined,
     authorization: undefined,

@@ -22,5 +22,5 @@ t.test('what may need no token keeps no connection, but for the events', async (
     '/readyz',
   ]);
   // Those have their own limit.
-  t.strictSame(others.sort(), ['/auth/events', '/auth/reload']);
+  t.strictSame(others.sort(), ['/auth/events', '/auth/reload', '/auth/sign-in', '/auth/sign-in']);
 });

@@ -7,7 +7,7 @@ import { Activity } from '../../src/telemetry/activity.ts';
 import { statusInput } from '../helpers/status-input.ts';
 
 /** Events that everyone gets at once. */
-const FIRST = 4;
+const FIRST = 5;
 
 /** A response whose reader takes nothing until the test says so. */
 class SlowResponse extends EventEmitter {
@@ -44,6 +44,7 @@ function startHub(t: { teardown(end: () => void): void }) {
     status: () => state.status,
     activity: () => activity.snapshot(),
     clients: () => ({ usageRead: true, clients: [], more: 0 }),
+    signIn: () => ({ state: 'none', reason: null, offered: false }),
     retryNow: async () => void state.nudges++,
     credentialChanges: () => 0,
     every: (_ms, work) => {

@@ -63,6 +63,44 @@ t.test('follows what happens without a reload', async (t) => {
   t.strictSame(complaints, []);
 });
 
+t.test('signs the sidecar in, and is ready by itself', async (t) => {
+  const { url, emulator } = await startSidecarWithEmulator(t, { credential: nothing });
+  emulator.settings.deviceIntervalSeconds = 1;
+  const { page, complaints, text, until } = await openStatusPage(t, browser, url);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('#sign-in-code').waitFor();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('#sign-in-code').waitFor();
+  const link = page.getByRole('link', { name: `${emulator.url}/codex/device` });
+  t.equal(await link.getAttribute('href'), `${emulator.url}/codex/device`);
+  t.equal(await link.getAttribute('target'), '_blank');
+  t.match(await link.getAttribute('rel'), /\bnoopener\b/);
+  t.match(await text('sign-in'), 'Type it only if you began this sign-in yourself.');
+  t.match(await text('sign-in-left'), /^1[45] min \d+ s$/);
+  emulator.decideDeviceLogin(await text('sign-in-code'), { planType: 'plus' });
+  await until('state-word', 'ready');
+  await until('credential', 'chatgpt · plus');
+  await page.locator('#sign-in').waitFor({ state: 'hidden' });
+  t.strictSame(complaints, []);
+});
+
+t.test('a sign-in that fails says why, and can be begun again', async (t) => {
+  const { url, emulator } = await startSidecarWithEmulator(t, { credential: nothing });
+  Object.assign(emulator.settings, { deviceLogin: false, deviceIntervalSeconds: 1 });
+  const { page, text, until } = await openStatusPage(t, browser, url);
+  const button = page.getByRole('button', { name: 'Sign in' });
+  await button.click();
+  await until('sign-in-problem', 'not enabled at');
+  emulator.settings.deviceLogin = true;
+  await button.click();
+  await page.locator('#sign-in-code').waitFor();
+  t.equal(await page.locator('#sign-in-problem').isVisible(), false);
+  emulator.decideDeviceLogin(await text('sign-in-code'), 'denied');
+  await until('sign-in-problem', 'denied on the page');
+  t.ok(await button.isVisible());
+});
+
 t.test('says what is wrong', async (t) => {
   const origin = `http://127.0.0.1:${await closedPort()}`;
   const degraded = await startSidecarInFrontOf(t, origin, {

@@ -182,6 +182,18 @@ const TABLE: Row[] = [
       draining: 'AUTH_REQUEST_INVALID',
     },
   ],
+  // For the sidecar's own page; test/attack/sign-in.test.ts has what it refuses to others.
+  [
+    '/auth/sign-in',
+    line('POST', '/auth/sign-in'),
+    {
+      ...always('AUTH_ORIGIN_NOT_ALLOWED'),
+      'another host': 'AUTH_HOST_NOT_ALLOWED',
+      'no host': 'AUTH_HOST_NOT_ALLOWED',
+      'a path with two readings': 'AUTH_PATH_INVALID',
+      'a denied path': 'AUTH_ROUTE_DENIED',
+    },
+  ],
   ['no route', line('GET', '/nowhere'), unserved],
   ['no route, upgrade', { ...line('GET', '/nowhere'), headers: HANDSHAKE }, unserved],
   ['a method without a route', line('TRACE', MODELS), unserved],
@@ -246,6 +258,8 @@ const CHECKS_OF: Record<keyof Caller, Check[]> = {
   host: ['another host', 'no host'],
   localAddress: ['another host'],
   origin: ['an origin'],
+  // Part of the own origin, which one way only asks for.
+  encrypted: ['an origin'],
   secFetchSite: ['a page'],
   authorization: ['a wrong token', 'no token'],
   sidecarToken: ['nothing wrong', 'a token for inference', 'a token for codex'],

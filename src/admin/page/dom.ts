@@ -5,6 +5,8 @@
 export interface PageElement {
   textContent: string | null;
   hidden: boolean;
+  disabled: boolean;
+  onclick: (() => void) | null;
   className: string;
   dataset: Record<string, string | undefined>;
   style: { width: string };
@@ -23,6 +25,14 @@ interface PageEventSource {
   readonly readyState: number;
   addEventListener(name: string, listener: (event: { data: string }) => void): void;
   close(): void;
+}
+
+/** What the page sends, and what it reads of the response. */
+export interface PageWindow {
+  fetch: (
+    url: string,
+    options: { method: string; headers: Record<string, string> },
+  ) => Promise<{ json(): Promise<unknown> }>;
 }
 
 export type EventSourceClass = new (url: string) => PageEventSource;

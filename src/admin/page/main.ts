@@ -1,9 +1,11 @@
 import type { AccountLimit } from '../../telemetry/account-limits.ts';
 import type { ClientsEvent } from '../clients.ts';
 import type { ActivityEvent } from '../events.ts';
+import type { SignInEvent } from '../sign-in.ts';
 import type { StatusDocument } from '../status.ts';
 import type { EventSourceClass } from './dom.ts';
 import { element } from './elements.ts';
+import { offerSignIn, showSignIn, showSignInClock } from './sign-in-view.ts';
 import { showAccountLimits, showClients } from './usage-view.ts';
 import { showActivity, showClock, showState, showStatus } from './view.ts';
 
@@ -36,6 +38,10 @@ function follow(): void {
     const clients: ClientsEvent = JSON.parse(data);
     showClients(clients);
   });
+  source.addEventListener('sign-in', ({ data }) => {
+    const signIn: SignInEvent = JSON.parse(data);
+    showSignIn(signIn);
+  });
   source.addEventListener('error', () => {
     setOnline(false);
     // The browser tries again by itself, unless it was answered with an error.
@@ -60,4 +66,6 @@ function tick(): void {
 }
 
 setInterval(tick, 1_000);
+setInterval(showSignInClock, 1_000);
+offerSignIn();
 follow();

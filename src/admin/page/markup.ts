@@ -11,6 +11,20 @@ export const BODY = `
   <span id="uptime" class="quiet end"></span>
   <ul id="problems" hidden></ul>
 </section>
+<section id="sign-in" class="card" aria-label="Sign in" hidden>
+  <p id="sign-in-offer"><button id="sign-in-begin" type="button">Sign in</button>
+    <span class="quiet">to ChatGPT, in any browser; the login is kept by this sidecar only</span></p>
+  <div id="sign-in-wait" hidden>
+    <div aria-live="polite">
+      <p>Open <a id="sign-in-link" target="_blank" rel="noopener noreferrer"></a>, sign in, and type this code:</p>
+      <p><code id="sign-in-code"></code></p>
+      <p>Type it only if you began this sign-in yourself. Whoever sends you a code is after your account.</p>
+    </div>
+    <p><button id="sign-in-cancel" type="button">Cancel</button>
+      <span class="quiet">waiting for you; the code is good for another <span id="sign-in-left">–</span></span></p>
+  </div>
+  <p id="sign-in-problem" aria-live="polite" hidden></p>
+</section>
 <section class="card tile data">
   <h2>Bearer ends in</h2><p id="countdown" class="figure">–</p>
   <p class="quiet"><span id="bearer-state">–</span></p>

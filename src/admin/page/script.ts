@@ -9,6 +9,7 @@ const MODULES = [
   'usage-view.js',
   'remedies.js',
   'view.js',
+  'sign-in-view.js',
   'main.js',
 ];
 

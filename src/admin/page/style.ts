@@ -34,6 +34,12 @@ h2 { margin: 0 0 8px; font-size: 12px; font-weight: 600; color: var(--quiet); }
 #state[data-state=failed], #state[data-state=unauthenticated], #state[data-state=unreachable] { --hue: var(--bad); }
 #state[data-state=starting], #state[data-state=draining] { --hue: var(--info); }
 #problems { flex-basis: 100%; margin: 2px 0 0; padding: 0; list-style: none; color: var(--bad); overflow-wrap: anywhere; }
+#sign-in p { margin: 4px 0; overflow-wrap: anywhere; }
+#sign-in-code { font-size: 24px; font-weight: 600; letter-spacing: 2px; user-select: all; }
+#sign-in-problem { color: var(--bad); }
+#sign-in a { color: var(--info); }
+button { font: inherit; font-weight: 600; padding: 5px 14px; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); color: var(--text); cursor: pointer; }
+button:disabled { cursor: default; opacity: 0.6; }
 .tile { grid-column: span 3; }
 .tile p { margin: 0; }
 .figure { font-size: 19px; font-weight: 600; line-height: 1.25; }
