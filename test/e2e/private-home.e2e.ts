@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
-import { watchPath } from '../../src/files/watch.ts';
-import { type Program, run, serve, start } from '../helpers/program.ts';
+import { run, serve, start } from '../helpers/program.ts';
 import { CODEX_VERSIONS, type CodexRun, installCodex, isSince } from './codex.ts';
 
 /** The real home, and Codex in it with and without `run`. */
@@ -140,55 +137,4 @@ for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.169.0')
       /^# mine\n[\s\S]*mcp_servers\.mine/,
     );
   });
-}
-
-// Each Codex takes keys in its own way; what they all write, they write as above.
-for (const version of CODEX_VERSIONS.filter((known) => isSince(known, '0.171.0'))) {
-  t.test(`Codex ${version}: trust in a folder reaches the real configuration`, async (t) => {
-    const scene = await openScene(t, await installCodex(version));
-    const env = { ...scene.env, TERM: 'xterm-256color' };
-    const codex = start(t, scene.behind('-C', scene.folder), env, { terminal: true });
-    void agree(codex).catch(() => undefined);
-    const file = join(scene.real, 'config.toml');
-    await new Promise<void>((resolve) => {
-      const stop = watchPath(file, scene.real, () => {
-        if (!/\[projects\."[^"]+"\]\s+trust_level = "trusted"/.test(readFileSync(file, 'utf8')))
-          return;
-        stop();
-        resolve();
-      });
-    });
-    t.match(await readFile(file, 'utf8'), /^# mine$/m, 'and nothing else is lost');
-    t.ok((await lstat(join(await scene.own(), 'config.toml'))).isSymbolicLink());
-  });
-}
-
-/** Presses Enter where Codex asks whether a folder is trusted, until it has ended. */
-async function agree(codex: Program): Promise<void> {
-  for (let answered = 0, pressed = 0; ; ) {
-    await codex.output();
-    answered = answerTerminal(codex, answered);
-    const isAsked = stripVTControlCharacters(codex.stdout).includes('Trust and continue');
-    // More than once, because a key that comes too early is lost.
-    if (isAsked && pressed++ < 200) codex.type('\r');
-  }
-}
-
-/** What Codex asks its terminal, after the escape character, and what a terminal answers. */
-const ANSWERS: readonly [question: string, answer: string][] = [
-  ['[6n', '[1;1R'],
-  ['[c', '[?62;c'],
-  ['[?u', '[?0u'],
-  [']10;?', ']10;rgb:ffff/ffff/ffff\u001b\\'],
-  [']11;?', ']11;rgb:0000/0000/0000\u001b\\'],
-];
-
-/** @returns how many questions are answered now */
-function answerTerminal(program: Program, answered: number): number {
-  const answers = program.stdout.split('\u001b').flatMap((sequence) => {
-    const known = ANSWERS.find(([question]) => sequence.startsWith(question));
-    return known ? [known[1]] : [];
-  });
-  for (const answer of answers.slice(answered)) program.type(`\u001b${answer}`);
-  return answers.length;
 }
