@@ -85,7 +85,7 @@ for (const version of VERSIONS) {
   t.test(`the sidecar is first, and Codex ${version} takes over its tokens`, async (t) => {
     const scene = await start(t, version);
     const { backend, exec, models } = scene;
-    backend.settings.refreshResponseDelayMs = 2_000;
+    backend.settings.refreshResponseDelayMs = 5_000;
     backend.expireAccessTokens();
     const asked = models();
     await backend.waitFor(byUs);
@@ -93,10 +93,11 @@ for (const version of VERSIONS) {
     t.equal(code, 0, stderr);
     t.match(stdout, ANSWER);
     t.equal((await asked).status, 200);
-    t.strictSame(refreshes(backend), [
-      [true, 200],
-      [false, 401],
-    ]);
+    const [ours, ...theirs] = refreshes(backend);
+    t.strictSame(ours, [true, 200]);
+    // A Codex that starts too late to spend the same token finds the new ones in the file.
+    t.ok(theirs.length < 2);
+    for (const refresh of theirs) t.strictSame(refresh, [false, 401]);
     await bothWork(t, scene);
   });
 }
