@@ -189,7 +189,7 @@ function isGatewayFailure(status: number): boolean {
 }
 
 /** `error.code`, `error` as a string, or `code`; only in the form of an identifier. */
-function errorCode(text: string): string | null {
+export function errorCode(text: string): string | null {
   const { error, code } = parseJsonObject(text) ?? {};
   const nested = isObject(error) ? error.code : error;
   const found = nested ?? code;

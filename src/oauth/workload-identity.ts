@@ -1,9 +1,10 @@
 import { isHeaderText } from '../base/header-text.ts';
-import { isObject, parseJsonObject, textAt } from '../base/json.ts';
+import { parseJsonObject, textAt } from '../base/json.ts';
 import { normalizePlanType, type PlanType } from '../base/plan-type.ts';
 import { Secret } from '../base/secret.ts';
 import type { HttpClient, TextResponse } from '../upstream/http-client.ts';
 import { readChatGptClaims } from './claims.ts';
+import { errorCode } from './token-endpoint.ts';
 
 /** What a federation rule gives for the identity token of a workload. */
 export interface WorkloadToken {
@@ -63,11 +64,9 @@ export async function exchangeIdentityToken(
 }
 
 function refusal({ status, text, retryAfterMs }: TextResponse): WorkloadTokenError {
-  const { error } = parseJsonObject(text) ?? {};
-  const code = isObject(error) ? error.code : error;
-  const isCode = typeof code === 'string' && /^[a-z0-9_.-]{1,80}$/i.test(code);
+  const code = errorCode(text);
   const isRefusal = status >= 400 && status < 500 && status !== 408 && status !== 429;
-  const message = `the token endpoint answered ${status}${isCode ? ` (${code})` : ''}`;
+  const message = `the token endpoint answered ${status}${code === null ? '' : ` (${code})`}`;
   return new WorkloadTokenError(message, isRefusal, retryAfterMs);
 }
 
