@@ -27,8 +27,9 @@ function jsonWriter(output: LineOutput) {
 }
 
 async function prettyWriter(output: LineOutput, colorize: boolean) {
-  const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ colorize });
+  // The bundle gives a CommonJS module only its default export.
+  const { default: pinoPretty } = await import('pino-pretty');
+  const pretty = pinoPretty.prettyFactory({ colorize });
   // The parser undoes the escapes of JSON.
   return (line: string) => output.write(pretty(JSON.parse(line, escapeText)));
 }
