@@ -43,6 +43,8 @@ export interface StatusDocument {
       expiresAt: string;
       /** SHA-256 in hex. */
       fingerprint: string;
+      /** Why the newest files are not in use, so that an older certificate is; null when they are. */
+      problem: string | null;
     } | null;
   };
   /** Where the credential is kept. */
@@ -78,6 +80,8 @@ interface ListenerCertificate {
   /** Milliseconds since 1970. */
   expiresAt: number;
   fingerprint: string;
+  /** Why the newest files are not in use; null when they are. */
+  problem: string | null;
 }
 
 /** Pure; all that changes is passed in. */
@@ -118,7 +122,7 @@ export function buildStatus(input: StatusInput): StatusDocument {
 
 function describeListener(shown: ListenerCertificate | null): StatusDocument['listener'] {
   if (shown === null) return { protocol: 'http', certificate: null };
-  const { names, issuer, expiresAt, fingerprint } = shown;
+  const { names, issuer, expiresAt, fingerprint, problem } = shown;
   const values = names.map(({ value }) => value);
   return {
     protocol: 'https',
@@ -127,6 +131,7 @@ function describeListener(shown: ListenerCertificate | null): StatusDocument['li
       issuer,
       expiresAt: new Date(expiresAt).toISOString(),
       fingerprint,
+      problem,
     },
   };
 }

@@ -45,6 +45,9 @@ function watchTls({ tls: found }: Listener, tls: ServerTls, log: Logger): TlsWat
     files,
     read,
     use: (changed, authorityRemoved) => tls.use(changed, authorityRemoved),
+    refused: (problem) => {
+      tls.problem = problem;
+    },
     log,
     now: systemClock,
     schedule: timerSchedule,

@@ -7,6 +7,8 @@ import type { ServerCertificate, TlsRead } from './tls-files.ts';
 /** TLS of one server: its certificate, and those of its clients. */
 export class ServerTls {
   readonly peers = new PeerCertificates();
+  /** Why the newest files are not in use; null when they are. */
+  problem: string | null = null;
   #read: TlsRead | null;
   #app: FastifyInstance | null = null;
 

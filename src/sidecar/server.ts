@@ -208,7 +208,7 @@ function createStatus(
       traffic: telemetry.traffic.snapshot(),
       accountLimits: telemetry.accountLimits.snapshot(),
       clockSkewSeconds: telemetry.backendClock.skewSeconds,
-      certificate: tls.certificate,
+      certificate: tls.certificate && { ...tls.certificate, problem: tls.problem },
     });
 }
 

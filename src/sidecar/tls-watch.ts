@@ -16,6 +16,8 @@ interface TlsWatchOptions {
   read: TlsRead;
   /** Gets what the files hold now. */
   use: (read: TlsRead, authorityRemoved: boolean) => void;
+  /** Is told why what the files hold now is not used; null: it is. */
+  refused: (problem: string | null) => void;
   log: Logger;
   now: Clock;
   schedule: Schedule;
@@ -57,7 +59,7 @@ export class TlsWatch {
     const { files } = this.#options;
     try {
       const read = await readTls(files);
-      this.#problem = null;
+      this.#setProblem(null);
       if (!isSame(read, this.#inUse)) this.#use(read);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -79,6 +81,11 @@ export class TlsWatch {
     for (const line of certificateWarnings(files, read.certificate, now())) log.warn(line);
   }
 
+  #setProblem(problem: string | null): void {
+    this.#problem = problem;
+    this.#options.refused(problem);
+  }
+
   async #lookAgain(): Promise<void> {
     this.#cancel = null;
     this.#isSecondLook = true;
@@ -94,7 +101,7 @@ export class TlsWatch {
       this.#cancel = schedule(PATIENCE_MS, () => void this.#lookAgain());
       return;
     }
-    this.#problem = error.message;
+    this.#setProblem(error.message);
     log.error({ err: error }, `${files.key}: not read again, the old certificate stays`);
   }
 }

@@ -14,6 +14,7 @@ import {
   startSidecarInFrontOf,
   startSidecarWithEmulator,
 } from '../helpers/sidecar.ts';
+import { makeTls } from '../helpers/tls-listener.ts';
 import { untilStatus } from '../helpers/until-status.ts';
 import { closedPort } from '../helpers/upstream.ts';
 
@@ -30,6 +31,7 @@ t.test('shows a healthy sidecar, and asks nobody but it', async (t) => {
   t.equal(await page.title(), 'ready · codex-auth-sidecar');
   t.equal(await text('credential'), 'chatgpt · pro');
   t.equal(await text('identity-state'), 'ready');
+  t.equal(await text('certificate'), 'none: plain HTTP');
   t.match(await text('countdown'), /^\d+ d \d+ h$/);
   t.match(await text('uptime'), /^up \d+ s$/);
   t.equal(await page.locator('#routes tr').count(), DEFAULT_ROUTES.length);
@@ -118,6 +120,29 @@ t.test('says what is wrong', async (t) => {
   await two.until('state-word', 'failed');
   t.ok(await two.page.locator('#problems').isVisible());
   t.strictSame(two.complaints, []);
+});
+
+t.test('shows the certificate of the listener, and whether a newer one was refused', async (t) => {
+  const tls = await makeTls(t);
+  const origin = `http://127.0.0.1:${await closedPort()}`;
+  const { url } = await startSidecarInFrontOf(t, origin, {
+    config: { listen: { tls: tls.config } },
+  });
+  const trusting = { ignoreHTTPSErrors: true };
+  const { page, complaints, text, until } = await openStatusPage(t, browser, url, trusting);
+  await until('certificate', '127.0.0.1, localhost');
+  t.match(await text('certificate-left'), /^ends in \d+ d \d+ h$/);
+  t.equal(await page.locator('#problems').isVisible(), false);
+  const names = ['DNS:renewed.example', 'IP:127.0.0.1'];
+  await writeFile(tls.config.certFile, tls.authority.issue({ names }).cert);
+  await until('problems', 'Certificate: listen.tls.keyFile');
+  await until('certificate-left', 'a newer one was refused');
+  t.equal(await text('certificate'), '127.0.0.1, localhost', 'the one in use');
+  await tls.renew({ names });
+  await until('certificate', 'renewed.example, 127.0.0.1');
+  await page.locator('#problems').waitFor({ state: 'hidden' });
+  t.notMatch(await text('certificate-left'), 'refused');
+  t.strictSame(complaints, []);
 });
 
 t.test('shows what clients took, and limits as bars', async (t) => {

@@ -3,6 +3,7 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
+import type { StatusDocument } from '../../src/admin/status.ts';
 import { mainPlace } from '../../src/config/places.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { readTls, type TlsFiles, tlsFilesOf } from '../../src/sidecar/tls-files.ts';
@@ -58,19 +59,25 @@ t.test('a new certificate is used from the next connection on, and no stream is 
 });
 
 t.test('a wrong pair is not used, and said once', async (t) => {
-  const { tls, shown, said, log, until } = await start(t);
+  const { tls, url, shown, said, log, until } = await start(t);
+  const problem = async () => {
+    const { text } = await send(`${url}/auth/status`, { tls: tls.trust });
+    return (JSON.parse(text) as StatusDocument).listener.certificate?.problem;
+  };
   const before = await shown();
   const { cert } = tls.authority.issue(NAMES);
   await writeFile(tls.config.certFile, cert);
   const lines = await said('not read again, the old certificate stays');
   t.match(lines[0], 'is not the key of the first certificate');
   t.equal(await shown(), before);
+  t.match(await problem(), 'is not the key of the first certificate');
   await writeFile(tls.config.certFile, `${cert}\n`);
   await writeFile(tls.config.certFile, 'nothing');
   await said('holds no certificate');
   t.equal(await shown(), before);
   await tls.renew(NAMES);
   await until('renewed.example');
+  t.equal(await problem(), null);
   t.ok(log.filter((line) => line.includes('is not the key')).length === 1, 'once');
 });
 
@@ -84,6 +91,7 @@ t.test('between the two files of a renewal nothing is said', async (t) => {
     files,
     read: await readTls(files),
     use: () => waiting.emit('used'),
+    refused: (problem) => t.equal(problem, null),
     log,
     now: Date.now,
     schedule: (_ms, task) => {

@@ -14,7 +14,7 @@ declare const EventSource: EventSourceClass;
 const CLOSED = 2;
 const RETRY_MS = 5_000;
 
-let expiresAt: string | null = null;
+let status: StatusDocument | null = null;
 let startedAt: number | null = null;
 let accountLimits: readonly AccountLimit[] = [];
 
@@ -22,11 +22,11 @@ let accountLimits: readonly AccountLimit[] = [];
 function follow(): void {
   const source = new EventSource('/auth/events');
   source.addEventListener('auth/status', ({ data }) => {
-    const status: StatusDocument = JSON.parse(data);
-    expiresAt = status.bearer.expiresAt;
+    const received: StatusDocument = JSON.parse(data);
+    status = received;
     setOnline(true);
-    showStatus(status);
-    setUptime(status.uptimeSeconds);
+    showStatus(received);
+    setUptime(received.uptimeSeconds);
   });
   source.addEventListener('activity', ({ data }) => {
     const activity: ActivityEvent = JSON.parse(data);
@@ -60,8 +60,8 @@ function setUptime(seconds: number): void {
 }
 
 function tick(): void {
-  if (startedAt === null) return;
-  showClock(expiresAt, (performance.now() - startedAt) / 1_000, Date.now());
+  if (startedAt === null || status === null) return;
+  showClock(status, (performance.now() - startedAt) / 1_000, Date.now());
   showAccountLimits(accountLimits, Date.now());
 }
 

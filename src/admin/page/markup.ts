@@ -89,6 +89,7 @@ export const BODY = `
     <dt>Last rejection</dt><dd id="identity-rejection">–</dd>
     <dt>Upstream</dt><dd id="origin">–</dd>
     <dt>Clock skew</dt><dd id="skew">–</dd>
+    <dt>Certificate</dt><dd><span id="certificate">–</span> <span id="certificate-left" class="quiet"></span></dd>
   </dl>
 </section>
 <section class="card half data">

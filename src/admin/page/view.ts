@@ -49,10 +49,13 @@ export function showStatus(status: StatusDocument): void {
   setText('bearer-state', bearer.state);
   setText('bearer-refresh', bearer.lastRefreshAt);
   setText('origin', upstream.origin);
+  const { certificate } = status.listener;
+  setText('certificate', certificate ? certificate.names.join(', ') : 'none: plain HTTP');
   showProblems([
     [identity.state === 'off' ? 'Credential' : 'Identity', identity.lastError],
     ['Bearer', bearer.lastError],
     ['Store', status.store.lastError],
+    ['Certificate', certificate?.problem ?? null],
   ]);
   element('routes').replaceChildren(
     ...status.routes.map((route) =>
@@ -88,10 +91,26 @@ export function showActivity({ connections, requests, upstream, recent }: Activi
 }
 
 /** What goes on by itself from one second to the next. */
-export function showClock(expiresAt: string | null, uptimeSeconds: number, now: number): void {
+export function showClock(
+  { bearer, listener }: StatusDocument,
+  uptimeSeconds: number,
+  now: number,
+): void {
+  const { expiresAt } = bearer;
   setText('uptime', `up ${formatSeconds(uptimeSeconds)}`);
   const left = expiresAt === null ? null : (Date.parse(expiresAt) - now) / 1_000;
   setText('countdown', left === null ? '–' : left <= 0 ? 'over' : formatSeconds(left));
+  const { certificate } = listener;
+  element('certificate-left').textContent = certificate ? certificateText(certificate, now) : '';
+}
+
+type Certificate = NonNullable<StatusDocument['listener']['certificate']>;
+
+/** How long it is valid, and whether a newer one was refused; the problem itself is above. */
+function certificateText({ expiresAt, problem }: Certificate, now: number): string {
+  const left = (Date.parse(expiresAt) - now) / 1_000;
+  const validity = left <= 0 ? 'has expired' : `ends in ${formatSeconds(left)}`;
+  return problem === null ? validity : `${validity}; a newer one was refused`;
 }
 
 function storeText(store: StatusDocument['store']): string | null {
