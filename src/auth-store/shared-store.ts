@@ -82,6 +82,11 @@ export class SharedAuthStore implements AuthStore {
     }
   }
 
+  /** No transaction holds a lock while the backend is asked. */
+  register<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.transact(work);
+  }
+
   async overwrite(change: JsonObject): Promise<void> {
     const { now } = this.#deps;
     await this.#keeper.update(({ row, document }) => {

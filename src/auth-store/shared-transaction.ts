@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { JsonObject } from '../base/json.ts';
 import { type Attempt, type AttemptTiming, mayFollow, readAttempt } from './attempts.ts';
 import { AuthDocument } from './auth-document.ts';
 import { agree, changed, type Remembered } from './remembered.ts';
@@ -49,12 +48,14 @@ export class SharedTransaction implements Transaction {
   }
 
   // Both are handed on by themselves.
-  readonly write = async (change: JsonObject): Promise<void> => {
+  readonly write: Transaction['write'] = async (change, fits = () => true) => {
     const { keeper, location, now, wrote } = this.#deps;
     let before: Remembered | null = null;
     const { document } = await keeper.update((view) => {
       before = view.document;
-      if (!agree(view.document?.raw ?? null, this.#begun?.raw ?? null, Object.keys(change))) {
+      const { raw = null } = view.document ?? {};
+      const same = agree(raw, this.#begun?.raw ?? null, Object.keys(change));
+      if (!same || !fits(documentOf(view))) {
         throw new ChangedMeanwhile(`${location} was changed by another process`);
       }
       const next = changed(view.document, change, now() / 1000);

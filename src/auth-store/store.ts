@@ -10,10 +10,12 @@ export interface Transaction {
   current: AuthDocument | null;
   /**
    * Replaces some top-level fields, durably; the rest of the document stays as it is.
-   * @throws ChangedMeanwhile when one of them has been changed since `current` was read
+   * @param fits whether the change still belongs into the document as it is now; by default it does
+   * @throws ChangedMeanwhile when one of them has been changed since `current` was read, or when the
+   * change does not fit any more
    * @throws StoreUnavailable
    */
-  write(change: JsonObject): Promise<void>;
+  write(change: JsonObject, fits?: (current: AuthDocument | null) => boolean): Promise<void>;
   /**
    * Says durably what the caller is about to ask of the backend. Call it right before the request.
    * @throws AnnouncementRefused when the request must not be made
@@ -146,6 +148,11 @@ export interface AuthStore {
    * @throws StoreUnavailable
    */
   transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * The same for a registration, which may take minutes: it keeps out other registrations, and nobody
+   * else. So fields that it does not write may change meanwhile.
+   */
+  register<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Replaces fields without looking at the others: repairs an unusable document. */
   overwrite(change: JsonObject): Promise<void>;
   /** Calls back after someone else may have changed the document since the last `load`. */

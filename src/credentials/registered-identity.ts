@@ -91,7 +91,6 @@ export class RegisteredIdentity implements IdentitySource {
   }
 
   async establish(): Promise<RunTaskIdentity> {
-    // Before the lock is taken, because a refresh takes it too.
     if (this.#session?.isExpired()) {
       await this.#session.renew(this.#session.login.accessToken, false);
     }
@@ -116,7 +115,7 @@ export class RegisteredIdentity implements IdentitySource {
     work: (transaction: Transaction) => Promise<RunTaskIdentity>,
   ): Promise<RunTaskIdentity> {
     try {
-      return await this.#again(() => this.#deps.store.transact(work));
+      return await this.#again(() => this.#deps.store.register(work));
     } catch (error) {
       throw unavailable(error) ?? error;
     }
@@ -240,7 +239,19 @@ export class RegisteredIdentity implements IdentitySource {
     return current;
   }
 
-  /** @throws ChangedMeanwhile when another process has registered; then its record counts */
+  #belongsTo(document: AuthDocument | null): boolean {
+    try {
+      this.#checkUnchanged(document);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * @throws ChangedMeanwhile when another process has registered, and its record counts, or when the
+   * login is another one
+   */
   async #persist(
     transaction: Transaction,
     record: IdentityRecord,
@@ -250,7 +261,9 @@ export class RegisteredIdentity implements IdentitySource {
       const { current } = transaction;
       if (!current) return;
       if (current.identityToken) throw new Error('agent_identity holds a JWT, which stays');
-      await transaction.write(current.identityChange(record));
+      // Whoever signs out meanwhile must not be left with an identity.
+      const fits = (now: AuthDocument | null) => this.#belongsTo(now);
+      await transaction.write(current.identityChange(record), fits);
       this.#stored = record;
     } catch (error) {
       if (error instanceof ChangedMeanwhile) {

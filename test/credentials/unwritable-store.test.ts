@@ -32,7 +32,7 @@ t.test('a write that fails is a warning too', async (t) => {
   const { store } = subject.home;
   const write = async () => Promise.reject(new Error('ENOSPC'));
   const full = aroundStore(store, {
-    transact: (work) => store.transact((transaction) => work({ ...transaction, write })),
+    register: (work) => store.register((transaction) => work({ ...transaction, write })),
   });
   const provider = await subject.start(full);
   t.equal((await provider.headers()).kind, 'assertion');
@@ -44,7 +44,7 @@ t.test('a lock that another process holds is waited for, not passed by', async (
   const subject = await startBackendWithLogin(t);
   const { store } = subject.home;
   const busy = aroundStore(store, {
-    transact: async () => Promise.reject(new LockError('auth.lock is held', true)),
+    register: async () => Promise.reject(new LockError('auth.lock is held', true)),
   });
   const provider = await subject.start(busy);
   const error = await failureOf(() => provider.headers());

@@ -9,6 +9,7 @@ export function aroundStore(store: AuthStore, own: Partial<AuthStore>): AuthStor
     refreshWaitMs: store.refreshWaitMs,
     load: () => store.load(),
     transact: (work) => store.transact(work),
+    register: (work) => store.register(work),
     overwrite: (change) => store.overwrite(change),
     watch: (changed) => store.watch(changed),
     status: () => store.status(),

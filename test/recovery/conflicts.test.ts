@@ -13,12 +13,16 @@ import {
   WITH_IDENTITY,
 } from '../helpers/sidecar-with-clock.ts';
 
+const REGISTER = '/api/accounts/v1/agent/register';
+
 /** A store whose lock somebody else holds for longer than we wait, while `held` says so. */
 function heldBy(held: () => boolean) {
   return (store: AuthStore): AuthStore =>
     aroundStore(store, {
       transact: (work) =>
         held() ? Promise.reject(new LockError('held', true)) : store.transact(work),
+      register: (work) =>
+        held() ? Promise.reject(new LockError('held', true)) : store.register(work),
     });
 }
 
@@ -128,4 +132,36 @@ t.test('a logout during a refresh stays one', async (t) => {
   await t.rejects(scene.sidecar.reload(), { code: 'AUTH_NOT_CONFIGURED' });
   await asked;
   t.strictSame(scene.home.read(), {});
+});
+
+t.test('a logout during a registration stays one, and so does another login', async (t) => {
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
+  await infer(scene);
+  for (const somebodyElse of [() => ({}), () => scene.emulator.issueLogin().authJson]) {
+    scene.emulator.addFault({ path: REGISTER, delayMs: 300 });
+    const since = scene.emulator.records.length;
+    scene.home.write(scene.emulator.issueLogin().authJson);
+    const reloaded = scene.sidecar.reload();
+    await scene.emulator.waitFor(({ path, seq }) => path === REGISTER && seq > since);
+    const asked = infer(scene);
+    const stored = somebodyElse();
+    scene.home.write(stored);
+    t.equal((await asked).code, 'AUTH_CREDENTIAL_INVALID');
+    await reloaded;
+    t.strictSame(scene.home.read(), stored);
+    t.equal(scene.count('/task/register', since), 0);
+  }
+});
+
+t.test('a refresh does not wait for a registration, nor the other way round', async (t) => {
+  const scene = await startSidecarWithClock(t, { config: WITH_IDENTITY });
+  scene.emulator.addFault({ path: REGISTER, delayMs: 1_000 });
+  const asked = infer(scene);
+  const registration = await scene.emulator.waitFor(({ path }) => path === REGISTER);
+  scene.emulator.expireAccessTokens();
+  t.equal((await getModels(scene)).status, 200);
+  t.equal(scene.count(TOKEN), 1);
+  t.equal(registration.status, null, 'which is still under way');
+  t.equal((await asked).status, 200);
+  t.equal(scene.count(REGISTER), 1);
 });
