@@ -1,68 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { failOverBehind, failOverInStep, rotationOf, startPair } from './failovers.ts';
 import { Fleet } from './fleet.ts';
 import { openStore } from './open-store.ts';
-import { Postgres, WITH_POSTGRES } from './postgres.ts';
-import { TcpProxy } from './tcp-proxy.ts';
+import { WITH_POSTGRES } from './postgres.ts';
 
 t.setTimeout(120_000);
 
-/** A fleet that knows a primary and its standby, with the wire between these two. */
-async function start(t: Test) {
-  const fleet = await Fleet.start(t);
-  const wire = await TcpProxy.start(t, fleet.postgres.port);
-  const standby = await Postgres.standbyOf(t, wire.port);
-  const urls = `${fleet.postgres.url()}\n${standby.url()}`;
-  for (let i = 0; i < 3; i++) fleet.add({ urls });
-  const refresh = async () => {
-    const { refreshed } = fleet;
-    await fleet.until(() => fleet.refreshed >= refreshed + 10);
-  };
-  return { fleet, wire, standby, urls, refresh };
-}
-
-async function rotationOf(postgres: Postgres): Promise<number> {
-  const [row] = await postgres.sql('SELECT rotation FROM codex_auth_sidecar.login');
-  return Number(row?.rotation);
-}
-
 t.test('T4a: a failover to a synchronous standby loses nothing', WITH_POSTGRES, async (t) => {
-  const { fleet, wire, standby, refresh } = await start(t);
-  await fleet.postgres.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
-  await fleet.postgres.sql('SELECT pg_reload_conf()');
-  await refresh();
-  wire.cut();
-  // The one under way may still end; then no commit is confirmed.
-  await sleep(1_000);
-  const sent = fleet.emulator.counts().refreshUses.size;
-  await sleep(2_000);
-  t.equal(fleet.emulator.counts().refreshUses.size, sent, 'nothing is sent meanwhile');
-  await fleet.postgres.stop('immediate');
-  await standby.promote();
-  await refresh();
-  await fleet.stop();
-  t.strictSame(fleet.reused, []);
-  for (const { counts } of fleet.replicas) t.equal(counts.over, 0);
+  const { sentMeanwhile, reused, over } = await failOverInStep(t);
+  t.equal(sentMeanwhile, 0, 'nothing is sent while no commit is confirmed');
+  t.strictSame(reused, []);
+  t.equal(over, 0);
 });
 
 t.test(
   'T4b: what a failover has lost is written back before anybody sends it',
   WITH_POSTGRES,
   async (t) => {
-    const { fleet, wire, standby, refresh } = await start(t);
-    await refresh();
-    wire.cut();
-    await sleep(1_000);
-    const before = await rotationOf(fleet.postgres);
-    await refresh();
-    await fleet.postgres.stop('immediate');
-    await standby.promote();
-    const lost = before - (await rotationOf(standby));
-    t.ok(lost > 0, `${lost} and more rotations were lost`);
-    await refresh();
-    await fleet.stop();
-    t.strictSame(fleet.reused, []);
-    for (const { counts } of fleet.replicas) t.equal(counts.over, 0);
+    const { rotationsLost, writtenBack, reused, over } = await failOverBehind(t);
+    t.ok(rotationsLost > 0, `${rotationsLost} and more rotations were lost`);
+    t.ok(writtenBack > 0);
+    t.strictSame(reused, []);
+    t.equal(over, 0);
   },
 );
 
@@ -70,12 +30,12 @@ t.test(
   'T4c: what a failover has lost while every replica was restarted ends the login, in words',
   WITH_POSTGRES,
   async (t) => {
-    const { fleet, wire, standby, urls, refresh } = await start(t);
-    await refresh();
+    const { fleet, wire, standby, urls } = await startPair(t);
+    await fleet.untilMore(10);
     wire.cut();
     await sleep(1_000);
     const before = await rotationOf(fleet.postgres);
-    await refresh();
+    await fleet.untilMore(10);
     await fleet.stop();
     for (const replica of [...fleet.replicas]) fleet.remove(replica);
     t.strictSame(fleet.reused, []);
@@ -101,7 +61,7 @@ t.test(
     const store = openStore({ urls, keyFile: fleet.keyFile, replica: 'operator' });
     t.teardown(() => store.close());
     await store.overwrite({ ...fleet.emulator.issueLogin().authJson });
-    await refresh();
+    await fleet.untilMore(10);
     await fleet.stop();
     t.strictSame(fleet.reused, [token], 'a new login is used by all of them');
   },

@@ -1,5 +1,7 @@
 import t from 'tap';
-import { cutHolder, killReplicas, restartEngine, stopHolder } from './faults.ts';
+import { restartEngine } from './faults.ts';
+import { killReplicas } from './kills.ts';
+import { cutHolder, stopHolder } from './pauses.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
 t.setTimeout(180_000);

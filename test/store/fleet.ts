@@ -1,17 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { KeyRing } from '../../src/auth-store/sealing.ts';
 import type { SharedAuthStore } from '../../src/auth-store/shared-store.ts';
 import { isObject } from '../../src/base/json.ts';
-import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/index.ts';
 import type { EmulatorRecord } from '../../src/emulator/records.ts';
 import { makeFolder, type TestScope } from '../helpers/program.ts';
 import { openStore } from './open-store.ts';
 import { Postgres } from './postgres.ts';
-import type { ReplicaOptions, ReplicaReport } from './replica-process.ts';
+import type { ReplicaOptions, ReplicaOrder, ReplicaReport, Sighting } from './replica-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('./replica-process.js', import.meta.url));
 const ACCOUNT = { accountId: 'account-1', userId: 'user-1' };
@@ -20,8 +21,20 @@ const ACCOUNT = { accountId: 'account-1', userId: 'user-1' };
 export class Replica {
   readonly name: string;
   readonly child: ChildProcess;
-  readonly counts = { ready: 0, refreshed: 0, takenOver: 0, failed: 0, over: 0, stopped: 0 };
+  readonly counts = {
+    ready: 0,
+    refreshed: 0,
+    takenOver: 0,
+    failed: 0,
+    over: 0,
+    stopped: 0,
+    saw: 0,
+  };
   readonly messages = new Set<string>();
+  /** What it has known of attempts, oldest first. */
+  readonly sightings: Sighting[] = [];
+  /** How often it has restored what the database had lost; known once it has stopped in order. */
+  writtenBack = 0;
   readonly exited: Promise<unknown>;
 
   constructor(options: ReplicaOptions, onReport: () => void) {
@@ -33,16 +46,33 @@ export class Replica {
     });
     this.exited = once(this.child, 'exit');
     this.child.on('message', (report) => {
-      const { did, ...rest } = report as ReplicaReport;
-      this.counts[did]++;
-      if ('message' in rest) this.messages.add(rest.message);
+      this.#note(report as ReplicaReport);
       onReport();
     });
   }
 
+  #note(report: ReplicaReport): void {
+    this.counts[report.did]++;
+    if (report.did === 'saw') this.sightings.push(report.sighting);
+    else if (report.did === 'stopped') this.writtenBack = report.writtenBack;
+    else if ('message' in report) this.messages.add(report.message);
+  }
+
+  tell(order: ReplicaOrder): void {
+    if (this.child.connected) this.child.send(order);
+  }
+
+  /** Resolves when the process stands still. */
+  async halted(): Promise<void> {
+    // No event says so.
+    while (!(await readFile(`/proc/${this.child.pid}/stat`, 'utf8')).includes(') T ')) {
+      await sleep(10);
+    }
+  }
+
   /** Stops in order: what is under way is waited for. */
   async stop(): Promise<void> {
-    if (this.child.connected) this.child.send('stop');
+    this.tell('stop');
     await this.exited;
   }
 }
@@ -53,7 +83,7 @@ export class Fleet {
   readonly postgres: Postgres;
   readonly emulator: Emulator;
   readonly keyFile: string;
-  readonly store: SharedAuthStore;
+  #store: SharedAuthStore;
   readonly replicas: Replica[] = [];
   /** Processes that are gone. */
   readonly past: Replica[] = [];
@@ -64,23 +94,45 @@ export class Fleet {
     this.postgres = postgres;
     this.emulator = emulator;
     this.keyFile = keyFile;
-    this.store = openStore({ urls: postgres.url(), keyFile, replica: 'operator' });
+    this.#store = this.#openStore(postgres.url());
     t.teardown(async () => {
       for (const { child } of this.replicas) child.kill('SIGKILL');
-      await this.store.close();
+      await this.#store.close();
       await emulator.close();
     });
   }
 
-  static async start(t: TestScope): Promise<Fleet> {
+  /** @param options of the emulated backend */
+  static async start(t: TestScope, options: EmulatorOptions = {}): Promise<Fleet> {
     const postgres = await Postgres.start(t);
-    const emulator = await startEmulator();
+    const emulator = await startEmulator(options);
     emulator.settings.revokeFamilyOnReuse = true;
     const keyFile = join(await makeFolder(t), 'key.json');
     await writeFile(keyFile, await KeyRing.generate(), { mode: 0o600 });
     const fleet = new Fleet(t, postgres, emulator, keyFile);
     await fleet.signIn();
     return fleet;
+  }
+
+  /** The store as an operator uses it. */
+  get store(): SharedAuthStore {
+    return this.#store;
+  }
+
+  /** From now on the operator uses these servers, one a line. */
+  async useServers(urls: string): Promise<void> {
+    await this.#store.close();
+    this.#store = this.#openStore(urls);
+  }
+
+  /** Every process that was ever part of it. */
+  get all(): Replica[] {
+    return [...this.replicas, ...this.past];
+  }
+
+  /** How often a replica found that the login has ended. */
+  get over(): number {
+    return this.all.reduce((sum, { counts }) => sum + counts.over, 0);
   }
 
   /** A new login in the store, as `login` writes it. */
@@ -113,13 +165,19 @@ export class Fleet {
 
   /** How often the fleet has refreshed. */
   get refreshed(): number {
-    return [...this.replicas, ...this.past].reduce((sum, { counts }) => sum + counts.refreshed, 0);
+    return this.all.reduce((sum, { counts }) => sum + counts.refreshed, 0);
   }
 
   /** Refresh tokens that were sent more than once. */
   get reused(): string[] {
     const uses = [...this.emulator.counts().refreshUses];
     return uses.filter(([, count]) => count > 1).map(([token]) => token);
+  }
+
+  /** Resolves when so many more refreshes have been made. */
+  async untilMore(refreshes: number): Promise<void> {
+    const enough = this.refreshed + refreshes;
+    await this.until(() => this.refreshed >= enough);
   }
 
   /** Resolves with the next report after which it holds. */
@@ -153,6 +211,10 @@ export class Fleet {
 
   async stop(): Promise<void> {
     await Promise.all(this.replicas.map((replica) => replica.stop()));
+  }
+
+  #openStore(urls: string): SharedAuthStore {
+    return openStore({ urls, keyFile: this.keyFile, replica: 'operator' });
   }
 
   #wake(): void {

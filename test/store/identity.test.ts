@@ -3,12 +3,10 @@ import t from 'tap';
 import { Agent } from 'undici';
 import { NO_CREDENTIAL } from '../../src/auth-store/auth-document.ts';
 import type { SharedAuthStore } from '../../src/auth-store/shared-store.ts';
-import { createLogger } from '../../src/base/logger.ts';
-import { readChatGptLogin } from '../../src/credentials/chatgpt-login.ts';
-import { RegisteredIdentity } from '../../src/credentials/registered-identity.ts';
 import { createHttpClient } from '../../src/upstream/http-client.ts';
 import type { TestScope } from '../helpers/program.ts';
 import { Fleet } from './fleet.ts';
+import { openIdentity } from './open-identity.ts';
 import { openStore } from './open-store.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
@@ -29,28 +27,15 @@ async function start(t: TestScope) {
   t.teardown(async () => void (await Promise.all(stores.map((store) => store.close()))));
   const http = createHttpClient(agent, 'codex-auth-sidecar/test');
   const outcomes: string[] = [];
-  const open = async (store: SharedAuthStore, pauseMs: number) => {
-    const document = await store.load();
-    if (!document?.tokens) throw new Error('no login');
-    const login = readChatGptLogin(document.tokens, document.lastRefresh);
-    const session = { login, isExpired: () => false, renew: async () => undefined };
-    return new RegisteredIdentity(session, document.identityRecord, {
-      store,
+  const open = (store: SharedAuthStore, pauseMs: number) =>
+    openIdentity(store, {
+      http,
       pauseMs,
+      authApiBaseUrl: fleet.emulator.upstream.authApiBaseUrl,
       observe: (event) => {
         if (event.type === 'registration') outcomes.push(`${event.what} ${event.outcome}`);
       },
-      log: createLogger({ level: 'silent' }),
-      version: '0.0.0-test',
-      platform: 'linux',
-      authApi: {
-        http,
-        baseUrl: fleet.emulator.upstream.authApiBaseUrl,
-        now: Date.now,
-        sleep,
-      },
     });
-  };
   const openAll = (pauseMs = 0) => Promise.all(stores.map((store) => open(store, pauseMs)));
   const counts = () => {
     const { agents, tasks } = fleet.emulator.counts();
@@ -135,3 +120,15 @@ t.test(
     t.ok(outcomes.includes('agent orphaned'), outcomes.join());
   },
 );
+
+t.test('a sign-out during a registration stays one', WITH_POSTGRES, async (t) => {
+  const { fleet, openAll } = await start(t);
+  const [identity] = await openAll();
+  fleet.emulator.addFault({ path: REGISTER, delayMs: 300 });
+  const late = Promise.resolve(identity?.establish());
+  await fleet.emulator.waitFor(({ path }) => path === REGISTER);
+  await fleet.store.overwrite({ ...NO_CREDENTIAL });
+  await t.rejects(late, { code: 'AUTH_CREDENTIAL_INVALID' });
+  const document = await fleet.store.load();
+  t.equal(document?.identityRecord ?? null, null);
+});

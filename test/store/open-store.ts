@@ -14,13 +14,15 @@ export interface StoreOptions {
   name?: string;
   /** How many times faster every pause and every limit passes; default 10. */
   haste?: number;
+  /** How often it looks at the row; default 200. */
+  pollMs?: number;
   /** Gets what a store logs; nobody by default. */
   log?: Logger;
 }
 
 /** A shared store on a real database, whose pauses are shorter. */
 export function openStore(options: StoreOptions): SharedAuthStore {
-  const { urls, keyFile, replica = 'test', name = 'default', haste = 10 } = options;
+  const { urls, keyFile, replica = 'test', name = 'default', haste = 10, pollMs = 200 } = options;
   const { log = createLogger({ level: 'silent' }) } = options;
   const monotonicNow = () => performance.now() * haste;
   const servers = parseServers(urls);
@@ -39,6 +41,6 @@ export function openStore(options: StoreOptions): SharedAuthStore {
     log,
     schedule: timerSchedule,
     sleep,
-    pollMs: 200,
+    pollMs,
   });
 }

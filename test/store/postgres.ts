@@ -71,13 +71,19 @@ export class Postgres {
    */
   static async standbyOf(t: TestScope, port: number): Promise<Postgres> {
     const standby = await Postgres.make(t);
-    const from = ['--host=127.0.0.1', `--port=${port}`, '--username=postgres', '--no-sync'];
-    const to = ['--write-recovery-conf', '--checkpoint=fast', '--pgdata', standby.data];
-    await standby.program('pg_basebackup', [...from, ...to]);
-    // Alone, once it is the primary.
-    await standby.configure("synchronous_standby_names = ''\n");
-    await standby.launch();
+    await standby.follow(port);
     return standby;
+  }
+
+  /** Begins anew as a standby, with what a primary has; for a server that does not run. */
+  async follow(port: number): Promise<void> {
+    await rm(this.data, { recursive: true, force: true });
+    const from = ['--host=127.0.0.1', `--port=${port}`, '--username=postgres', '--no-sync'];
+    const to = ['--write-recovery-conf', '--checkpoint=fast', '--pgdata', this.data];
+    await this.program('pg_basebackup', [...from, ...to]);
+    // Alone, once it is the primary.
+    await this.configure("synchronous_standby_names = ''\n");
+    await this.launch();
   }
 
   /** Makes a standby the primary. */

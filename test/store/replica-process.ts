@@ -17,26 +17,76 @@ export interface ReplicaOptions extends StoreOptions {
   waitMs?: number;
   /** Whether the access token counts as refused each time; otherwise it lives. */
   refused?: boolean;
+  /** Refreshes only when the access token ends within this time; absent: again and again. */
+  dueMs?: number;
+  /** How often it tells what it knows of an attempt, when that has changed; absent: never. */
+  tellMs?: number;
 }
 
 /** What a replica reports. */
 export type ReplicaReport =
-  | { did: 'ready' | 'refreshed' | 'takenOver' | 'stopped' }
-  | { did: 'failed' | 'over'; message: string };
+  | { did: 'ready' | 'refreshed' | 'takenOver' }
+  | { did: 'failed' | 'over'; message: string }
+  | { did: 'stopped'; writtenBack: number }
+  | { did: 'saw'; sighting: Sighting };
+
+/** What a replica knows of the attempt in the row. */
+export interface Sighting {
+  state: string;
+  /** Whose attempt it is. */
+  by: string | null;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+/**
+ * Where a replica stands still by itself: the database has confirmed its announcement, it is about to
+ * send the refresh token, or it has the response.
+ */
+export type HaltPoint = 'announced' | 'sending' | 'received';
+
+/** What a replica is told. */
+export type ReplicaOrder = 'stop' | HaltPoint;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ReplicaOptions;
-const { haste = 10, tokenUrl, waitMs = 2_000, refused = true } = options;
+const { haste = 10, tokenUrl, waitMs = 2_000, refused = true, dueMs, tellMs } = options;
 const store = openStore(options);
 const agent = new Agent();
+const http = createHttpClient(agent, 'codex-auth-sidecar/test');
 const send = (report: ReplicaReport) => process.send?.(report);
-const told = { stop: false };
-process.on('message', () => {
-  told.stop = true;
+const told: { stop: boolean; halt: HaltPoint | null } = { stop: false, halt: null };
+process.on('message', (order: ReplicaOrder) => {
+  if (order === 'stop') told.stop = true;
+  else told.halt = order;
 });
 // Its parent has died.
 process.on('disconnect', () => process.exit(1));
 
+function haltAt(point: HaltPoint): void {
+  if (told.halt !== point) return;
+  told.halt = null;
+  process.kill(process.pid, 'SIGSTOP');
+}
+
+/** Whether the refresh token of this session was sent: the next write is that of new tokens. */
+let wasSent = false;
+store.observe(({ operation, outcome }) => {
+  if (operation === 'write' && outcome === 'ok' && !wasSent) haltAt('announced');
+});
+
+let lastTold = '';
+function tell(): void {
+  const status = store.status();
+  if (status.kind !== 'postgres') return;
+  const { state, by } = status.refresh;
+  if (lastTold === `${state} ${by}`) return;
+  lastTold = `${state} ${by}`;
+  send({ did: 'saw', sighting: { state, by, at: Date.now() } });
+}
+if (tellMs !== undefined) setInterval(tell, tellMs).unref();
+
 async function openSession(from: AuthStore): Promise<ChatGptSession | null> {
+  wasSent = false;
   const stored = await from.load().catch(() => null);
   if (!stored?.tokens) return null;
   return new ChatGptSession(readChatGptLogin(stored.tokens, stored.lastRefresh), {
@@ -51,7 +101,13 @@ async function openSession(from: AuthStore): Promise<ChatGptSession | null> {
       revokeUrl: tokenUrl,
       clientId: CODEX_CLIENT_ID,
       waitMs,
-      http: createHttpClient(agent, 'codex-auth-sidecar/test'),
+      http: async (request) => {
+        haltAt('sending');
+        wasSent = true;
+        const response = await http(request);
+        haltAt('received');
+        return response;
+      },
     }),
     observe: (event) => {
       if (event.type !== 'refresh') return;
@@ -63,6 +119,11 @@ async function openSession(from: AuthStore): Promise<ChatGptSession | null> {
 
 let session = await openSession(store);
 const stopWatching = store.watch(() => void follow().catch(() => undefined));
+
+function isDue({ login }: ChatGptSession): boolean {
+  if (dueMs === undefined || login.expiresAt === null) return true;
+  return login.expiresAt - Date.now() <= dueMs;
+}
 
 /** As a reload does: other tokens in the store make another session. */
 async function follow(): Promise<void> {
@@ -76,16 +137,21 @@ async function follow(): Promise<void> {
 send({ did: 'ready' });
 while (!told.stop) {
   session ??= await openSession(store);
+  const current: ChatGptSession | null = session;
+  if (!current || !isDue(current)) {
+    await sleep(20);
+    continue;
+  }
   try {
-    await session?.renew(session.login.accessToken, refused);
+    await current.renew(current.login.accessToken, refused);
     // A session refreshes ten times in ten minutes at most, and here it is always due.
-    if (!session?.isUnwritten) {
+    if (!current.isUnwritten) {
       session?.release();
       session = await openSession(store);
     }
   } catch (error) {
     const { message } = error as Error;
-    send({ did: session?.isOver() ? 'over' : 'failed', message });
+    send({ did: current.isOver() ? 'over' : 'failed', message });
     await sleep(50);
   }
   // Gives the others their turn.
@@ -94,7 +160,8 @@ while (!told.stop) {
 stopWatching();
 await session?.settle();
 session?.release();
+const { writtenBack } = store.status();
 await store.close();
 await agent.destroy();
-send({ did: 'stopped' });
+send({ did: 'stopped', writtenBack });
 process.disconnect();
