@@ -1,6 +1,7 @@
 import type { MonotonicClock } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
-import { PostgresLink, type ResultRow } from './postgres-link.ts';
+import type { PostgresLink, ResultRow } from './postgres-link.ts';
+import { connectPrimary, onlyStandby } from './postgres-primary.ts';
 import { describeProblem, needsSomebody } from './postgres-problems.ts';
 import { INSERT_SQL, READ_SQL, ROW_FORMAT, UPDATE_SQL } from './postgres-schema.ts';
 import { type PostgresServer, placeOf } from './postgres-url.ts';
@@ -99,18 +100,17 @@ export class PostgresRegister implements Register {
   async #connected(): Promise<PostgresLink> {
     if (this.#link?.isOpen) return this.#link;
     if (this.#failure && this.#deps.monotonicNow() < this.#retryAt) throw this.#failure;
-    for (const server of await this.#deps.servers()) {
+    const { servers, ca, session, monotonicNow } = this.#deps;
+    try {
+      const { server, link } = await connectPrimary(await servers(), ca, session);
       this.#server = server;
-      try {
-        this.#link = await connectPrimary(server, this.#deps.ca, this.#deps.session);
-        this.#since = this.#deps.monotonicNow();
-        this.#failure = null;
-        return this.#link;
-      } catch (error) {
-        this.#failed(error);
-      }
+      this.#link = link;
+      this.#since = monotonicNow();
+      this.#failure = null;
+      return link;
+    } catch (error) {
+      throw this.#failed(error);
     }
-    throw this.#failure ?? new StoreUnavailable('SIDECAR_STORE_URL_FILE names no server');
   }
 
   #failed(error: unknown): StoreUnavailable {
@@ -130,25 +130,6 @@ export class PostgresRegister implements Register {
     this.#started = started;
     this.#synchronous = synchronous === true;
   }
-}
-
-/** @throws StoreUnavailable for a standby; what the driver throws where there is no connection */
-export async function connectPrimary(
-  server: PostgresServer,
-  ca: string | null,
-  session?: string,
-): Promise<PostgresLink> {
-  const link = await PostgresLink.open(server, ca, session);
-  const [row] = await link.query('SELECT pg_is_in_recovery() AS standby');
-  if (row?.standby !== true) return link;
-  link.destroy();
-  throw onlyStandby(server);
-}
-
-function onlyStandby(server: PostgresServer): StoreUnavailable {
-  return new StoreUnavailable(
-    `store ${placeOf(server)}: this server is a standby; name the primary in SIDECAR_STORE_URL_FILE`,
-  );
 }
 
 /** @throws StoreUnavailable when a newer program wrote it, or when it does not fit */

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { ClientCountsRow } from '../base/client-counts.ts';
 import { errnoOf } from '../base/errors.ts';
 import type { PostgresLink, ResultRow } from './postgres-link.ts';
+import { connectPrimary } from './postgres-primary.ts';
 import { describeProblem } from './postgres-problems.ts';
-import { connectPrimary } from './postgres-register.ts';
 import { FORGET_USAGE_SQL, SHARE_USAGE_SQL, USAGE_TABLE } from './postgres-schema.ts';
 import { type PostgresServer, placeOf } from './postgres-url.ts';
 import { StoreUnavailable } from './store.ts';
@@ -64,17 +64,15 @@ export class PostgresUsage {
 
   async #connected(): Promise<PostgresLink> {
     if (this.#link?.isOpen) return this.#link;
-    let failure: StoreUnavailable | null = null;
-    for (const server of await this.#deps.servers()) {
+    const { servers, ca } = this.#deps;
+    try {
+      const { server, link } = await connectPrimary(await servers(), ca);
       this.#server = server;
-      try {
-        this.#link = await connectPrimary(server, this.#deps.ca);
-        return this.#link;
-      } catch (error) {
-        failure = this.#explain(error);
-      }
+      this.#link = link;
+      return link;
+    } catch (error) {
+      throw this.#explain(error);
     }
-    throw failure ?? new StoreUnavailable('SIDECAR_STORE_URL_FILE names no server');
   }
 
   #explain(error: unknown): StoreUnavailable {

@@ -153,3 +153,14 @@ t.test('a SOCKS proxy stops nobody who asks no upstream with https', async (t) =
     message: /^HTTPS_PROXY names a SOCKS proxy/,
   });
 });
+
+t.test(
+  'variables of other programs that use PostgreSQL are named, by a shared store alone',
+  async (t) => {
+    const others = { PGHOST: 'elsewhere', PGPASSWORD: 'hush' };
+    const warning = 'PGHOST, PGPASSWORD set nothing here; SIDECAR_STORE_URL_FILE says everything';
+    const { warnings } = await readSettings({ ...others, SIDECAR_STORE: 'postgres' }, null, {});
+    t.strictSame(warnings, [warning]);
+    t.strictSame((await readSettings(others, null, {})).warnings, []);
+  },
+);

@@ -15,7 +15,7 @@ interface Scene {
   authJson: { tokens: Record<string, string> };
 }
 
-/** A database without a table, and settings that name it. */
+/** A database without a table, and settings that name it behind a server that is away. */
 async function start(t: Test): Promise<Scene> {
   const postgres = await Postgres.start(t);
   await postgres.sql('DROP SCHEMA codex_auth_sidecar CASCADE');
@@ -24,7 +24,7 @@ async function start(t: Test): Promise<Scene> {
   const folder = await makeFolder(t);
   const key = await run(t, ['store', 'key']);
   await writeFile(join(folder, 'key.json'), key.stdout, { mode: 0o600 });
-  await writeFile(join(folder, 'url'), `${postgres.url()}\n`, { mode: 0o600 });
+  await writeFile(join(folder, 'url'), `${postgres.url(1)}\n${postgres.url()}\n`, { mode: 0o600 });
   const env = {
     CODEX_HOME: folder,
     SIDECAR_STORE: 'postgres',
@@ -59,6 +59,7 @@ t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
   const doctor = await program('doctor');
   t.match(doctor.stdout, /✓ store +127\.0\.0\.1:\d+\/auth#default, read in/);
   t.match(doctor.stdout, /✓ credential +ChatGPT login from the shared store/);
+  t.match(doctor.stdout, `at 127.0.0.1:${postgres.port}/auth`);
   t.match(doctor.stdout, /! database +the role has superuser and DELETE, which no sidecar needs/);
   t.match(doctor.stdout, /! database +no synchronous standby/);
   t.notMatch(doctor.stdout, /sidecars are connected as/);

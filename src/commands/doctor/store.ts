@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspectDatabase } from '../../auth-store/postgres-inspect.ts';
-import { PostgresLink, sessionOf } from '../../auth-store/postgres-link.ts';
+import { sessionOf } from '../../auth-store/postgres-link.ts';
+import { connectPrimary } from '../../auth-store/postgres-primary.ts';
+import { placeOf } from '../../auth-store/postgres-url.ts';
 import type { AuthStore, StoreStatus } from '../../auth-store/store.ts';
 import { monotonicClock, systemClock } from '../../base/clock.ts';
 import { databaseOf, replicaOf } from '../../sidecar/open-store.ts';
@@ -56,14 +58,13 @@ async function keyFileFindings(path: string | null): Promise<Finding[]> {
 
 async function databaseFindings(settings: Settings): Promise<Finding[]> {
   const { servers, ca } = await databaseOf(settings);
-  const [server] = await servers();
-  const link = await PostgresLink.open(server, ca);
+  const { server, link } = await connectPrimary(await servers(), ca);
   const replica = replicaOf(settings);
   try {
     const session = sessionOf(settings.config.store.name, replica);
     const facts = await inspectDatabase(link, systemClock(), session);
     const { release, missingRights, needlessRights, unsafeSettings, clockMs } = facts;
-    const findings = [ok('database', `PostgreSQL ${release}`)];
+    const findings = [ok('database', `PostgreSQL ${release} at ${placeOf(server)}`)];
     findings.push(...certificateFindings(link.certificateEnd, systemClock()));
     const add = (when: boolean, finding: Finding) => when && findings.push(finding);
     const rights = missingRights.join(', ');

@@ -1,9 +1,9 @@
 import { NO_CREDENTIAL } from '../../auth-store/auth-document.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
-import { PostgresLink } from '../../auth-store/postgres-link.ts';
+import { connectPrimary } from '../../auth-store/postgres-primary.ts';
 import { describeProblem } from '../../auth-store/postgres-problems.ts';
 import { CREATE_SQL, grantSql } from '../../auth-store/postgres-schema.ts';
-import { type PostgresServer, placeOf } from '../../auth-store/postgres-url.ts';
+import { placeOf } from '../../auth-store/postgres-url.ts';
 import type { StoreStatus } from '../../auth-store/store.ts';
 import { parseJsonObject } from '../../base/json.ts';
 import { createLogger } from '../../base/logger.ts';
@@ -20,8 +20,14 @@ export function initSql(role: string | null): string {
 /** Makes the table where it is not there yet. @returns one line for the user */
 export async function initStore(settings: Settings, role: string | null): Promise<string> {
   const { servers, ca } = await databaseOf(settings);
-  const [server] = await servers();
-  await runSql(server, ca, initSql(role));
+  const { server, link } = await connectPrimary(await servers(), ca);
+  try {
+    await link.query(initSql(role));
+  } catch (error) {
+    throw describeProblem(error, server);
+  } finally {
+    link.destroy();
+  }
   return `the table codex_auth_sidecar.login is in ${placeOf(server)}`;
 }
 
@@ -68,14 +74,5 @@ async function withShared<T>(
     return await work(shared);
   } finally {
     await shared.store.close();
-  }
-}
-
-async function runSql(server: PostgresServer, ca: string | null, sql: string): Promise<void> {
-  try {
-    const link = await PostgresLink.open(server, ca);
-    await link.query(sql).finally(() => link.destroy());
-  } catch (error) {
-    throw describeProblem(error, server);
   }
 }
