@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { startEmulator } from '../../src/emulator/index.ts';
-import { makeFile, makeFolder, run, serve } from '../helpers/program.ts';
+import { KeyRing } from '../../src/auth-store/sealing.ts';
+import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import { makeFile, makeFolder, run, serve, start as startProgram } from '../helpers/program.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
 t.setTimeout(120_000);
@@ -11,6 +12,7 @@ interface Scene {
   env: Record<string, string>;
   folder: string;
   postgres: Postgres;
+  emulator: Emulator;
   program(...args: string[]): ReturnType<typeof run>;
   authJson: { tokens: Record<string, string> };
 }
@@ -22,18 +24,18 @@ async function start(t: Test): Promise<Scene> {
   const emulator = await startEmulator();
   t.teardown(() => emulator.close());
   const folder = await makeFolder(t);
-  const key = await run(t, ['store', 'key']);
-  await writeFile(join(folder, 'key.json'), key.stdout, { mode: 0o600 });
+  await writeFile(join(folder, 'key.json'), await KeyRing.generate(), { mode: 0o600 });
   await writeFile(join(folder, 'url'), `${postgres.url(1)}\n${postgres.url()}\n`, { mode: 0o600 });
   const env = {
     CODEX_HOME: folder,
     SIDECAR_STORE: 'postgres',
     SIDECAR_STORE_KEY_FILE: join(folder, 'key.json'),
     SIDECAR_STORE_URL_FILE: join(folder, 'url'),
+    SIDECAR_UPSTREAM_OAUTH_ISSUER: emulator.url,
   };
   const { authJson } = emulator.issueLogin();
   const program = (...args: string[]) => run(t, args, env);
-  return { env, folder, postgres, program, authJson };
+  return { env, folder, postgres, emulator, program, authJson };
 }
 
 t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
@@ -78,6 +80,32 @@ t.test('a login moves into the store and back', WITH_POSTGRES, async (t) => {
   t.match(JSON.parse(await readFile(path, 'utf8')), { tokens: authJson.tokens, extra: 'kept' });
   t.match((await program('store', 'export')).stdout, /holds no login/);
 });
+
+t.test(
+  'a device code signs in to the store, and replaces no other account',
+  WITH_POSTGRES,
+  async (t) => {
+    const { env, emulator, program } = await start(t);
+    emulator.settings.deviceIntervalSeconds = 1;
+    await program('store', 'init');
+    const signIn = async (accountId: string) => {
+      const login = startProgram(t, ['login', '--device-auth'], env);
+      const code = await login.line((text) => /^ {4}[A-Z0-9]{4}-[A-Z0-9]{5}$/.test(text));
+      emulator.decideDeviceLogin(code.trim(), { accountId, userId: 'user-1' });
+      return login.ended;
+    };
+    t.match(await signIn('account-1'), { code: 0, stdout: /stored in 127.*auth#default/ });
+    const first = JSON.parse((await program('store', 'status')).stdout);
+    t.match(await signIn('account-1'), { code: 0 });
+    const second = JSON.parse((await program('store', 'status')).stdout);
+    t.ok(second.login > first.login, 'newer than what anybody remembers');
+    t.match(await signIn('account-2'), {
+      code: 1,
+      stderr: /holds another credential, which stays/,
+    });
+    t.match(JSON.parse((await program('store', 'status')).stdout), { login: second.login });
+  },
+);
 
 t.test('rekey seals with the first key, and logout signs out', WITH_POSTGRES, async (t) => {
   const { folder, postgres, program, authJson } = await start(t);
@@ -147,7 +175,7 @@ const WRONG: [what: string, change: Record<string, string>, message: RegExp][] =
 ];
 for (const [what, change, message] of WRONG) {
   t.test(`refused at the start, in one line: ${what}`, async (t) => {
-    const key = await makeFile(t, 'key.json', (await run(t, ['store', 'key'])).stdout);
+    const key = await makeFile(t, 'key.json', await KeyRing.generate());
     const url = await makeFile(t, 'url', 'postgres://u:p@127.0.0.1:1/auth');
     const env = {
       SIDECAR_STORE: 'postgres',
