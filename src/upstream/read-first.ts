@@ -9,7 +9,10 @@ const READ_ON_MS = 2_000;
 const BROKEN = new Set(['EPIPE', 'ECONNRESET']);
 
 type Done = (error?: Error | null) => void;
-type Writer = { _write: Socket['_write']; _writev: Socket['_writev'] };
+type Chunks = Parameters<NonNullable<Socket['_writev']>>[0];
+type ReadingFirst = Socket & { [WRITES]: Writes };
+
+const WRITES = Symbol('writes to a connection that is read first');
 
 /**
  * Lets a connection be read to its end after a write to it has failed. A server that refuses a
@@ -19,32 +22,59 @@ type Writer = { _write: Socket['_write']; _writev: Socket['_writev'] };
  * the same failure.
  */
 export function readFirst(socket: Socket): void {
-  const { _write: write, _writev: writev } = socket as Writer;
-  let broken = false;
-  const forgiving = (done: Done): Done => {
-    return (error) => {
-      if (!error || !BROKEN.has((error as NodeJS.ErrnoException).code ?? '')) {
-        done(error);
-        return;
-      }
-      if (!broken) {
-        broken = true;
-        const limit = setTimeout(() => socket.destroy(error), READ_ON_MS);
-        socket.once('close', () => clearTimeout(limit));
-      }
-      done();
-    };
-  };
-  Object.assign(socket, {
-    _write(chunk: Buffer, encoding: BufferEncoding, done: Done) {
-      if (broken) done();
-      else write.call(socket, chunk, encoding, forgiving(done));
+  const base: Socket = Object.getPrototypeOf(socket);
+  const methods = METHODS.get(base) ?? forgiving(base);
+  METHODS.set(base, methods);
+  Object.assign(socket, methods, { [WRITES]: new Writes(socket) });
+}
+
+/** By the class of the socket; one function for all sockets costs less than one for each. */
+const METHODS = new Map<Socket, object>();
+
+function forgiving({ _write: write, _writev: writev }: Socket): object {
+  return {
+    _write(this: ReadingFirst, chunk: Buffer, encoding: BufferEncoding, done: Done) {
+      const writes = this[WRITES];
+      if (writes.areBroken) done();
+      else write.call(this, chunk, encoding, writes.ended(done));
     },
     ...(writev && {
-      _writev(chunks: Parameters<NonNullable<Writer['_writev']>>[0], done: Done) {
-        if (broken) done();
-        else writev.call(socket, chunks, forgiving(done));
+      _writev(this: ReadingFirst, chunks: Chunks, done: Done) {
+        const writes = this[WRITES];
+        if (writes.areBroken) done();
+        else writev.call(this, chunks, writes.ended(done));
       },
     }),
-  });
+  };
+}
+
+class Writes {
+  areBroken = false;
+  readonly #socket: Socket;
+  /** What a stream passes with every write is one and the same function. */
+  #done: Done = () => undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** @returns what to call at the end of a write, in place of `done` */
+  ended(done: Done): Done {
+    this.#done = done;
+    return this.#ended;
+  }
+
+  readonly #ended: Done = (error) => {
+    if (!error || !BROKEN.has((error as NodeJS.ErrnoException).code ?? '')) {
+      this.#done(error);
+      return;
+    }
+    if (!this.areBroken) {
+      this.areBroken = true;
+      const socket = this.#socket;
+      const limit = setTimeout(() => socket.destroy(error), READ_ON_MS);
+      socket.once('close', () => clearTimeout(limit));
+    }
+    this.#done();
+  };
 }
