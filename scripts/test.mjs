@@ -28,8 +28,17 @@ function compiled(name) {
   if (file) return [file];
   const folder = `.build/test/${place}`;
   if (!existsSync(folder)) fail(`no test is called ${name}; name one`);
+  return testsIn(folder, /\.(test|e2e)\.js$/);
+}
+
+/** All but those that need a released Codex. */
+function all() {
+  return testsIn('.build/test', /\.test\.js$/);
+}
+
+function testsIn(folder, ending) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => /\.(test|e2e)\.js$/.test(path))
+    .filter((path) => ending.test(path))
     .map((path) => `${folder}/${path}`);
 }
 
@@ -45,25 +54,26 @@ if (names.length === 0 || names.some((name) => name !== 'e2e')) {
   fetchChromium();
 }
 
+// In a terminal tap shows what is running; what else it can do, it does by itself.
+const isPlain = given.every(({ name }) => name === 'one' || name === 'timeout');
+const files = names.length > 0 ? names.flatMap(compiled) : all();
 const options = given
   .filter(({ name }) => name !== 'one')
   .map(({ rawName, value }) => (value === undefined ? rawName : `${rawName}=${value}`));
-if (!isGiven('coverage-map')) options.push('--disable-coverage');
-const tap = ['node_modules/tap/dist/esm/run.mjs', 'run', ...options, ...names.flatMap(compiled)];
-// In a terminal tap shows what is running.
-if (process.stdout.isTTY || isGiven('reporter')) run(...tap);
-else await runQuietly(...tap);
+if (isPlain && !process.stdout.isTTY)
+  await runQuietly('scripts/run-tests.mjs', ...options, ...files);
+else {
+  if (!isGiven('coverage-map')) options.push('--disable-coverage');
+  run('node_modules/tap/dist/esm/run.mjs', 'run', ...options, ...files);
+}
 
 /**
- * Elsewhere only failures are shown, with their diff and place, and the count at the end. Tap's own
- * short reporters lose everything when one file runs into its time limit.
+ * Only failures are shown, with their diff and place, and the count at the end. Tap's own short
+ * reporters lose everything when one file runs into its time limit.
  */
-async function runQuietly(file, ...args) {
+async function runQuietly(...command) {
   const env = { ...process.env, CI: process.env.CI ?? '1' };
-  const child = spawn(process.execPath, [file, ...args, '--reporter=tap'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env,
-  });
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'], env });
   const filter = new FailureFilter((line) => process.stdout.write(`${line}\n`));
   for await (const line of createInterface({ input: child.stdout })) filter.take(line);
   const [status] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode];
