@@ -47,8 +47,13 @@ export class Cast {
   async warmUp(nodeSeconds = WARM_UP_SECONDS): Promise<void> {
     for (const { target, peer } of this.#actors) {
       const seconds = peer.isNode ? nodeSeconds : SHORT_WARM_UP_SECONDS;
-      const job = { kind: 'requests', target, connections: 16, seconds } as const;
-      await this.stage.run<'requests'>({ ...job, response: 'json' });
+      await this.stage.run<'requests'>({
+        kind: 'requests',
+        targets: [target],
+        response: 'json',
+        connections: 16,
+        seconds,
+      });
     }
   }
 }

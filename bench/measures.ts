@@ -12,7 +12,11 @@ export interface Series {
 
 /** What a run has found so far. */
 export class Measures {
-  readonly series: Series[] = [];
+  readonly series: Series[];
+
+  constructor(series: Series[] = []) {
+    this.series = series;
+  }
 
   add(workload: string, peer: Series['peer'], figures: Record<string, [number, string]>): void {
     for (const [measure, [value, unit]] of Object.entries(figures)) {

@@ -30,10 +30,10 @@ export const TURN_EVENTS = 500;
 /** What the load generator is asked to do; one job at a time. */
 export type Job =
   | { kind: 'probe'; target: Target; response: ResponseKind }
-  /** Requests back to back on kept connections, for a time. */
+  /** Requests back to back on kept connections, for a time; at all targets at once. */
   | {
       kind: 'requests';
-      target: Target;
+      targets: Target[];
       response: ResponseKind;
       connections: number;
       seconds: number;
@@ -42,6 +42,10 @@ export type Job =
   | { kind: 'streams'; targets: Target[]; response: ResponseKind; streams: number; rampMs: number }
   /** WebSockets with turns back to back, for a time. */
   | ({ kind: 'sockets'; target: Target; sockets: number; seconds: number } & SocketOptions)
+  /** Opens streams evenly over `rampMs`, beside those that are open, and leaves them open. */
+  | { kind: 'hold'; target: Target; response: ResponseKind; streams: number; rampMs: number }
+  /** Closes what is held, and fails if any of it ended before. */
+  | { kind: 'release' }
   /** One large request body. */
   | { kind: 'upload'; target: Target; bytes: number };
 
@@ -85,16 +89,32 @@ export interface SocketsResult {
   seconds: number;
 }
 
+export interface HoldResult {
+  /** All that are open now. */
+  held: number;
+}
+
+/** What the upstream writes to its parent when that sends it anything. */
+export interface UpstreamCounts {
+  /** Streams in which an event follows another. */
+  streams: number;
+  /** Events that were written to such streams, ever. */
+  events: number;
+}
+
 export interface UploadResult {
   seconds: number;
 }
 
 export interface Results {
   probe: ProbeResult;
-  requests: RequestsResult;
+  /** One for each target. */
+  requests: RequestsResult[];
   /** One for each target. */
   streams: StreamsResult[];
   sockets: SocketsResult;
+  hold: HoldResult;
+  release: HoldResult;
   upload: UploadResult;
 }
 

@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Cast } from './cast.ts';
 import type { CredentialPath } from './credential-path.ts';
+import { curveTitles, measureCurve, tooFewFiles } from './curve.ts';
 import { distanceId, measureDistance } from './distance.ts';
 import { Measures } from './measures.ts';
-import { findPeers } from './peers/find.ts';
-import { startEmulator } from './peers/sidecar.ts';
+import { findPeers, type Others } from './peers/find.ts';
+import type { Peer } from './peers/peer.ts';
+import { otherNode, startEmulator } from './peers/sidecar.ts';
 import { DISTANCES_MS } from './relay.ts';
 import type { Report } from './report/report.ts';
 import { markdown } from './report/table.ts';
@@ -16,24 +18,38 @@ import { writeReport } from './report/write.ts';
 import { runWorkload } from './rounds.ts';
 import { Stage } from './stage.ts';
 import { measureIdle, measureStartup } from './startup.ts';
-import { judge } from './targets.ts';
 import type { UsageReading } from './usage-reading.ts';
 import { TLS_WORKLOADS, USAGE_WORKLOADS, WORKLOADS, type Workload } from './workloads.ts';
 
 // Everything side by side: `npm run bench`. `-- --only a16,c` and `-- --peers direct,sidecar` measure
-// a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js.
+// a part and write nothing; `-- --baseline DIR` adds another build of the sidecar, DIR/dist/cli.js, and
+// `-- --nodes PATH,PATH` the sidecar on other Nodes.
 
 /** Sidecars that take part where what sets them apart counts. */
 const VARIANTS: readonly string[] = ['sidecar-cafile', 'sidecar-unread'];
 
-const LIMIT_MS = 900_000;
+const CURVES = [
+  { id: 'curve', prefix: '', rounds: 2, isTls: false },
+  { id: 'tls-curve', prefix: 'TLS upstream: ', rounds: 1, isTls: true },
+];
+
+/** A whole run takes twenty minutes. */
+const LIMIT_MS = 1_800_000;
 /** On a slow machine the workloads that begin after this get one round each. */
-const LATE_MS = 520_000;
+const LATE_MS = 900_000;
 
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, peers: { type: 'string' }, baseline: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    peers: { type: 'string' },
+    baseline: { type: 'string' },
+    nodes: { type: 'string' },
+  },
 });
-const baseline = values.baseline ?? null;
+const others: Others = {
+  baseline: values.baseline ?? null,
+  nodes: values.nodes?.split(',').map(otherNode) ?? [],
+};
 const only = values.only?.split(',') ?? null;
 const wanted = (id: string) => only === null || only.includes(id);
 const isWhole = Object.keys(values).length === 0;
@@ -48,11 +64,11 @@ const measures = new Measures();
 const stage = await Stage.open();
 try {
   const emulator = await startEmulator(stage);
-  const found = findPeers(emulator, values.peers?.split(',') ?? null, baseline);
+  const found = findPeers(emulator, values.peers?.split(',') ?? null, others);
   for (const { name, reason } of found.missing) say(`${name} is left out: ${reason}`);
   if (wanted('h')) await measureCredentialPath();
   if (wanted('u')) await measureUsageReading();
-  if (wanted('f')) await measureStartup(stage, emulator, measures, baseline);
+  if (wanted('f')) await measureStartup(stage, emulator, measures, others);
   const inPlain = found.peers.filter(({ name }) => !VARIANTS.includes(name));
   const cast = await Cast.start(stage, inPlain);
   if (wanted('g')) {
@@ -70,6 +86,8 @@ try {
     await perform(overTlsCast, TLS_WORKLOADS);
     await overTlsCast.stop();
   }
+  if (wanted('distance')) await measureDistance(stage, emulator, measures);
+  await measureCurves(found.peers);
   if (USAGE_WORKLOADS.some(({ id }) => wanted(id))) {
     const readers = ['sidecar', 'sidecar-unread', 'baseline'];
     const readersCast = await Cast.start(
@@ -79,7 +97,6 @@ try {
     await perform(readersCast, USAGE_WORKLOADS);
     await readersCast.stop();
   }
-  if (wanted('distance')) await measureDistance(stage, emulator, measures);
   finish(found);
 } finally {
   await stage.close();
@@ -92,6 +109,20 @@ async function perform(cast: Cast, workloads: readonly Workload[]): Promise<void
   for (const workload of chosen) {
     say(`(${workload.id}) ${workload.title}`);
     await runWorkload(cast, workload, measures, isLate);
+  }
+}
+
+async function measureCurves(peers: readonly Peer[]): Promise<void> {
+  const chosen = CURVES.filter(({ id }) => wanted(id));
+  const reason = chosen.length > 0 ? tooFewFiles() : null;
+  if (reason !== null) return say(reason);
+  for (const curve of chosen) {
+    say(`(${curve.id}) 100 to 3,000 streams`);
+    const rounds = isLate() ? 1 : curve.rounds;
+    await measureCurve(stage, peers, curve.isTls ? stage.tlsPlace : stage.place, measures, {
+      ...curve,
+      rounds,
+    });
   }
 }
 
@@ -131,12 +162,12 @@ function finish({ peers, missing }: ReturnType<typeof findPeers>): void {
         ]),
       ),
       ...Object.fromEntries(DISTANCES_MS.map(distanceTitle)),
+      ...Object.fromEntries(CURVES.flatMap(({ id, prefix }) => curveTitles(id, prefix))),
       f: '(f) cold start',
       g: '(g) memory at rest',
       h: '(h) credential path of one request',
       u: '(u) reading usage, processor time',
     },
-    verdicts: judge(measures),
     series: measures.series,
   };
   process.stdout.write(`${markdown(report)}\n`);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Peer, Place, RunningPeer } from './peers/peer.ts';
-import type { Job, JobOf, Results } from './protocol.ts';
+import type { Job, JobOf, Results, UpstreamCounts } from './protocol.ts';
 
 /** A peer that runs. */
 export interface Actor extends RunningPeer {
@@ -63,6 +63,13 @@ export class Stage {
     ];
     if (message.result) return message.result;
     throw new Error(message.failure ?? 'the load generator failed');
+  }
+
+  /** What the upstream has written until now. */
+  async upstreamCounts(): Promise<UpstreamCounts> {
+    this.#upstream.send('counts');
+    const [counts] = (await once(this.#upstream, 'message')) as [UpstreamCounts];
+    return counts;
   }
 
   atClose(closer: () => Promise<void>): void {

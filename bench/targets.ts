@@ -98,6 +98,20 @@ export const TARGETS: readonly Target[] = [
     atMost: 1.5,
   },
   {
+    text: 'one event of a stream, 1,000 open: processor time vs bare-node',
+    workload: 'curve-1000',
+    measure: 'cpu',
+    versus: { peer: 'bare-node' },
+    atMost: 1.1,
+  },
+  {
+    text: 'memory an open stream (slope from 1,000 to 3,000), KiB',
+    workload: 'curve',
+    measure: 'memory slope',
+    versus: null,
+    atMost: 60,
+  },
+  {
     text: '(c) peak memory vs codex',
     workload: 'c',
     measure: 'peak memory',

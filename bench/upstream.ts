@@ -3,12 +3,19 @@ import { createServer as createTlsServer } from 'node:tls';
 import { tuneHeap } from '../src/commands/process.ts';
 import { selfSigned } from '../test/helpers/certificates.ts';
 import { acceptKey, deflatedTurn, eventFrame } from './frames.ts';
-import { MESSAGE_BYTES, nowMicros, type ResponseKind, TURN_EVENTS } from './protocol.ts';
+import {
+  MESSAGE_BYTES,
+  nowMicros,
+  type ResponseKind,
+  TURN_EVENTS,
+  type UpstreamCounts,
+} from './protocol.ts';
 import { delta, endOfTurn } from './stream-events.ts';
 
 /**
  * The upstream of every peer, in a process of its own: raw sockets and prepared bytes, so that what
- * is measured is what lies in front of it. Says `{port, tlsPort, cert}` to its parent.
+ * is measured is what lies in front of it. Says `{port, tlsPort, cert}` to its parent, and
+ * `UpstreamCounts` whenever it is sent anything.
  */
 
 // It rests while others are measured, and must not be slower for that.
@@ -16,6 +23,8 @@ tuneHeap();
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = '0\r\n\r\n';
 const MASKED_HEAD_BYTES = 8;
+
+const counts: UpstreamCounts = { streams: 0, events: 0 };
 
 class Connection {
   readonly #socket: Socket;
@@ -83,8 +92,13 @@ class Connection {
     const socket = this.#socket;
     socket.write(streamHead() + eventChunk());
     let sent = 1;
-    const stop = () => clearInterval(timer);
+    counts.streams++;
+    const stop = () => {
+      counts.streams--;
+      clearInterval(timer);
+    };
     const timer = setInterval(() => {
+      counts.events++;
       if (++sent < count) {
         socket.write(eventChunk());
       } else {
@@ -179,4 +193,5 @@ plain.listen(0, '127.0.0.1', 4096, () => {
     process.send?.({ port, tlsPort, cert });
   });
 });
+process.on('message', () => process.send?.(counts));
 process.once('disconnect', () => process.exit());

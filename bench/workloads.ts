@@ -51,9 +51,9 @@ export function requests(
     rounds,
     warmUps: burst ? 1 : 0,
     takes,
-    job: ([target]) => ({
+    job: (targets) => ({
       kind: 'requests',
-      target: target as Target,
+      targets,
       response,
       connections,
       seconds: SECONDS,
@@ -176,9 +176,9 @@ export const USAGE_WORKLOADS: readonly Workload[] = [
     ...requests('u-burst', 16, 40, { burst: true }),
     title: 'turns of 200 SSE events at once and 30 KB at their end, 16 connections',
     takes: anyPeer,
-    job: ([target]) => ({
+    job: (targets) => ({
       kind: 'requests',
-      target: target as Target,
+      targets,
       response: 'burst-turn 200',
       connections: 16,
       seconds: SECONDS,
@@ -187,8 +187,8 @@ export const USAGE_WORKLOADS: readonly Workload[] = [
   {
     id: 'u-paced',
     title: 'turns of 40 SSE events, 20 a second, and 30 KB at their end, 200 streams',
-    rounds: 8,
-    warmUps: 2,
+    rounds: 5,
+    warmUps: 1,
     takes: anyPeer,
     job: (targets) => ({
       kind: 'streams',
@@ -211,8 +211,8 @@ function socketWork(id: string, what: string, options: SocketOptions): Workload 
   return {
     id,
     title: `WebSocket turns: 40 KB up, 500 events down, ${what}`,
-    rounds: options.pauseMs ? 8 : 30,
-    warmUps: 4,
+    rounds: options.pauseMs ? 5 : 30,
+    warmUps: options.pauseMs ? 1 : 4,
     takes: anyPeer,
     job: ([target]) => ({
       kind: 'sockets',

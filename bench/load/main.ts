@@ -1,5 +1,6 @@
 import { tuneHeap } from '../../src/commands/process.ts';
 import type { Job } from '../protocol.ts';
+import { holdStreams, releaseStreams } from './held.ts';
 import { runRequests } from './requests.ts';
 import { runProbe, runUpload } from './single.ts';
 import { runSockets } from './sockets.ts';
@@ -27,6 +28,10 @@ function run(job: Job): Promise<object> {
       return runStreams(job);
     case 'sockets':
       return runSockets(job);
+    case 'hold':
+      return holdStreams(job);
+    case 'release':
+      return releaseStreams();
     case 'upload':
       return runUpload(job);
   }

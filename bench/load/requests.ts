@@ -1,12 +1,16 @@
 import type { Socket } from 'node:net';
-import { type JobOf, nowMicros, quantile, type RequestsResult } from '../protocol.ts';
+import { type JobOf, nowMicros, quantile, type RequestsResult, type Target } from '../protocol.ts';
 import { postBytes } from '../request-bytes.ts';
 import { open } from './connection.ts';
 import { ResponseReader } from './response-reader.ts';
 
 /** Requests back to back: each connection sends the next one when it has the whole response. */
-export function runRequests(job: JobOf<'requests'>): Promise<RequestsResult> {
-  const bytes = postBytes(job.target, job.response);
+export function runRequests(job: JobOf<'requests'>): Promise<RequestsResult[]> {
+  return Promise.all(job.targets.map((target) => requestsTo(target, job)));
+}
+
+function requestsTo(target: Target, job: JobOf<'requests'>): Promise<RequestsResult> {
+  const bytes = postBytes(target, job.response);
   const latencies: number[] = [];
   const sockets: Socket[] = [];
   return new Promise((resolve, reject) => {
@@ -42,7 +46,7 @@ export function runRequests(job: JobOf<'requests'>): Promise<RequestsResult> {
           done();
         }
       };
-      sockets.push(open(job.target.port, send, onBytes, fail));
+      sockets.push(open(target.port, send, onBytes, fail));
     }
   });
 }

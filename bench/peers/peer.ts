@@ -26,7 +26,9 @@ export type PeerName =
   | 'sidecar'
   | 'sidecar-cafile'
   | 'sidecar-unread'
-  | 'baseline';
+  | 'baseline'
+  /** The sidecar on another Node; the rest of the name is its version. */
+  | `node-${string}`;
 
 /** Where a peer runs. */
 export interface Place {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { VERSION } from '../../src/base/version.ts';
@@ -104,9 +105,36 @@ export function programOf(folder: string): string {
   return program;
 }
 
-function builtPeer(name: PeerName, description: string, program: string, emulated: Emulated): Peer {
+/** Another Node to compare with. */
+export interface OtherNode {
+  name: PeerName;
+  version: string;
+  program: string;
+}
+
+/** @param program path of a `node` */
+export function otherNode(program: string): OtherNode {
+  const version = execFileSync(program, ['-p', 'process.versions.node'], {
+    encoding: 'utf8',
+  }).trim();
+  return { name: `node-${version}`, version, program };
+}
+
+/** The same build on another Node. */
+export function otherNodePeer({ name, version, program }: OtherNode, emulated: Emulated): Peer {
+  const description = `codex-auth-sidecar ${VERSION}, Node ${version}`;
+  return builtPeer(name, description, PROGRAM, emulated, program);
+}
+
+function builtPeer(
+  name: PeerName,
+  description: string,
+  program: string,
+  emulated: Emulated,
+  node = process.execPath,
+): Peer {
   const credential = 'AgentAssertion ';
-  const start = (place: Place) => startSidecar(place, emulated, name, program);
+  const start = (place: Place) => startSidecar(place, emulated, name, program, node);
   return { name, description, credential, upgrades: true, speaksTls: true, isNode: true, start };
 }
 
@@ -115,6 +143,7 @@ async function startSidecar(
   emulated: Emulated,
   name: PeerName,
   program: string,
+  node: string,
 ): Promise<RunningPeer> {
   const { caFile } = place;
   const inFile = name === 'sidecar-cafile';
@@ -130,7 +159,7 @@ async function startSidecar(
   const log = openSync(join(place.folder, `${name}.log`), 'a');
   // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
-  const child = new Child(process.execPath, [...flags, ...args], {
+  const child = new Child(node, [...flags, ...args], {
     env,
     stdio: ['ignore', log, 'pipe'],
   });

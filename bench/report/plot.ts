@@ -8,6 +8,10 @@ const COLOURS: Record<string, string> = { sidecar: '#1f6feb', direct: '#b9c0c8' 
 const OTHER = '#7d8590';
 
 const PANELS: readonly (readonly [workload: string, measure: string])[] = [
+  ['tls-a16', 'throughput'],
+  ['tls-a16', 'cpu'],
+  ['distance-40', 'first byte'],
+  ['distance-40', 'first byte of an upgrade'],
   ['a16', 'throughput'],
   ['a1', 'p50'],
   ['a64', 'throughput'],
@@ -18,6 +22,8 @@ const PANELS: readonly (readonly [workload: string, measure: string])[] = [
   ['c', 'cpu'],
   ['d', 'throughput'],
   ['d', 'cpu'],
+  ['curve-1000', 'cpu'],
+  ['curve', 'memory slope'],
   ['f', 'listening'],
   ['g', 'idle memory'],
 ];

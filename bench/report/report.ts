@@ -1,6 +1,5 @@
 import type { Series } from '../measures.ts';
 import type { MissingPeer } from '../peers/peer.ts';
-import type { Verdict } from '../targets.ts';
 
 /** Everything that one run found; what `results.json` holds. */
 export interface Report {
@@ -13,6 +12,5 @@ export interface Report {
   missing: MissingPeer[];
   /** By workload. */
   titles: Record<string, string>;
-  verdicts: Verdict[];
   series: Series[];
 }

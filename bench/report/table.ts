@@ -1,5 +1,5 @@
-import { median, medianRatio, type Series } from '../measures.ts';
-import type { Verdict } from '../targets.ts';
+import { Measures, median, medianRatio, type Series } from '../measures.ts';
+import { judge, type Verdict } from '../targets.ts';
 import type { Report } from './report.ts';
 
 const PEERS: readonly Series['peer'][] = [
@@ -17,11 +17,13 @@ const PEERS: readonly Series['peer'][] = [
   'node',
 ];
 
-const RATIO_NOTE = 'The last column is the median of the ratios of the two builds, round by round.';
+const RATIO_NOTE = 'Columns with a ÷ hold the median of the ratios of the two, round by round.';
 
 /** The whole report as Markdown. */
 export function markdown(report: Report): string {
-  const peers = PEERS.filter((peer) => report.series.some((one) => one.peer === peer));
+  const found = [...new Set(report.series.map(({ peer }) => peer))];
+  // Other Nodes come last.
+  const peers = [...PEERS.filter((peer) => found.includes(peer)), ...found.filter(isOtherNode)];
   return [
     `Machine: ${report.machine}. Run of ${report.date}, ${Math.round(report.seconds)} s.`,
     '',
@@ -30,11 +32,11 @@ export function markdown(report: Report): string {
     '',
     '| target | wanted | reached | | `bare-node` |',
     '| --- | --- | --- | --- | --- |',
-    ...report.verdicts.map(verdictRow),
+    ...judge(new Measures(report.series)).map(verdictRow),
     '',
     'Medians of the rounds; the spread from the least to the largest in brackets.',
     '',
-    ...(compares(peers) ? [RATIO_NOTE, ''] : []),
+    ...(compared(peers).length > 0 ? [RATIO_NOTE, ''] : []),
     `| measure | ${columns(peers).join(' | ')} |`,
     `| --- |${' --- |'.repeat(columns(peers).length)}`,
     ...rows(report, peers),
@@ -63,7 +65,7 @@ function rows({ series, titles }: Report, peers: readonly Series['peer'][]): str
       const found = find(peer);
       return found ? cell(found.samples) : '';
     });
-    if (compares(peers)) cells.push(ratio(find('sidecar'), find('baseline')));
+    cells.push(...compared(peers).map((other) => ratio(find('sidecar'), find(other))));
     const row = `| ${measure}, ${unit} | ${cells.join(' | ')} |`;
     if (workload === last) return [row];
     last = workload;
@@ -71,12 +73,18 @@ function rows({ series, titles }: Report, peers: readonly Series['peer'][]): str
   });
 }
 
-function compares(peers: readonly Series['peer'][]): boolean {
-  return peers.includes('sidecar') && peers.includes('baseline');
+/** Other builds of the sidecar, and the same on other Nodes. */
+function compared(peers: readonly Series['peer'][]): Series['peer'][] {
+  if (!peers.includes('sidecar')) return [];
+  return peers.filter((peer) => peer === 'baseline' || isOtherNode(peer));
+}
+
+function isOtherNode(peer: Series['peer']): boolean {
+  return peer.startsWith('node-');
 }
 
 function columns(peers: readonly Series['peer'][]): string[] {
-  return compares(peers) ? [...peers, 'sidecar ÷ baseline'] : [...peers];
+  return [...peers, ...compared(peers).map((other) => `sidecar ÷ ${other}`)];
 }
 
 function ratio(a: Series | undefined, b: Series | undefined): string {
