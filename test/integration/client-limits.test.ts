@@ -149,6 +149,26 @@ t.test('a WebSocket is closed at the message after the last token of the day', a
   for (const close of closed) t.equal((await close)[0], 1008);
 });
 
+t.test('what a compressed message has told counts for the very next message', async (t) => {
+  const { path } = await makeClientsFile(t, { a: 'output-tokens=10' });
+  const config = { clients: { tokensFile: path } };
+  const { client, upstream, extensions } = await openPair(t, true, config, headersOf('a'));
+  t.match(extensions, /^permessage-deflate/);
+  const asked: string[] = [];
+  upstream.on('message', (data) => asked.push(String(data)));
+  client.send('question');
+  await once(upstream, 'message');
+  const usage = { input_tokens: 1, output_tokens: 10 };
+  // Small messages are not compressed.
+  const response = { instructions: 'word '.repeat(1_000), usage };
+  upstream.send(JSON.stringify({ type: 'response.completed', response }));
+  await once(client, 'message');
+  const closed = [once(client, 'close'), once(upstream, 'close')];
+  client.send('another question');
+  for (const close of closed) t.equal((await close)[0], 1008);
+  t.strictSame(asked, ['question']);
+});
+
 t.test('a token with a limit of models is sent to HTTP', async (t) => {
   const { upgrade, upstream } = await start(t, { a: 'models=gpt-5.1' });
   const answer = await upgrade('a');

@@ -8,8 +8,8 @@ const SHORT_BYTES = 64;
 /** Bytes that may wait for decoding in all. It is faster than most networks, so few ever do. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** No text of ours is compressed to less than a two hundredth; what is would only burn time. */
-const MAX_RATIO = 200;
-const SPARE_BYTES = 1024 * 1024;
+export const MAX_RATIO = 200;
+export const SPARE_BYTES = 1024 * 1024;
 /** How long the last bytes may take at the end. */
 const FINISH_MS = 2_000;
 
@@ -149,9 +149,13 @@ export class AsideDecoder {
 // Told like this, the decoders do not mind a body that was cut off.
 const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = zlib.constants;
 
-/** Of messages that permessage-deflate compresses (RFC 7692); the largest window serves all others. */
-export function inflater(): Transform {
-  return zlib.createInflateRaw({ finishFlush: Z_SYNC_FLUSH });
+/**
+ * Of messages that permessage-deflate compresses (RFC 7692); the largest window serves all others.
+ * @param window the end of the text before
+ */
+export function inflater(window: Buffer): Transform {
+  const before = window.length > 0 ? { dictionary: window } : {};
+  return zlib.createInflateRaw({ finishFlush: Z_SYNC_FLUSH, ...before });
 }
 
 const DECODERS: Record<string, () => Transform> = {

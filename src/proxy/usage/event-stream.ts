@@ -1,4 +1,5 @@
-import { isOfNoInterest, type ServerEvents } from './server-events.ts';
+import type { ServerEvents } from './server-events.ts';
+import { isTypeLine, jsonBehind, LONGEST_TYPE_LINE, peek } from './usual-event.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -25,6 +26,8 @@ export class EventStream {
   #skipsLineFeed = false;
   #hasData = false;
   #betweenEvents = true;
+  /** Length of the line with the type in the last usual event: the next has the same, mostly. */
+  #typeLine = 0;
 
   constructor(events: ServerEvents) {
     this.#events = events;
@@ -34,11 +37,8 @@ export class EventStream {
     let at = 0;
     while (at < bytes.length) {
       if (this.#betweenEvents) {
-        const next = passUsualEvent(bytes, at);
-        if (next !== at) {
-          at = next;
-          continue;
-        }
+        at = this.#passUsualEvents(bytes, at);
+        if (at === bytes.length) return;
         this.#betweenEvents = false;
       }
       if (this.#skipsLineFeed) {
@@ -51,6 +51,32 @@ export class EventStream {
       if (this.#line === 'unknown') at = this.#beginLine(bytes, at);
       else at = this.#passLine(bytes, at);
     }
+  }
+
+  /**
+   * Passes over events in the form in which the backend sends all of them, one line with the type and
+   * one with the data, that are here as a whole and tell nothing. Only for speed: one search each.
+   * @returns where the first other event begins
+   */
+  #passUsualEvents(bytes: Buffer, from: number): number {
+    let at = from;
+    while (bytes[at] === E) {
+      const json = this.#jsonOfUsual(bytes, at);
+      if (json === -1 || peek(bytes, json, bytes.length) !== 'other') return at;
+      const end = bytes.indexOf(LF, json);
+      if (end === -1 || bytes[end + 1] !== LF) return at;
+      at = end + 2;
+    }
+    return at;
+  }
+
+  #jsonOfUsual(bytes: Buffer, at: number): number {
+    const json = isTypeLine(bytes, at) ? jsonBehind(bytes, at + this.#typeLine) : -1;
+    if (json !== -1) return json;
+    const end = bytes.indexOf(LF, at);
+    if (end === -1) return -1;
+    if (end - at <= LONGEST_TYPE_LINE) this.#typeLine = end - at;
+    return jsonBehind(bytes, end);
   }
 
   /** Looks at the next byte of a line whose name is not known yet. */
@@ -100,22 +126,6 @@ export class EventStream {
     this.#betweenEvents = !this.#hasData && !this.#skipsLineFeed;
     return at + 1;
   }
-}
-
-/**
- * Passes over an event in the form in which the backend sends all of them, one line with its type and
- * one with its data, that is here as a whole and tells nothing. Only for speed: two searches for it.
- * @returns where the next event begins; `from` for any other event
- */
-function passUsualEvent(bytes: Buffer, from: number): number {
-  if (bytes[from] !== E) return from;
-  const line = bytes.indexOf(LF, from);
-  if (line === -1 || bytes[line + DATA.length + 1] !== SPACE) return from;
-  for (let i = 0; i < DATA.length; i++) if (bytes[line + 1 + i] !== DATA[i]) return from;
-  const json = line + DATA.length + 2;
-  if (!isOfNoInterest(bytes, json, bytes.length)) return from;
-  const end = bytes.indexOf(LF, json);
-  return end !== -1 && bytes[end + 1] === LF ? end + 2 : from;
 }
 
 /** JSON holds no bare line ends, so that the first of either kind ends the line; -1 for none. */

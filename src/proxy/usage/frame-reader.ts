@@ -1,5 +1,6 @@
 import type { FrameSink } from '../websocket/frame-tracker.ts';
-import { AsideDecoder, type DecodingBudget, inflater } from './aside-decoder.ts';
+import type { DecodingBudget } from './aside-decoder.ts';
+import { MessageInflater } from './message-inflater.ts';
 import { ServerEvents } from './server-events.ts';
 import type { TurnCounter } from './turn-counter.ts';
 
@@ -10,12 +11,11 @@ const OPCODE = 0x0f;
 const TEXT = 0x1;
 const CONTROL = 0x8;
 
-/** What each compressed message ends with, and senders leave out (RFC 7692, section 7.2.1). */
-const END_OF_MESSAGE = Buffer.from([0x00, 0x00, 0xff, 0xff]);
+const NO_WINDOW = 'server_no_context_takeover';
 
 /**
  * Reads the events in the frames that the backend sends. Compressed messages depend on those before
- * them, so that all of them are inflated, aside and many together.
+ * them, so that all of them are inflated, many together.
  */
 export class FrameReader implements FrameSink {
   readonly #turns: TurnCounter;
@@ -23,7 +23,8 @@ export class FrameReader implements FrameSink {
   readonly #events: ServerEvents;
   readonly #budget: DecodingBudget;
   readonly #deflates: boolean;
-  #decoder: AsideDecoder | null = null;
+  readonly #keepsWindow: boolean;
+  #inflater: MessageInflater | null = null;
   #message: 'plain' | 'compressed' | 'binary' = 'binary';
   #inControl = false;
   #isLast = false;
@@ -40,8 +41,9 @@ export class FrameReader implements FrameSink {
     this.#turns = turns;
     this.#now = now;
     this.#events = new ServerEvents(turns, now);
-    const names = (extensions ?? '').split(',').map((entry) => entry.split(';', 1)[0]?.trim());
-    this.#deflates = names.length === 1 && names[0] === 'permessage-deflate';
+    const [name, ...parameters] = (extensions ?? '').split(';').map((part) => part.trim());
+    this.#deflates = name === 'permessage-deflate' && !extensions?.includes(',');
+    this.#keepsWindow = !parameters.includes(NO_WINDOW);
     if (!this.#deflates && (extensions ?? '').trim() !== '') this.#lose();
   }
 
@@ -62,17 +64,18 @@ export class FrameReader implements FrameSink {
 
   payload(bytes: Buffer, from: number, to: number): void {
     if (this.#inControl || this.#isLost) return;
-    if (this.#message === 'compressed') this.#compressed(bytes, from, to);
-    else if (this.#message === 'plain' && !this.#events.isPassingOver) {
+    if (this.#message === 'compressed') {
+      this.#inflater ??= this.#startInflating();
+      this.#inflater.push(bytes, from, to);
+    } else if (this.#message === 'plain' && !this.#events.isPassingOver) {
       this.#events.push(bytes, from, to);
     }
   }
 
   end(): void {
     if (this.#inControl || this.#isLost || !this.#isLast) return;
-    if (this.#message === 'compressed') {
-      this.#compressed(END_OF_MESSAGE, 0, END_OF_MESSAGE.length);
-    } else if (this.#message === 'plain') this.#endEvent();
+    if (this.#message === 'compressed') this.#inflater?.end();
+    else if (this.#message === 'plain') this.#endEvent();
   }
 
   #endEvent(): void {
@@ -86,20 +89,15 @@ export class FrameReader implements FrameSink {
 
   /** The client has spoken, so that the turn before is over. */
   flush(): void {
-    this.#decoder?.flush();
+    this.#inflater?.flush();
   }
 
   /** null when there is nothing to wait for. */
   finish(): Promise<void> | null {
-    return this.#decoder?.finish() ?? null;
+    return this.#inflater?.finish() ?? null;
   }
 
-  #compressed(bytes: Buffer, from: number, to: number): void {
-    this.#decoder ??= this.#startInflating();
-    this.#decoder.push(bytes, from, to);
-  }
-
-  #startInflating(): AsideDecoder {
+  #startInflating(): MessageInflater {
     const events = new ServerEvents(this.#turns, this.#now);
     const decoded = {
       push: (bytes: Buffer) => {
@@ -107,7 +105,7 @@ export class FrameReader implements FrameSink {
       },
       lost: () => this.#lose(),
     };
-    return new AsideDecoder(inflater(), decoded, this.#budget);
+    return new MessageInflater(decoded, this.#keepsWindow, this.#budget);
   }
 
   #lose(): void {

@@ -14,14 +14,14 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** What counts between strings, where fields may be wanted, and deeper. */
+/** Square brackets differ from braces by this bit alone. */
+const CURLY = 0x20;
+
+/** What counts between strings, where fields may be wanted. */
 const STRUCTURE = new Uint8Array(256);
-const BRACKETS = new Uint8Array(256);
-for (const byte of [QUOTE, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE]) {
+for (const byte of [QUOTE, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE, COMMA, COLON]) {
   STRUCTURE[byte] = 1;
-  BRACKETS[byte] = 1;
 }
-for (const byte of [COMMA, COLON]) STRUCTURE[byte] = 1;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
 const ASCII = /^[\x00-\x7f]*$/;
@@ -29,10 +29,13 @@ const ASCII = /^[\x00-\x7f]*$/;
 /** Bytes of a string that are looked at one by one, before its end is searched for. */
 const SHORT_STRING = 16;
 
+const NOTHING: readonly Wanted[] = [];
+
 export interface Wanted {
+  name: string;
   /** Where the value goes; null: only fields inside are wanted. */
   path: string | null;
-  inside: Map<string, Wanted>;
+  inside: Wanted[];
 }
 
 /**
@@ -41,34 +44,36 @@ export interface Wanted {
  * anything; a kept value is checked when it is read.
  */
 export class JsonFields {
-  readonly #root: ReadonlyMap<string, Wanted>;
-  readonly #kept = new Map<string, string | null>();
+  readonly #root: readonly Wanted[];
+  /** null until something is kept: there is a reader for each response. */
+  #kept: Map<string, string | null> | null = null;
   #state: 'before' | 'inside' | 'whole' | 'broken' = 'before';
   #depth = 0;
   #inString = false;
   /** The next byte of the string is escaped. */
   #escaped = false;
-  /** Whether the container at each depth up to {@link DEEPEST} is an object. */
-  readonly #isObject = [false, false, false];
+  /** Whether the container at depth 2 is an object; that at depth 1 is one. */
+  #isObjectInside = false;
   /** The next string is the name of a field. */
   #nameNext = false;
   /** Text of the name that is being read; null: the string is a value. */
   #name: string | null = null;
-  /** What is wanted at each depth: the field whose value is being read. */
-  readonly #field: (Wanted | null)[] = [null, null, null];
+  /** The field whose value is being read, and the one inside of it; null: nothing of it is wanted. */
+  #outer: Wanted | null = null;
+  #inner: Wanted | null = null;
   /** The value that is being kept, the depth at which it ends, and its text so far. */
   #keeping: string | null = null;
   #keptDepth = 0;
   #value: string | null = '';
 
   /** @param wanted see {@link wantedFields} */
-  constructor(wanted: ReadonlyMap<string, Wanted>) {
+  constructor(wanted: readonly Wanted[]) {
     this.#root = wanted;
   }
 
   /** Forgets everything, for the next object. */
   reset(): void {
-    this.#kept.clear();
+    this.#kept?.clear();
     this.#state = 'before';
     this.#depth = 0;
     this.#inString = false;
@@ -89,7 +94,7 @@ export class JsonFields {
    * @throws SyntaxError when it is not JSON, RangeError when it is longer than {@link MAX_VALUE_BYTES}
    */
   value(path: string): unknown {
-    const text = this.#kept.get(path);
+    const text = this.#kept?.get(path);
     if (text === undefined) return undefined;
     if (text === null) throw new RangeError(`${path} is too long`);
     return JSON.parse(ASCII.test(text) ? text : Buffer.from(text, 'latin1').toString('utf8'));
@@ -103,8 +108,7 @@ export class JsonFields {
       const wasKeeping = this.#keeping;
       if (this.#inString) at = this.#passString(bytes, at, to);
       else if (this.#depth > DEEPEST) at = this.#passDeep(bytes, at, to);
-      else if (this.#state === 'inside' && STRUCTURE[bytes[at] as number] === 0) at++;
-      else at = this.#step(bytes, at);
+      else at = this.#passShallow(bytes, at, to);
       if (wasKeeping === this.#keeping) continue;
       // The comma or bracket behind a value is not part of it.
       if (wasKeeping !== null) this.#endValue(wasKeeping, bytes, keptFrom, at - 1);
@@ -114,8 +118,11 @@ export class JsonFields {
     return at;
   }
 
-  /** One byte between strings, at a depth where fields may be wanted. */
-  #step(bytes: Buffer, at: number): number {
+  /** Goes on to the next byte that counts, at a depth where fields may be wanted. */
+  #passShallow(bytes: Buffer, from: number, to: number): number {
+    let at = from;
+    if (this.#state === 'inside') while (at < to && STRUCTURE[bytes[at] as number] === 0) at++;
+    if (at === to) return to;
     const byte = bytes[at] as number;
     if (this.#state === 'before') {
       if (byte === OPEN_BRACE) this.#state = 'inside';
@@ -126,7 +133,7 @@ export class JsonFields {
       this.#name = this.#nameNext ? '' : null;
     } else if (byte === COMMA) {
       this.#endAt(this.#depth);
-      this.#nameNext = this.#isObject[this.#depth] === true;
+      this.#nameNext = this.#depth === 1 || this.#isObjectInside;
     } else if (byte === COLON) {
       this.#beginValue();
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
@@ -139,45 +146,46 @@ export class JsonFields {
   }
 
   #passDeep(bytes: Buffer, from: number, to: number): number {
-    for (let at = from; at < to; at++) {
-      const byte = bytes[at] as number;
-      if (BRACKETS[byte] === 0) continue;
+    let at = from;
+    let depth = this.#depth;
+    while (at < to && depth > DEEPEST) {
+      const byte = bytes[at++] as number;
       if (byte === QUOTE) {
-        at = this.#endOfString(bytes, at + 1, to);
-        if (at < to) continue;
-        this.#inString = true;
-        this.#name = null;
-        return to;
-      }
-      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) this.#depth++;
-      else if (--this.#depth <= DEEPEST) return at + 1;
+        at = endOfShortString(bytes, at, to);
+        if (bytes[at] !== QUOTE) at = this.#endOfString(bytes, at, to);
+        if (at === to) this.#inString = true;
+        else at++;
+      } else if ((byte | CURLY) === OPEN_BRACE) depth++;
+      else if ((byte | CURLY) === CLOSE_BRACE) depth--;
     }
-    return to;
+    this.#depth = depth;
+    return at;
   }
 
   #passString(bytes: Buffer, from: number, to: number): number {
     const end = this.#endOfString(bytes, from, to);
-    if (this.#name !== null) {
-      const room = MAX_NAME_BYTES - this.#name.length;
-      this.#name += bytes.toString('latin1', from, Math.min(end, from + room));
+    this.#inString = end === to;
+    if (this.#name !== null) this.#passName(this.#name, bytes, from, end);
+    return this.#inString ? to : end + 1;
+  }
+
+  /** @param before what came of the name in the pieces before */
+  #passName(before: string, bytes: Buffer, from: number, end: number): void {
+    if (before === '' && !this.#inString && !hasEscape(bytes, from, end)) {
+      this.#endName(namedAs(this.#wantedHere, bytes, from, end));
+      return;
     }
-    if (end === to) return to;
-    this.#inString = false;
-    if (this.#name !== null) this.#endName(this.#name);
-    return end + 1;
+    const room = MAX_NAME_BYTES - before.length;
+    this.#name = before + bytes.toString('latin1', from, Math.min(end, from + room));
+    if (this.#inString) return;
+    const plain = plainName(this.#name);
+    this.#endName(this.#wantedHere.find(({ name }) => name === plain) ?? null);
   }
 
   /** @returns where its quote is, or `to` */
   #endOfString(bytes: Buffer, from: number, to: number): number {
-    let at = from;
-    if (!this.#escaped) {
-      const near = Math.min(to, from + SHORT_STRING);
-      for (; at < near; at++) {
-        const byte = bytes[at];
-        if (byte === QUOTE) return at;
-        if (byte === BACKSLASH) break;
-      }
-    }
+    let at = this.#escaped ? from : endOfShortString(bytes, from, to);
+    if (at < to && bytes[at] === QUOTE && !this.#escaped) return at;
     while (at < to) {
       const found = bytes.indexOf(QUOTE, at);
       const end = found === -1 || found > to ? to : found;
@@ -190,15 +198,19 @@ export class JsonFields {
     return to;
   }
 
-  #endName(text: string): void {
+  get #wantedHere(): readonly Wanted[] {
+    return this.#depth === 1 ? this.#root : (this.#outer?.inside ?? NOTHING);
+  }
+
+  #endName(field: Wanted | null): void {
     this.#name = null;
     this.#nameNext = false;
-    const within = this.#depth === 1 ? this.#root : this.#field[this.#depth - 1]?.inside;
-    this.#field[this.#depth] = within?.get(plainName(text)) ?? null;
+    if (this.#depth === 1) this.#outer = field;
+    else this.#inner = field;
   }
 
   #beginValue(): void {
-    const path = this.#field[this.#depth]?.path ?? null;
+    const path = (this.#depth === 1 ? this.#outer : this.#inner)?.path ?? null;
     if (path === null || this.#keeping !== null) return;
     this.#keeping = path;
     this.#keptDepth = this.#depth;
@@ -208,15 +220,15 @@ export class JsonFields {
   /** A comma or a bracket ends the value of a field at this depth. */
   #endAt(depth: number): void {
     if (this.#keeping !== null && this.#keptDepth === depth) this.#keeping = null;
-    this.#field[depth] = null;
+    if (depth === 1) this.#outer = null;
+    this.#inner = null;
   }
 
   #open(isObject: boolean): void {
     const depth = ++this.#depth;
     if (depth > DEEPEST) return;
-    this.#isObject[depth] = isObject;
+    if (depth === DEEPEST) this.#isObjectInside = isObject;
     this.#nameNext = isObject;
-    this.#field[depth] = null;
   }
 
   #close(): void {
@@ -227,6 +239,7 @@ export class JsonFields {
 
   #endValue(path: string, bytes: Buffer, from: number, to: number): void {
     this.#addToValue(bytes, from, to);
+    this.#kept ??= new Map();
     this.#kept.set(path, this.#value);
   }
 
@@ -241,8 +254,8 @@ export class JsonFields {
  * What a reader looks for. Made once, because there is a reader for each response.
  * @param paths `name`, or `name.name` of an object inside
  */
-export function wantedFields(...paths: string[]): ReadonlyMap<string, Wanted> {
-  const root = new Map<string, Wanted>();
+export function wantedFields(...paths: string[]): readonly Wanted[] {
+  const root: Wanted[] = [];
   for (const path of paths) {
     const [outer = '', inner] = path.split('.');
     const field = wantedAt(root, outer);
@@ -252,12 +265,42 @@ export function wantedFields(...paths: string[]): ReadonlyMap<string, Wanted> {
   return root;
 }
 
-function wantedAt(fields: Map<string, Wanted>, name: string): Wanted {
-  const known = fields.get(name);
+function wantedAt(fields: Wanted[], name: string): Wanted {
+  const known = fields.find((field) => field.name === name);
   if (known) return known;
-  const made = { path: null, inside: new Map<string, Wanted>() };
-  fields.set(name, made);
+  const made = { name, path: null, inside: [] };
+  fields.push(made);
   return made;
+}
+
+/** Looks for the end of a string in its first bytes, which takes less time than a search. */
+function endOfShortString(bytes: Buffer, from: number, to: number): number {
+  const near = Math.min(to, from + SHORT_STRING);
+  let at = from;
+  while (at < near && bytes[at] !== QUOTE && bytes[at] !== BACKSLASH) at++;
+  return at;
+}
+
+function hasEscape(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] === BACKSLASH) return true;
+  return false;
+}
+
+function namedAs(
+  fields: readonly Wanted[],
+  bytes: Buffer,
+  from: number,
+  to: number,
+): Wanted | null {
+  for (const field of fields) if (isText(field.name, bytes, from, to)) return field;
+  return null;
+}
+
+/** @param text of ASCII */
+function isText(text: string, bytes: Buffer, from: number, to: number): boolean {
+  if (text.length !== to - from) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text.charCodeAt(i)) return false;
+  return true;
 }
 
 /** A name as it is meant; escapes may spell any character. */

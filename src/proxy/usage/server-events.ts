@@ -7,6 +7,7 @@ import {
 } from '../../telemetry/account-limits.ts';
 import type { LimitedBy } from '../../telemetry/exchange-record.ts';
 import { JsonFields, wantedFields } from './json-fields.ts';
+import { passSideBySide, peek } from './usual-event.ts';
 
 /** What the events of the backend tell about usage and limits. */
 export interface ServerEventListener {
@@ -33,18 +34,6 @@ const FIELDS = wantedFields(
   'error.code',
   'headers',
 );
-
-/** How the backend begins nearly every event. */
-const BEGINNING = Buffer.from('{"type":"response.');
-const NAME_AT = BEGINNING.length;
-/**
- * The end of one event and the beginning of the next. JSON cannot hold it: behind `}{"` a string has
- * ended, and no letter may follow.
- */
-const BETWEEN_EVENTS = Buffer.from('}{"type":"');
-/** So many letters of the name tell what is of interest from all else. */
-const LETTERS = 3;
-const [CREATED, COMPLETED, INCOMPLETE, FAILED] = ['cre', 'com', 'inc', 'fai'].map(lettersOf);
 
 /**
  * Reads the events of the Responses API, one after the other. Nearly all of them are deltas, which are
@@ -90,13 +79,7 @@ export class ServerEvents {
   pushSideBySide(bytes: Buffer): boolean {
     let at = 0;
     while (at < bytes.length) {
-      if (this.#fields.state === 'before' && isOfNoInterest(bytes, at, bytes.length)) {
-        const end = bytes.indexOf(BETWEEN_EVENTS, at);
-        if (end !== -1) {
-          at = end + 1;
-          continue;
-        }
-      }
+      if (this.#fields.state === 'before') at = passSideBySide(bytes, at);
       this.#looking = 'at all';
       at = this.#fields.push(bytes, at, bytes.length);
       if (this.#fields.state === 'broken') return false;
@@ -106,12 +89,10 @@ export class ServerEvents {
   }
 
   #peek(bytes: Buffer, from: number, to: number): 'at all' | 'away' {
-    if (!isPeekable(bytes, from, to)) return 'at all';
-    if (letters(bytes, from + NAME_AT) === CREATED) {
-      this.#listener.created();
-      return 'away';
-    }
-    return isOfNoInterest(bytes, from, to) ? 'away' : 'at all';
+    const kind = peek(bytes, from, to);
+    if (kind === null || kind === 'end') return 'at all';
+    if (kind === 'created') this.#listener.created();
+    return 'away';
   }
 
   #tell(): void {
@@ -160,34 +141,9 @@ export class ServerEvents {
   }
 }
 
-/** Whether an event that begins there is a delta, or something else that tells nothing here. */
-export function isOfNoInterest(bytes: Buffer, from: number, to: number): boolean {
-  if (!isPeekable(bytes, from, to)) return false;
-  const name = letters(bytes, from + NAME_AT);
-  return name !== COMPLETED && name !== CREATED && name !== INCOMPLETE && name !== FAILED;
-}
-
-/** What begins in another way, or comes in small pieces, has to be read as a whole. */
-function isPeekable(bytes: Buffer, from: number, to: number): boolean {
-  if (to - from < NAME_AT + LETTERS) return false;
-  for (let i = 0; i < NAME_AT; i++) if (bytes[from + i] !== BEGINNING[i]) return false;
-  return true;
-}
-
 /** Why a backend that names this error has responded with 429. */
 export function limitedBy(...names: unknown[]): LimitedBy {
   return names.includes('usage_limit_reached') ? 'quota' : 'other';
-}
-
-/** The next {@link LETTERS} bytes as one number. */
-function letters(bytes: Buffer, at: number): number {
-  return (
-    ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
-  );
-}
-
-function lettersOf(text: string): number {
-  return letters(Buffer.from(text), 0);
 }
 
 function withTexts(headers: Record<string, unknown>): Record<string, string> {

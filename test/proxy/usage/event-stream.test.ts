@@ -9,6 +9,7 @@ import { endEvent, Told, USAGE } from './told.ts';
 type Event = { type: string };
 
 const DELTA = { type: 'response.output_text.delta', delta: 'response.completed "usage":{' };
+const ITEM = { type: 'response.output_item.added', item: { note: '}{ "a":{}' } };
 const CREATED = { type: 'response.created', response: { usage: null, tools: [] } };
 const END = endEvent(USAGE);
 
@@ -48,13 +49,13 @@ t.test('any layout of the stream, in pieces of any size', async (t) => {
   ];
   const pieces = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 5 });
   const layout = fc.constantFrom(...layouts);
-  const events = fc.array(fc.constantFrom<Event>(DELTA, DELTA, DELTA, CREATED, END), {
+  const events = fc.array(fc.constantFrom<Event>(DELTA, DELTA, DELTA, ITEM, CREATED, END), {
     maxLength: 12,
   });
   holds(
     t,
     fc.property(layout, events, pieces, (write, list, cuts) => {
-      const known = list.filter((event) => event !== DELTA);
+      const known = list.filter((event) => event === CREATED || event === END);
       const lines = known.map((event) => (event === END ? ended : 'created'));
       assert.deepEqual(read(list.map(write).join(''), cuts).lines, lines);
     }),
@@ -65,6 +66,16 @@ t.test('any layout of the stream, in pieces of any size', async (t) => {
 t.test('layouts do not mix up what follows', async (t) => {
   const odd = 'data\n\n:\n\nretry: 5\n\nevent: response.completed\n\ndata: [DONE]\n\n';
   t.strictSame(read(`${odd}${usual(END)}${odd}${usual(DELTA)}`).lines, [ended]);
+});
+
+t.test('no event hides where the line of a type is thought to end', async (t) => {
+  const failed = '"type":"response.failed"}';
+  // Each is just as long as the line of the type before, and a usual data line follows.
+  for (const hiding of [`e\ndata:{${failed}\n`, `e\ndata:{"xxxnse.":1,${failed}\n`]) {
+    const type = 'response.'.padEnd(hiding.length - 'event: '.length, 'x');
+    const text = `${usual({ type }).repeat(2)}${hiding}\ndata: {"type":"${type}"}\n\n`;
+    t.strictSame(read(text).lines, ['ended null nothing'], `${hiding.length} bytes`);
+  }
 });
 
 t.test('a usage that is no count is unreadable, and none is nothing', async (t) => {

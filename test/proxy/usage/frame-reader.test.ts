@@ -9,7 +9,8 @@ const CREATED = { type: 'response.created', response: {} };
 const DELTA = { type: 'response.output_text.delta', delta: 'word' };
 const TURN = [CREATED, DELTA, DELTA, endEvent(USAGE)];
 const COUNTED = 'gpt-x 12/3/5/2';
-const DEFLATE = 'permessage-deflate; server_no_context_takeover';
+const DEFLATE = 'permessage-deflate';
+const NO_WINDOW = 'permessage-deflate; server_no_context_takeover';
 
 const FIN = 0x80;
 const RSV1 = 0x40;
@@ -45,6 +46,10 @@ class Sender {
     return this.frame(JSON.stringify(event));
   }
 }
+
+/** As a message that others may follow. */
+const deflated = (text: Buffer | string, level = 6) =>
+  deflateRawSync(text, { level, finishFlush: constants.Z_SYNC_FLUSH });
 
 function reader(extensions: string | null, defect: Error | null = null) {
   const { turns, lines, reports } = countedTurns(null, defect);
@@ -95,15 +100,94 @@ t.test('turns in compressed frames, and in small ones that are not', async (t) =
   t.strictSame(lines, [COUNTED, COUNTED, COUNTED]);
 });
 
+t.test('compressed messages point into those before, whenever those were read', async (t) => {
+  const { push, lines, frames, end } = reader(DEFLATE);
+  const sender = new Sender();
+  // More than the window, and more than is read together.
+  const fill = Array.from({ length: 3_000 }, (_, i) => ({ ...DELTA, delta: `${i * 7_919}` }));
+  for (const event of [...TURN, ...fill, ...TURN, ...TURN]) {
+    push(await sender.event(event));
+    if (!('delta' in event) || event.delta.endsWith('00')) frames.flush();
+  }
+  frames.flush();
+  t.strictSame(lines, [COUNTED, COUNTED, COUNTED], 'at once');
+  await end();
+});
+
+t.test('a long message points into those before, and those behind it into it', async (t) => {
+  const { push, lines, frames, end } = reader(DEFLATE);
+  const sender = new Sender();
+  const noise = Array.from({ length: 12_000 }, (_, i) => Math.sin(i).toString(36)).join(' ');
+  for (const event of TURN) push(await sender.event(event));
+  frames.flush();
+  push(await sender.event(CREATED));
+  const large = await sender.event(endEvent(USAGE, { instructions: noise }));
+  t.ok(large.length > 70_000, 'too long to wait for its end');
+  for (let at = 0; at < large.length; at += 50_000) push(large.subarray(at, at + 50_000));
+  for (const event of TURN) push(await sender.event(event));
+  await end();
+  t.strictSame(lines, [COUNTED, COUNTED, COUNTED]);
+});
+
+t.test('messages of a sender without a window', async (t) => {
+  const { push, lines, frames, end } = reader(NO_WINDOW);
+  for (const event of [...TURN, ...TURN]) {
+    push(await new Sender().event(event));
+    frames.flush();
+  }
+  await end();
+  t.strictSame(lines, [COUNTED, COUNTED]);
+});
+
+t.test('a sender that has a window, where none was agreed on, is unreadable', async (t) => {
+  const { push, lines, frames, turns, end } = reader(NO_WINDOW);
+  const sender = new Sender();
+  turns.asked();
+  for (const event of TURN) {
+    push(await sender.event(event));
+    frames.flush();
+  }
+  await end();
+  t.strictSame(lines, ['unknown unreadable']);
+});
+
+t.test('events in another order, among those that are passed over', async (t) => {
+  const { push, lines, end } = reader(DEFLATE);
+  const sender = new Sender();
+  const code = { ...DELTA, delta: 'if (a) { return {"b": {}} }{ "c' };
+  const braces = { ...DELTA, delta: '}{' };
+  const { type, ...rest } = endEvent(USAGE);
+  const wide = (event: object) => JSON.stringify(event, null, 1);
+  const texts = [
+    ...TURN,
+    code,
+    { ...rest, type },
+    braces,
+    DELTA,
+    code,
+    braces,
+    endEvent(USAGE),
+    DELTA,
+  ].map((event) => JSON.stringify(event));
+  for (const text of [
+    ...texts,
+    wide(endEvent(USAGE)),
+    texts[1] ?? '',
+    ` ${texts[3]}`,
+    texts[1] ?? '',
+  ]) {
+    push(await sender.frame(text));
+  }
+  await end();
+  t.strictSame(lines, new Array(5).fill(COUNTED));
+});
+
 t.test('a compressed message of ten megabytes', async (t) => {
   const { push, lines, end } = reader(DEFLATE);
   const noise = Array.from({ length: 400_000 }, (_, i) => Math.sin(i).toString(36)).join(' ');
   const text = JSON.stringify(endEvent(USAGE, { instructions: noise.repeat(2) }));
   t.ok(text.length > 10_000_000);
-  const bytes = frame(
-    FIN | RSV1 | TEXT,
-    deflateRawSync(text, { level: 1, finishFlush: constants.Z_SYNC_FLUSH }),
-  );
+  const bytes = frame(FIN | RSV1 | TEXT, deflated(text, 1));
   for (let at = 0; at < bytes.length; at += 65_536) {
     push(bytes.subarray(at, at + 65_536));
     await new Promise(setImmediate);
@@ -138,11 +222,7 @@ t.test(
       ['compression that is none', DEFLATE, [garbage]],
       ['compressed text that is no JSON', DEFLATE, [await new Sender().frame('hello')]],
       ['a window that is over', DEFLATE, [frame(FIN | RSV1 | TEXT, deflateRawSync('{}'))]],
-      [
-        'a bomb',
-        DEFLATE,
-        [frame(FIN | RSV1 | TEXT, deflateRawSync(Buffer.alloc(16_777_216, 0x20)))],
-      ],
+      ['a bomb', DEFLATE, [frame(FIN | RSV1 | TEXT, deflated(Buffer.alloc(16_777_216, 0x20)))]],
     ];
     for (const [what, extensions, frames] of cases) {
       const { push, lines, turns, frames: read, end } = reader(extensions);
