@@ -7,23 +7,25 @@ import type { PeerCertificates } from '../inbound/peer-certificates.ts';
 import type { InboundRequest, NormalizedTarget } from '../inbound/request-context.ts';
 import { routePath, withPathHint } from '../inbound/route-names.ts';
 import { type AccessRules, attribute, type Caller, checkAccess, checkRights } from './caller.ts';
-import { OpenRequests } from './open-requests.ts';
+import { OpenRequests, type RouteCheck } from './open-requests.ts';
 import { normalizeTarget } from './path.ts';
 
 /**
  * Checks every request and upgrade, also those for which there is no route. Call it on the root
  * instance before any route is added.
  * @param rules asked at every request, because a reload may change them
+ * @param isRouted asked again of each open request
  * @returns what was let in; to be checked when the rules have changed
  */
 export function guardAccess(
   app: FastifyInstance,
   rules: () => AccessRules,
+  isRouted: RouteCheck,
   peers: PeerCertificates,
   now: Clock,
 ): Pick<OpenRequests, 'check'> {
   peers.watch(app.server);
-  const open = new OpenRequests(rules, peers, now);
+  const open = new OpenRequests(rules, isRouted, peers, now);
   app.decorateRequest('target', null);
   app.decorateRequest('client', null);
   app.addHook('onRoute', checkRoute);

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { errnoOf } from '../base/errors.ts';
+import { errnoOf, type SidecarError } from '../base/errors.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 import { unexpectedResponse, upstreamError } from '../upstream/transport-error.ts';
 import { downstreamHeaders, type ParsedHeaders, reasonPhrase, requestIdOf } from './headers.ts';
@@ -10,7 +10,7 @@ import { passInterim } from './interim-response.ts';
 import type { RelayEvents, RelayOutcome, UpstreamRequest } from './relay-events.ts';
 import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts';
 import { SentBody } from './sent-body.ts';
-import { noLongerAllowed, StreamCut } from './stream-cut.ts';
+import { StreamCut } from './stream-cut.ts';
 import type { BodyReader } from './usage/body-reader.ts';
 import { WriteBatch } from './write-batch.ts';
 
@@ -269,8 +269,11 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new ClientGoneError());
   };
 
-  readonly #cut = (): void => {
-    if (!this.#finished) this.#streamCut.request();
+  readonly #cut = (reason: SidecarError): void => {
+    if (this.#finished) return;
+    // A client that has seen nothing yet is told why.
+    if (!this.#response.headersSent) this.#reject(reason);
+    this.#streamCut.request();
   };
 
   readonly #cutNow = (): void => {
@@ -281,9 +284,6 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#write(this.#batch.take());
       // Not in this turn: what was written in it is sent at its end.
       setImmediate(() => response.destroy());
-    } else {
-      // A client that has seen nothing yet is told why.
-      this.#reject(noLongerAllowed());
     }
     this.#clientGone = true;
     this.#controller?.abort(new ClientGoneError());

@@ -1,4 +1,3 @@
-import { SidecarError } from '../base/errors.ts';
 import type { ResponseHead } from './response-head.ts';
 
 /** How long a stream that is cut may take to reach the end of an event; milliseconds. */
@@ -63,12 +62,4 @@ function endOfLastEvent(chunk: Buffer): number {
     if (chunk[before] === LF) return at + 1;
   }
   return 0;
-}
-
-/** What a client gets whose request is cut before any of its response was sent. */
-export function noLongerAllowed(): SidecarError {
-  return new SidecarError(
-    'AUTH_CLIENT_TOKEN',
-    'the client token was removed, has expired or lost this path while the request was open',
-  );
 }

@@ -70,7 +70,7 @@ function createServer(
   const identity = { tls: tls.identity };
   const app = createHttpServer({ log, pendingResponses, exchangeLog, descriptors, ...identity });
   tls.attach(app);
-  live.onTokens(guardAccess(app, rules, tls.peers, now).check);
+  live.onChange(guardAccess(app, rules, live.isRouted, tls.peers, now).check);
   limitIdleConnections(app);
   return { app, pendingResponses };
 }

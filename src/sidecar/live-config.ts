@@ -3,7 +3,7 @@ import type { ClientCertificates } from '../clients/client-certificates.ts';
 import type { ClientTokens } from '../clients/client-tokens.ts';
 import { adminPlace, mainPlace, type Place } from '../config/places.ts';
 import type { Config, RouteRule } from '../config/resolve.ts';
-import { DEFAULT_ROUTES } from '../proxy/routes.ts';
+import { DEFAULT_ROUTES, matchRoute } from '../proxy/routes.ts';
 
 /** Sections that a reload applies; the others are read once, at start. */
 const RELOADABLE = new Set(['routes', 'clients', 'agentIdentity']);
@@ -21,7 +21,7 @@ export class LiveConfig {
   #rules: AccessRules;
   #adminRules: AccessRules | null;
   #routes: readonly RouteRule[];
-  readonly #onTokens: (() => void)[] = [];
+  readonly #onChange: (() => void)[] = [];
 
   constructor(config: Config, tokens: ClientTokens | null, certificates: Certificates) {
     this.#certificates = certificates;
@@ -48,9 +48,15 @@ export class LiveConfig {
     return this.#routes;
   }
 
-  /** Calls back when the client tokens may have changed. */
-  onTokens(call: () => void): void {
-    this.#onTokens.push(call);
+  /** Whether a rule lets such a request through. */
+  readonly isRouted = (method: string, path: string, upgrade: boolean): boolean => {
+    const rule = matchRoute(this.#routes, method, path, upgrade);
+    return rule !== null && rule.auth !== 'deny';
+  };
+
+  /** Calls back when client tokens or routes may have changed. */
+  onChange(call: () => void): void {
+    this.#onChange.push(call);
   }
 
   /** Whether any client is held to limits. */
@@ -72,7 +78,7 @@ export class LiveConfig {
     this.#rules = clientRules(this.#config, tokens, this.#certificates);
     this.#adminRules = operatorRules(this.#config, tokens, this.#certificates);
     this.#routes = routes ?? DEFAULT_ROUTES;
-    for (const call of this.#onTokens) call();
+    for (const call of this.#onChange) call();
     return waiting;
   }
 }

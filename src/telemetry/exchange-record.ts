@@ -113,8 +113,9 @@ export class OpenExchange implements ExchangeRecord {
   /**
    * Breaks the exchange off because its client may no longer call, at the next boundary of a message
    * where there are messages. May be called more than once.
+   * @param reason what a client is told that has no response yet
    */
-  cut: () => void = () => undefined;
+  cut: (reason: SidecarError) => void = () => undefined;
   #afterwards: (() => void)[] | null = null;
   readonly method: string | null;
   readonly upgrade: boolean;

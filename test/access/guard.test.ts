@@ -6,6 +6,7 @@ import { SidecarError } from '../../src/base/errors.ts';
 import { parseClientTokens } from '../../src/clients/client-tokens.ts';
 import { recordExchanges } from '../../src/inbound/observe.ts';
 import { PeerCertificates } from '../../src/inbound/peer-certificates.ts';
+import type { InboundRequest } from '../../src/inbound/request-context.ts';
 import { ExchangeLog } from '../../src/telemetry/exchange-record.ts';
 
 // SHA-256 of "right".
@@ -14,7 +15,7 @@ const TOKEN = { 'x-sidecar-token': 'right' };
 const ELSEWHERE = '192.0.2.7';
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 
-function build(t: Test, changes: Partial<AccessRules> = {}) {
+function build(t: Test, changes: Partial<AccessRules> = {}, isRouted = true) {
   const app = Fastify();
   t.teardown(() => app.close());
   const rules: AccessRules = {
@@ -27,9 +28,10 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
     ...changes,
   };
   app.addHook('onRequest', recordExchanges(app, new ExchangeLog(Date.now, Date.now)));
-  guardAccess(
+  const guard = guardAccess(
     app,
     () => rules,
+    () => isRouted,
     new PeerCertificates(),
     () => NOW,
   );
@@ -48,7 +50,7 @@ function build(t: Test, changes: Partial<AccessRules> = {}) {
   app.get('/page', { config: { access: 'local', fromOwnPage: true } }, async () => 'page');
   const get = async (url: string, headers = {}, remoteAddress = '127.0.0.1') =>
     (await app.inject({ url, headers: { host: 'localhost', ...headers }, remoteAddress })).body;
-  return { app, get };
+  return { app, get, guard };
 }
 
 /** The one token, with a limit. */
@@ -59,6 +61,21 @@ function limited(limit: string): Partial<AccessRules> {
 t.test('a route that does not say who may call it stops the start', async (t) => {
   const { app } = build(t);
   t.throws(() => app.get('/forgotten', async () => 'x'), /route \/forgotten has no access level/);
+});
+
+t.test("what is open needs a route, the sidecar's own endpoints do not", async (t) => {
+  const { app, get, guard } = build(t, {}, false);
+  const endings: unknown[] = [];
+  const checked = async (request: InboundRequest) => {
+    guard.check();
+    endings.push(request.exchange.ending);
+    return '';
+  };
+  app.get('/own', { config: { access: 'local', own: true } }, checked);
+  app.get('/proxied', { config: { access: 'client' } }, checked);
+  await get('/own', TOKEN, ELSEWHERE);
+  await get('/proxied', TOKEN);
+  t.strictSame(endings, [null, 'revoked']);
 });
 
 t.test('hands the normal form of the target to routes for clients', async (t) => {

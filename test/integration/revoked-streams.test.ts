@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
+import type { RouteRule } from '../../src/config/resolve.ts';
 import type { ExchangeRecord } from '../../src/telemetry/exchange-record.ts';
 import { Issued } from '../helpers/certificates.ts';
 import { type ClientsFile, headersOf, makeClientsFile } from '../helpers/clients.ts';
@@ -14,6 +15,14 @@ t.jobs = 4;
 
 const EVENTS = { 'content-type': 'text/event-stream' };
 
+const ANY: RouteRule = { methods: ['*'], path: '/backend-api/*', auth: 'bearer' };
+const DENIED: RouteRule = { methods: ['*'], path: RESPONSES, auth: 'deny' };
+
+/** What a reload does with routes that have changed. */
+function useRoutes({ live }: TestSidecar['sidecar'], routes: RouteRule[]): void {
+  live.apply({ ...live.config, routes }, live.rules.tokens);
+}
+
 /** What ends the right of client `a`; `b` keeps its own. */
 const ENDS: Record<string, (file: ClientsFile, sidecar: TestSidecar['sidecar']) => unknown> = {
   'the token is removed': (file) => file.write({ b: '' }),
@@ -26,6 +35,9 @@ const ENDS: Record<string, (file: ClientsFile, sidecar: TestSidecar['sidecar']) 
   'the token loses the path': (file) => file.write({ a: 'routes=/auth/status', b: '' }),
   'the token has expired, says the file': (file) =>
     file.write({ a: 'expires=2026-01-01T00:00:00Z', b: '' }),
+  'a route is denied': (_file, sidecar) => useRoutes(sidecar, [DENIED, ANY]),
+  'no route names the path any more': (_file, sidecar) =>
+    useRoutes(sidecar, [{ ...ANY, path: '/backend-api/wham/*' }]),
   'the token expires': (file) =>
     file.write({ a: `expires=${new Date(Date.now() + 700).toISOString()}`, b: '' }),
 };
@@ -171,19 +183,49 @@ t.test('the streams of the others go on, and so does a token that is only rename
   }
 });
 
-t.test('a request without a response yet gets 401', async (t) => {
-  const file = await makeClientsFile(t, { a: '', b: '' });
-  const upstream = await startUpstream(t);
-  const { url } = await startSidecarInFrontOf(t, upstream.origin, {
-    config: { clients: { tokensFile: file.path } },
-  });
-  const call = open(url + RESPONSES, { method: 'POST', headers: headersOf('a') });
-  call.request.end('{}');
-  const { response } = await upstream.next();
-  const gone = closeOf(response);
-  await file.write({ b: '' });
-  localError(t, await readAnswer(await call.response), 401, 'AUTH_CLIENT_TOKEN');
-  await gone;
+t.test('what is open goes on when other routes, methods or ways change', async (t) => {
+  for (const routes of [
+    [{ ...DENIED, path: '/backend-api/codex/models' }, ANY],
+    [{ ...DENIED, methods: ['GET', 'GET+upgrade'] }, ANY],
+    [{ ...ANY, auth: 'none' as const }],
+  ]) {
+    const { sidecar, response, text } = await openStream(t, 'a');
+    useRoutes(sidecar, routes);
+    response.end('data: 2\n\n');
+    t.equal(await text(), 'data: 1\n\ndata: 2\n\n');
+  }
+});
+
+t.test('where no token is asked for, a stream ends with its route', async (t) => {
+  const { client, upstream, sidecar } = await openPair(t);
+  const closed = [once(client, 'close'), once(upstream, 'close')];
+  useRoutes(sidecar, [DENIED]);
+  for (const close of closed) t.equal((await close)[0], 1008);
+});
+
+t.test('a request without a response yet gets 401, or 403 for its route', async (t) => {
+  const ways = [
+    ['AUTH_CLIENT_TOKEN', 401, (file: ClientsFile) => file.write({ b: '' })],
+    [
+      'AUTH_ROUTE_DENIED',
+      403,
+      (_file: ClientsFile, sidecar: TestSidecar['sidecar']) => useRoutes(sidecar, [DENIED]),
+    ],
+  ] as const;
+  for (const [code, status, end] of ways) {
+    const file = await makeClientsFile(t, { a: '', b: '' });
+    const upstream = await startUpstream(t);
+    const { url, sidecar } = await startSidecarInFrontOf(t, upstream.origin, {
+      config: { clients: { tokensFile: file.path } },
+    });
+    const call = open(url + RESPONSES, { method: 'POST', headers: headersOf('a') });
+    call.request.end('{}');
+    const { response } = await upstream.next();
+    const gone = closeOf(response);
+    await end(file, sidecar);
+    localError(t, await readAnswer(await call.response), status, code);
+    await gone;
+  }
 });
 
 /** Waits until the log has said so. */
