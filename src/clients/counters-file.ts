@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Schedule } from '../base/schedule.ts';
 import { holdFileLock, LockError } from '../files/lock.ts';
 import { ReadError, readTextFile } from '../files/read-text.ts';
-import { checkReplaceable, putAside, replaceFile } from '../files/replace-file.ts';
+import { checkReplaceable, linkTarget, putAside, replaceFile } from '../files/replace-file.ts';
 import { type DailyTokens, dayText, type ModelTokens, parseDay } from './daily-tokens.ts';
 
 const KEY = 'usage.file';
@@ -111,7 +111,8 @@ export async function checkCountersFile(path: string): Promise<void> {
 
 async function lock(path: string, log: Logger): Promise<() => Promise<void>> {
   try {
-    return await holdFileLock(`${path}.lock`, LOCK_WAIT_SECONDS);
+    // Beside the file that is written, so that another name of it is no other file.
+    return await holdFileLock(`${await linkTarget(path)}.lock`, LOCK_WAIT_SECONDS);
   } catch (error) {
     if (!(error instanceof LockError)) throw error;
     if (error.held) {

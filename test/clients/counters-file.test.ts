@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { CountersFile, checkCountersFile } from '../../src/clients/counters-file.ts';
@@ -95,6 +95,9 @@ t.test(
       name: 'ConfigError',
       message: `usage.file: ${path} is in use by another sidecar; name another file`,
     });
+    const link = join(await makeFolder(t), 'other-name');
+    await symlink(path, link);
+    await t.rejects(start(t, link), { message: /other-name is in use by another sidecar/ });
     await first.file.close();
     await start(t, path);
   },
