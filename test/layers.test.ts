@@ -49,6 +49,11 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     places: ['inbound', 'access', 'proxy', 'admin', 'sidecar', EMULATOR],
   },
   {
+    what: 'the client of PostgreSQL, which takes 15 MB and is loaded when it is needed',
+    pattern: /from 'pg'|import\('pg'\)/,
+    places: ['auth-store/postgres-link.ts'],
+  },
+  {
     what: 'additions to the types of the web framework',
     pattern: /declare module/,
     places: [CONTEXT_FILE, 'emulator/app.ts'],
@@ -78,6 +83,7 @@ const KNOWN_TO: { what: string; pattern: RegExp; places: string[] }[] = [
     places: [
       'access/caller.ts',
       'admin/clients.ts',
+      'admin/page/status-text.ts',
       'admin/page/usage-view.ts',
       'admin/page/view.ts',
       'agent-identity/identity-token.ts',

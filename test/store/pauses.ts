@@ -96,7 +96,7 @@ export async function stopHolder(
 
 function optionsAt(haste: number): Partial<ReplicaOptions> {
   const real = haste === 1 ? { waitMs: REAL_WAIT_MS, pollMs: 1_000 } : {};
-  return { refused: false, haste, ...real };
+  return { refused: false, keepsConnection: false, haste, ...real };
 }
 
 /** A fleet, and the cable of each replica to the database. */

@@ -17,6 +17,12 @@ export interface ReplicaOptions extends StoreOptions {
   waitMs?: number;
   /** Whether the access token counts as refused each time; otherwise it lives. */
   refused?: boolean;
+  /**
+   * Whether a refresh uses the connection of the one before; default true. One that was kept can have been
+   * closed while the process stood still, and then nobody knows whether the request arrived. A sidecar,
+   * which refreshes every few days, has none.
+   */
+  keepsConnection?: boolean;
   /** Refreshes only when the access token ends within this time; absent: again and again. */
   dueMs?: number;
   /** How often it tells what it knows of an attempt, when that has changed; absent: never. */
@@ -49,9 +55,17 @@ export type HaltPoint = 'announced' | 'sending' | 'received';
 export type ReplicaOrder = 'stop' | HaltPoint;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ReplicaOptions;
-const { haste = 10, tokenUrl, waitMs = 2_000, refused = true, dueMs, tellMs } = options;
+const {
+  haste = 10,
+  tokenUrl,
+  waitMs = 2_000,
+  refused = true,
+  keepsConnection = true,
+  dueMs,
+  tellMs,
+} = options;
 const store = openStore(options);
-const agent = new Agent();
+const agent = new Agent(keepsConnection ? {} : { pipelining: 0 });
 const http = createHttpClient(agent, 'codex-auth-sidecar/test');
 const send = (report: ReplicaReport) => process.send?.(report);
 const told: { stop: boolean; halt: HaltPoint | null } = { stop: false, halt: null };

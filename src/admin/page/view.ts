@@ -5,6 +5,7 @@ import type { PageDocument } from './dom.ts';
 import { cell, element, emptyRow, number, path, row, setText, tag } from './elements.ts';
 import { formatCount, formatMs, formatRate, formatSeconds, formatTime } from './format.ts';
 import { remedyOf } from './remedies.ts';
+import { certificateText, storeText } from './status-text.ts';
 
 declare const document: PageDocument;
 
@@ -102,26 +103,6 @@ export function showClock(
   setText('countdown', left === null ? '–' : left <= 0 ? 'over' : formatSeconds(left));
   const { certificate } = listener;
   element('certificate-left').textContent = certificate ? certificateText(certificate, now) : '';
-}
-
-type Certificate = NonNullable<StatusDocument['listener']['certificate']>;
-
-/** How long it is valid, and whether a newer one was refused; the problem itself is above. */
-function certificateText({ expiresAt, problem }: Certificate, now: number): string {
-  const left = (Date.parse(expiresAt) - now) / 1_000;
-  const validity = left <= 0 ? 'has expired' : `ends in ${formatSeconds(left)}`;
-  return problem === null ? validity : `${validity}; a newer one was refused`;
-}
-
-function storeText(store: StatusDocument['store']): string | null {
-  if (store.kind === 'file') return store.unwritten ? `${store.location}, not up to date` : null;
-  const { location, reachable, refresh, unwritten } = store;
-  const troubles = [
-    reachable ? null : 'unreachable',
-    unwritten ? 'new tokens unwritten' : null,
-    refresh.state === 'idle' ? null : `refresh ${refresh.state} (${refresh.by})`,
-  ].filter((trouble) => trouble !== null);
-  return [location, ...troubles].join(' · ');
 }
 
 function showProblems(problems: readonly (readonly [string, string | null])[]): void {
