@@ -38,6 +38,26 @@ t.test('the token is refreshed in the background, up to a minute before it must 
   t.equal((await scene.status()).bearer.lastRefreshAt, '2026-11-20T22:20:36.250Z');
 });
 
+const HOUR = 60 * MINUTE;
+const DUE: [what: string, store: object, lifetime: number, due: number, jitter: number][] = [
+  ['with a file', { kind: 'file' }, 10 * HOUR, 10 * HOUR - 10 * MINUTE, MINUTE],
+  ['with a shared store', { kind: 'postgres' }, 24 * HOUR, 21.6 * HOUR, 10 * MINUTE],
+  ['a day early at most', { kind: 'postgres' }, 480 * HOUR, 456 * HOUR, 10 * MINUTE],
+  ['before Codex always', { kind: 'postgres' }, HOUR, 50 * MINUTE, MINUTE],
+  ['as it is set', { refreshAheadSeconds: 7_200 }, 10 * HOUR, 8 * HOUR, 10 * MINUTE],
+];
+for (const [what, store, lifetime, due, jitter] of DUE) {
+  t.test(`when a refresh is due: ${what}`, async (t) => {
+    const scene = await startSidecarWithClock(t, {
+      config: { store },
+      emulator: { accessTokenLifetimeSeconds: lifetime / 1_000 },
+    });
+    await getModels(scene);
+    const [delay = 0] = scene.time.delays;
+    t.ok(delay > due - jitter - 1_000 && delay <= due, `in ${delay / MINUTE} minutes`);
+  });
+}
+
 t.test('a background refresh that fails is tried again while the token lives', async (t) => {
   const scene = await startSidecarWithClock(t, LIFETIME);
   await getModels(scene);

@@ -10,6 +10,8 @@ import { ask, startSidecars } from './sidecars.ts';
 
 const PROGRAM = fileURLToPath(new URL('./registrar.js', import.meta.url));
 const PROCESSES = 3;
+/** So that a round takes two seconds, and 12 have to pass before somebody gives up on the others. */
+const HASTE = 5;
 /** As in a sidecar, unless it is set otherwise. */
 const INTERVAL_SECONDS = 60;
 
@@ -87,7 +89,7 @@ async function startRegistrars(t: TestScope) {
       urls: fleet.postgres.url(),
       keyFile: fleet.keyFile,
       replica: `registrar-${i}`,
-      haste: 20,
+      haste: HASTE,
       authApiBaseUrl,
     };
     return fork(PROGRAM, [JSON.stringify(options)], { env: { PATH: process.env.PATH } });
