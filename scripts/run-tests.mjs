@@ -24,6 +24,8 @@ for (const file of spread(waiting, busy)) {
     name: file,
     buffered: true,
     timeout: Number(values.timeout) * 1000,
+    // The file's own limit, which `tap run` sets in the same way.
+    env: { ...process.env, TAP_TIMEOUT: values.timeout },
     // The place in this file says nothing about a failure.
     at: null,
     stack: '',

@@ -21,22 +21,27 @@ const LEFTOVER_MS = 60_000;
 
 /**
  * Writes a file so that a reader sees the old or the new content, never a part: temporary file in
- * the same folder, mode 0600, fsync, rename, fsync of the folder. A symbolic link is followed, so
+ * the same folder, fsync, rename, fsync of the folder. A symbolic link is followed, so
  * that a linked auth.json stays a link. A hard link is cut on purpose: another name keeps the old
  * content, and never shows new tokens. A file that is mounted by itself, or whose folder cannot be
  * written, is written in place.
- * @param like mode and owner to use; otherwise the mode is 0600, and the owner stays what it was, or
- *   is that of the folder
+ * @param like mode and owner to use; otherwise the owner stays what it was, or is that of the folder
+ * @param mode of which the umask leaves the mode, unless there is `like`
  * @returns the state of the file as we wrote it, whatever others have done to it since
  */
-export async function replaceFile(path: string, text: string, like?: Stats): Promise<FileState> {
+export async function replaceFile(
+  path: string,
+  text: string,
+  like?: Stats,
+  mode = 0o600,
+): Promise<FileState> {
   const target = await linkTarget(path);
   const folder = dirname(target);
   const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}`);
   let written: FileState;
   try {
     const old = like ?? (await stat(target).catch(() => undefined));
-    written = await writeTemporary(temporary, text, like, old);
+    written = await writeTemporary(temporary, text, mode, like, old);
     await rename(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -80,10 +85,11 @@ async function writeInPlace(path: string, text: string): Promise<FileState> {
 async function writeTemporary(
   path: string,
   text: string,
+  mode: number,
   like: Stats | undefined,
   old: Stats | undefined,
 ): Promise<FileState> {
-  const handle = await open(path, 'wx', 0o600);
+  const handle = await open(path, 'wx', mode);
   try {
     if (like) {
       await handle.chown(like.uid, like.gid);

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -15,6 +15,15 @@ t.test('--server-info says where it listens', async (t) => {
   const { port } = new URL(url);
   const text = await readFile(path, 'utf8');
   t.equal(text, `${JSON.stringify({ port: Number(port), socket: null, pid: program.pid, url })}\n`);
+});
+
+t.test('whoever reads an older --server-info file reads it to its end', async (t) => {
+  const path = await makeFile(t, 'info.json', 'of the sidecar before');
+  const reader = await open(path);
+  t.teardown(() => reader.close());
+  const { program } = await serve(t, ['--server-info', path]);
+  t.equal(await reader.readFile('utf8'), 'of the sidecar before');
+  t.match(JSON.parse(await readFile(path, 'utf8')), { pid: program.pid });
 });
 
 t.test('a --server-info file that cannot be written ends it', async (t) => {

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
 import closeWithGrace from 'close-with-grace';
 import { errnoOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { OwnEnvironment } from '../../config/environment.ts';
 import type { PartialConfig } from '../../config/resolve.ts';
 import { type LineOutput, openOutput } from '../../files/line-output.ts';
+import { publishFile } from '../../files/publish-file.ts';
 import { readSettings } from '../../sidecar/settings.ts';
 import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
@@ -52,7 +52,7 @@ async function writeServerInfo(
   const own = admin ? { admin } : {};
   const line = JSON.stringify({ port, socket, pid: process.pid, url, ...own });
   try {
-    await writeFile(path, `${line}\n`);
+    await publishFile(path, `${line}\n`);
   } catch (error) {
     throw new Error(`--server-info: cannot write ${path} (${errnoOf(error)})`);
   }
