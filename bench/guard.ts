@@ -14,7 +14,7 @@ import { requests, type Workload } from './workloads.ts';
  * What an idle machine of two cores gives. The limit lies in the middle between that and what a
  * regression of 15 % would give; bench/README.md says how far the ratio varies.
  */
-const USUAL = 1.5;
+const USUAL = 1.4;
 const AT_MOST = USUAL * 1.08;
 const STARTS = 5;
 const LIMIT_MS = 120_000;
