@@ -138,8 +138,9 @@ async function measureUsageReading(): Promise<void> {
   const program = fileURLToPath(new URL('./usage-reading.js', import.meta.url));
   const [reading] = (await once(fork(program, { execArgv: [] }), 'message')) as [UsageReading];
   const names = {
-    ...{ event: 'small event', end: 'event of 30 KB that ends a turn' },
-    ...{ message: 'message of a WebSocket', compressed: 'compressed message' },
+    ...{ event: 'small event', packed: 'small event among 200 in a packet' },
+    ...{ end: 'event of 30 KB that ends a turn', message: 'message of a WebSocket' },
+    ...{ compressed: 'compressed message', inflate: 'zlib alone, of a compressed message' },
   };
   for (const [kind, name] of Object.entries(names) as [keyof UsageReading, string][]) {
     for (const time of reading[kind]) measures.add('u', 'sidecar', { [name]: [time, 'µs'] });

@@ -1,3 +1,4 @@
+import { constants, inflateRawSync } from 'node:zlib';
 import { DecodingBudget } from '../src/proxy/usage/aside-decoder.ts';
 import { EventStream } from '../src/proxy/usage/event-stream.ts';
 import { FrameReader } from '../src/proxy/usage/frame-reader.ts';
@@ -12,16 +13,24 @@ import { delta, endOfTurn } from './stream-events.ts';
 export interface UsageReading {
   /** A small event of a stream, alone in its packet. */
   event: number[];
+  /** The same, in a packet with 199 others. */
+  packed: number[];
   /** The event that ends a turn, 30 KB. */
   end: number[];
   /** A small message of a WebSocket, on top of following its frames. */
   message: number[];
-  /** The same, compressed; inflated on another thread, which counts. */
+  /** The same, compressed. */
   compressed: number[];
+  /** What zlib alone takes for that: all messages of a turn in one call. */
+  inflate: number[];
 }
 
+const INFLATE = { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: 64 * 1024 };
+// RFC 7692, section 7.2.1.
+const END_OF_MESSAGE = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 const BATCHES = 9;
 const EVENTS = 50_000;
+const PACKET = 200;
 const ENDS = 2_000;
 
 /** Processor time of all threads: a machine that is busy with other things disturbs it little. */
@@ -46,9 +55,11 @@ async function measure(): Promise<UsageReading> {
   const now = () => 0;
   const stream = new EventStream(new ServerEvents(counter(), now));
   const small = Buffer.from(delta(1));
+  const packet = Buffer.from(delta(1).repeat(PACKET));
   const end = Buffer.from(endOfTurn());
   const frame = eventFrame();
   const turn = deflatedTurn();
+  const whole = Buffer.concat(turn.flatMap((bytes) => [bytes.subarray(2), END_OF_MESSAGE]));
   const follow = async (tracker: FrameTracker, frames: readonly Buffer[]) => {
     for (let i = 0; i < EVENTS; i++) {
       tracker.push(frames[i % frames.length] as Buffer);
@@ -71,8 +82,14 @@ async function measure(): Promise<UsageReading> {
     end: await perPiece(ENDS, () => {
       for (let i = 0; i < ENDS; i++) stream.push(end);
     }),
+    packed: await perPiece(EVENTS, () => {
+      for (let i = 0; i < EVENTS / PACKET; i++) stream.push(packet);
+    }),
     message: without(message),
     compressed: without(compressed),
+    inflate: await perPiece(EVENTS, () => {
+      for (let i = 0; i < EVENTS / turn.length; i++) inflateRawSync(whole, INFLATE);
+    }),
   };
 }
 
