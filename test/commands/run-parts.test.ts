@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import t from 'tap';
 import { ConfigError } from '../../src/base/errors.ts';
+import { agentHome } from '../../src/commands/codex/home.ts';
 import { withIsolatedHome } from '../../src/commands/run/isolated-home.ts';
 import { defaultLogFile, openRunLog } from '../../src/commands/run/log.ts';
 import { ChildStartError, runProcess } from '../../src/commands/run/process.ts';
@@ -142,4 +143,12 @@ t.test('the throw-away home may lie in the home that it is made from', async (t)
   const state = join(home, '.local', 'state');
   const found = await withIsolatedHome(home, state, t.fail, async (folder) => readdirSync(folder));
   t.strictSame(found.sort(), ['config.toml', 'rules']);
+});
+
+t.test('the home of the agent: "~" is the home folder, whoever set the variable', async (t) => {
+  const HOME = '/home/someone';
+  t.equal(agentHome({ HOME }), '/home/someone/.codex');
+  t.equal(agentHome({ HOME, CODEX_HOME: '~/codex' }), '/home/someone/codex');
+  t.equal(agentHome({ HOME, CODEX_HOME: '/elsewhere' }), '/elsewhere');
+  t.throws(() => agentHome({ HOME, CODEX_HOME: '~root/.codex' }), { message: /whole path/ });
 });
