@@ -32,6 +32,7 @@ export function dropContinues<S extends Socket>(socket: S): S {
 }
 
 const FILTER = Symbol('filter of 100 (Continue)');
+type Done = (error?: Error | null) => void;
 type Filtered = Socket & { [FILTER]: ContinueFilter };
 
 /**
@@ -49,9 +50,9 @@ function filtering(base: Socket): object {
       const passed = filter.take(chunk);
       return passed.length === 0 || base.push.call(this, passed, encoding);
     },
-    write(this: Filtered, chunk: unknown, ...rest: unknown[]): boolean {
+    write(this: Filtered, chunk: string, encoding?: BufferEncoding, done?: Done): boolean {
       if (typeof chunk === 'string' && chunk.length > LONGEST_FRAMING) this[FILTER].open();
-      return Reflect.apply(base.write, this, [chunk, ...rest]);
+      return base.write.call(this, chunk, encoding, done);
     },
   };
 }
