@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { FastifyInstance, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { monotonicClock } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
 import { MAX_HEADER_BYTES } from '../base/header-text.ts';
 import { IdleConnections } from './idle-connections.ts';
 import type { PendingResponses } from './pending-responses.ts';
-import type { InboundRequest } from './request-context.ts';
+import type { ArrivalStep, InboundRequest } from './request-context.ts';
 import { SlowBodies } from './slow-body.ts';
 import { rawConnection } from './tls.ts';
 import { checkWellFormed } from './well-formed.ts';
@@ -28,24 +28,19 @@ const MAX_PENDING_RESPONSES = 32;
 const MAX_IDLE_CONNECTIONS = 1_000;
 const BODY_PACE = { stallMs: 120_000, afterResponseMs: 30_000 };
 
-/** Limits what a client may send, and how slowly. @returns the hook that comes before access */
+/** Limits what a client may send, and how slowly. @returns the step that comes before access */
 export function limitRequests(
   app: FastifyInstance,
   pendingResponses: PendingResponses,
-): onRequestHookHandler {
+): ArrivalStep {
   // Otherwise Node itself answers an unknown `Expect`.
   app.server.on('checkExpectation', app.routing);
   const bodies = new SlowBodies(BODY_PACE);
-  return (request, reply, done) => {
+  return (request, reply) => {
     const pending = pendingResponses.add(request.raw.socket, reply.raw);
     bodies.add(request.raw, reply.raw);
-    try {
-      checkWellFormed(request.raw);
-      if (pending > MAX_PENDING_RESPONSES) throw tooFarAhead();
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
+    checkWellFormed(request.raw);
+    if (pending > MAX_PENDING_RESPONSES) throw tooFarAhead();
   };
 }
 

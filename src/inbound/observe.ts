@@ -1,24 +1,20 @@
-import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ExchangeLog, OpenExchange } from '../telemetry/exchange-record.ts';
-import type { InboundRequest } from './request-context.ts';
+import type { ArrivalStep, InboundRequest } from './request-context.ts';
 
 /**
  * Opens and closes the record of every request and upgrade, also of those that are refused or match
- * no route. @returns the hook that comes before every check
+ * no route. @returns the step that comes before every check
  */
-export function recordExchanges(
-  app: FastifyInstance,
-  exchangeLog: ExchangeLog,
-): onRequestHookHandler {
-  // Typed as always there, because the hook below comes before every reader.
+export function recordExchanges(app: FastifyInstance, exchangeLog: ExchangeLog): ArrivalStep {
+  // Typed as always there, because the step below comes before every reader.
   app.decorateRequest('exchange', null as unknown as OpenExchange);
   app.addHook('preClose', (done) => {
     exchangeLog.shuttingDown = true;
     done();
   });
-  return (request, reply, done) => {
+  return (request, reply) => {
     beginExchange(exchangeLog, request, reply);
-    done();
   };
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Client } from '../clients/client-tokens.ts';
 import type { OpenExchange } from '../telemetry/exchange-record.ts';
 
@@ -51,6 +51,9 @@ interface RequestContext {
 
 /** A request with its context. */
 export type InboundRequest = FastifyRequest;
+
+/** A part of what every request meets on its arrival. @throws SidecarError to refuse it */
+export type ArrivalStep = (request: InboundRequest, reply: FastifyReply) => void;
 
 declare module 'fastify' {
   interface FastifyContextConfig extends RouteFlags {}

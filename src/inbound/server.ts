@@ -5,7 +5,6 @@ import Fastify, {
   type FastifyInstance,
   type FastifyReply,
   LogController,
-  type onRequestHookHandler,
 } from 'fastify';
 import { errorBody, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
@@ -16,7 +15,7 @@ import { closeGently } from './lingering-close.ts';
 import { beginExchange, recordExchanges } from './observe.ts';
 import type { PendingResponses } from './pending-responses.ts';
 import { rawResponse } from './raw-response.ts';
-import type { InboundRequest } from './request-context.ts';
+import type { ArrivalStep, InboundRequest } from './request-context.ts';
 import { admitTlsOnly, type TlsIdentity, tlsOptions } from './tls.ts';
 
 /** No route has a schema, and Fastify would load its compilers for them at every start. */
@@ -65,12 +64,21 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     },
   });
   if (tls) admitTlsOnly(app, log, exchangeLog, options.handshakeMs);
-  const hooks = [
+  const steps = [
     catchWriteErrors(quiet),
     recordExchanges(app, exchangeLog),
     limitRequests(app, pendingResponses),
   ];
-  for (const hook of hooks) app.addHook('onRequest', hook);
+  // One hook for all of them, because each is a call and a callback more for every request.
+  app.addHook('onRequest', (request, reply, done) => {
+    try {
+      for (const step of steps) step(request, reply);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
+  });
   descriptors.watch(app.server);
   app.setErrorHandler((error: FastifyError, request: InboundRequest, reply) => {
     const known = toSidecarError(error);
@@ -91,11 +99,10 @@ function quietLogger(log: Logger): FastifyBaseLogger {
 }
 
 /** An error event that nobody listens for would end the process. */
-function catchWriteErrors(log: FastifyBaseLogger): onRequestHookHandler {
+function catchWriteErrors(log: FastifyBaseLogger): ArrivalStep {
   const failed = (error: Error) => log.warn({ err: error }, 'a response could not be written');
-  return (_request, reply, done) => {
+  return (_request, reply) => {
     reply.raw.on('error', failed);
-    done();
   };
 }
 

@@ -27,7 +27,7 @@ export async function forward(
   const waiting = waitingClientOf(reply.raw);
   const upgrade = waiting !== null;
   checkCapacity(request, reply, upgrade, options);
-  const closed = countExchange(reply, options.traffic, upgrade);
+  const closed = countExchange(request, options.traffic);
   const { path, query } = target;
   const rule = matchRoute(options.routes(), request.method, path, upgrade);
   request.exchange.kind = rule?.auth ?? 'deny';
@@ -81,11 +81,9 @@ async function replay(proxied: ProxiedRequest): Promise<void> {
  * Counts an exchange from its first check on, so that the limit and the drain also see exchanges that
  * wait for a credential. @returns a function that counts its end
  */
-function countExchange(reply: FastifyReply, traffic: Traffic, upgrade: boolean): () => void {
+function countExchange({ exchange }: InboundRequest, traffic: Traffic): () => void {
   const closed = traffic.opened('http');
-  reply.raw.on('close', closed);
-  // The whole response to a refused upgrade is sent long before its connection is closed.
-  if (upgrade) reply.raw.on('finish', closed);
+  exchange.whenFinished(closed);
   return closed;
 }
 

@@ -69,7 +69,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#events = events;
     this.#resolve = resolve;
     this.#reject = reject;
-    response.on('close', this.#onClientClose);
+    exchange.whenFinished(this.#onClientClose);
     exchange.cut = this.#cut;
   }
 

@@ -27,7 +27,8 @@ function build(t: Test, changes: Partial<AccessRules> = {}, isRouted = true) {
     certificates: null,
     ...changes,
   };
-  app.addHook('onRequest', recordExchanges(app, new ExchangeLog(Date.now, Date.now)));
+  const record = recordExchanges(app, new ExchangeLog(Date.now, Date.now));
+  app.addHook('onRequest', async (request, reply) => record(request, reply));
   const guard = guardAccess(
     app,
     () => rules,
