@@ -8,6 +8,7 @@ const MODULES = [
   'elements.js',
   'usage-view.js',
   'remedies.js',
+  'status-text.js',
   'view.js',
   'sign-in-view.js',
   'main.js',
