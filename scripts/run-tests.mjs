@@ -10,7 +10,7 @@ const JOBS = 4;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { timeout: { type: 'string', default: '120' } },
+  options: { timeout: { type: 'string', default: '300' } },
 });
 const files = positionals.sort();
 const waiting = files.filter((file) => WAITS.test(file));

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, watch } from 'node:fs';
+import { existsSync, readFileSync, watch } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +25,11 @@ async function startUnread(t: Test, reader: Reader, args: string, config: object
     terminal: ['script', '--quiet', '--command', `exec ${command}`, '/dev/null'],
   }[reader];
   const watcher = watch(folder);
-  const written = once(watcher, 'change');
+  const written = new Promise<void>((resolve) => {
+    watcher.on('change', () => {
+      if (existsSync(info)) resolve();
+    });
+  });
   const child = spawn(shell[0] ?? '', shell.slice(1), {
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true,
@@ -41,11 +44,7 @@ async function startUnread(t: Test, reader: Reader, args: string, config: object
   });
   await written;
   watcher.close();
-  for (;;) {
-    const text = readFileSync(info, 'utf8');
-    if (text.endsWith('\n')) return JSON.parse(text) as { pid: number; port: number };
-    await new Promise(setImmediate);
-  }
+  return JSON.parse(readFileSync(info, 'utf8')) as { pid: number; port: number };
 }
 
 function statusOf(port: number, path: string): Promise<number | undefined> {

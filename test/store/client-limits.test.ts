@@ -13,7 +13,7 @@ import { makeFile } from '../helpers/program.ts';
 import { makeFolder, RESPONSES, startTestSidecar } from '../helpers/sidecar.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 t.test('the counts of clients in a database', WITH_POSTGRES, async (t) => {
   const postgres = await Postgres.start(t);

@@ -6,7 +6,7 @@ import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { makeFile, makeFolder, run, serve, start as startProgram } from '../helpers/program.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 interface Scene {
   env: Record<string, string>;

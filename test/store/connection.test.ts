@@ -10,7 +10,7 @@ import { makeCertificate } from '../helpers/certificates.ts';
 import { makeFile, run } from '../helpers/program.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 /** A name of this machine that is not taken for loopback, so that TLS is used. */
 const HOST = hostname();

@@ -2,7 +2,7 @@ import t from 'tap';
 import { Fleet } from './fleet.ts';
 import { startPooler, WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 const REPLICAS = 3;
 
 /** Lets replicas refresh until so many refreshes have been made. */

@@ -5,7 +5,7 @@ import { Fleet } from './fleet.ts';
 import { openStore } from './open-store.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 t.test('T4a: a failover to a synchronous standby loses nothing', WITH_POSTGRES, async (t) => {
   const { sentMeanwhile, reused, over } = await failOverInStep(t);

@@ -5,7 +5,7 @@ import type { EngineFault } from './memory-register.ts';
 import { type Replica, VirtualFleet } from './virtual-fleet.ts';
 
 const MINUTE = 60_000;
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 /** Each case plays minutes of a fleet; `PROPERTY_RUNS` looks further. */
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 4);

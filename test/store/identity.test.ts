@@ -10,7 +10,7 @@ import { openIdentity } from './open-identity.ts';
 import { openStore } from './open-store.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const REPLICAS = 3;
 const HASTE = 20;

@@ -3,7 +3,7 @@ import { NO_CREDENTIAL } from '../../src/auth-store/auth-document.ts';
 import { Fleet } from './fleet.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 /** The refresh token in the row. */
 async function stored(fleet: Fleet): Promise<string | undefined> {

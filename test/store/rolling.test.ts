@@ -17,7 +17,7 @@ import { openStore } from './open-store.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 import { Spreader } from './spreader.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const CLIENTS = 8;
 const TOKEN = 'token-of-the-load';

@@ -8,7 +8,7 @@ import { Fleet } from './fleet.ts';
 import { openStore } from './open-store.ts';
 import { WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const TABLE = 'codex_auth_sidecar.login';
 

@@ -11,7 +11,7 @@ import { readStatus, untilStatus } from '../helpers/until-status.ts';
 import { openStore } from './open-store.ts';
 import { Postgres, WITH_POSTGRES } from './postgres.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 const LIFETIME_SECONDS = 25;
 const MODELS = '/backend-api/codex/models';
