@@ -44,7 +44,7 @@ export async function adminPlugin(app: FastifyInstance, options: AdminOptions): 
     reply.header('cache-control', 'no-store').send(options.clients());
   });
   addEvents(app, options.events);
-  addSignIn(app, () => options.signIn);
+  addSignIn(app, options.signIn);
   if (options.scrape) addMetrics(app, options.scrape);
 
   app.post('/auth/reload', { config: { access: 'client', own: true } }, async () => {

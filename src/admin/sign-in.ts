@@ -23,16 +23,16 @@ const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x
  * The status page signs the sidecar in. Nobody but that page may, in a browser on this machine; the
  * access check of the whole server sees to its origin and address.
  */
-export function addSignIn(app: FastifyInstance, signIn: () => SignInAttempts): void {
+export function addSignIn(app: FastifyInstance, signIn: SignInAttempts): void {
   const config = { access: 'local', own: true, byOwnPage: true } as const satisfies RouteFlags;
   app.post(PATH, { config }, async (request: InboundRequest, reply) => {
     checkSender(request);
-    const state = await signIn().begin();
+    const state = await signIn.begin();
     return tell(reply, state.state === 'waiting' ? 202 : 409, state);
   });
   app.delete(PATH, { config }, async (request: InboundRequest, reply) => {
     checkSender(request);
-    return tell(reply, 200, await signIn().cancel());
+    return tell(reply, 200, await signIn.cancel());
   });
 }
 

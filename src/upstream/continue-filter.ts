@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { MAX_HEADER_BYTES } from '../base/header-text.ts';
+import { sharedMethods } from './shared-methods.ts';
 
 const END_OF_HEAD = '\r\n\r\n';
 /** How every interim response begins; the status follows. */
@@ -25,37 +26,25 @@ const LONGEST_FRAMING = 16;
  * writes as one text, to the status line of its response.
  */
 export function dropContinues<S extends Socket>(socket: S): S {
-  const base: Socket = Object.getPrototypeOf(socket);
-  const methods = METHODS.get(base) ?? filtering(base);
-  METHODS.set(base, methods);
-  return Object.assign(socket, methods, { [FILTER]: new ContinueFilter() });
+  return Object.assign(socket, filtering(socket), { [FILTER]: new ContinueFilter() });
 }
 
 const FILTER = Symbol('filter of 100 (Continue)');
 type Done = (error?: Error | null) => void;
 type Filtered = Socket & { [FILTER]: ContinueFilter };
 
-/**
- * By the class of the socket, with TLS or without. All sockets share these functions, and keep their
- * prototype: with another one, Node 20 and 22 give each socket a hidden class of its own, and all code
- * that touches sockets becomes slower (measured: 6 % of a request's processor time).
- */
-const METHODS = new Map<Socket, object>();
-
-function filtering(base: Socket): object {
-  return {
-    push(this: Filtered, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
-      const filter = this[FILTER];
-      if (chunk === null || !filter.isOpen) return base.push.call(this, chunk, encoding);
-      const passed = filter.take(chunk);
-      return passed.length === 0 || base.push.call(this, passed, encoding);
-    },
-    write(this: Filtered, chunk: string, encoding?: BufferEncoding, done?: Done): boolean {
-      if (typeof chunk === 'string' && chunk.length > LONGEST_FRAMING) this[FILTER].open();
-      return base.write.call(this, chunk, encoding, done);
-    },
-  };
-}
+const filtering = sharedMethods((base) => ({
+  push(this: Filtered, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+    const filter = this[FILTER];
+    if (chunk === null || !filter.isOpen) return base.push.call(this, chunk, encoding);
+    const passed = filter.take(chunk);
+    return passed.length === 0 || base.push.call(this, passed, encoding);
+  },
+  write(this: Filtered, chunk: string, encoding?: BufferEncoding, done?: Done): boolean {
+    if (typeof chunk === 'string' && chunk.length > LONGEST_FRAMING) this[FILTER].open();
+    return base.write.call(this, chunk, encoding, done);
+  },
+}));
 
 /** What a connection does between a request and the status line of its response. */
 class ContinueFilter {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { sharedMethods } from './shared-methods.ts';
 
 /**
  * How long a response may still come after a write has failed; milliseconds. It is on its way
@@ -22,31 +23,23 @@ const WRITES = Symbol('writes to a connection that is read first');
  * the same failure.
  */
 export function readFirst(socket: Socket): void {
-  const base: Socket = Object.getPrototypeOf(socket);
-  const methods = METHODS.get(base) ?? forgiving(base);
-  METHODS.set(base, methods);
-  Object.assign(socket, methods, { [WRITES]: new Writes(socket) });
+  Object.assign(socket, forgiving(socket), { [WRITES]: new Writes(socket) });
 }
 
-/** By the class of the socket; one function for all sockets costs less than one for each. */
-const METHODS = new Map<Socket, object>();
-
-function forgiving({ _write: write, _writev: writev }: Socket): object {
-  return {
-    _write(this: ReadingFirst, chunk: Buffer, encoding: BufferEncoding, done: Done) {
+const forgiving = sharedMethods(({ _write: write, _writev: writev }) => ({
+  _write(this: ReadingFirst, chunk: Buffer, encoding: BufferEncoding, done: Done) {
+    const writes = this[WRITES];
+    if (writes.areBroken) done();
+    else write.call(this, chunk, encoding, writes.ended(done));
+  },
+  ...(writev && {
+    _writev(this: ReadingFirst, chunks: Chunks, done: Done) {
       const writes = this[WRITES];
       if (writes.areBroken) done();
-      else write.call(this, chunk, encoding, writes.ended(done));
+      else writev.call(this, chunks, writes.ended(done));
     },
-    ...(writev && {
-      _writev(this: ReadingFirst, chunks: Chunks, done: Done) {
-        const writes = this[WRITES];
-        if (writes.areBroken) done();
-        else writev.call(this, chunks, writes.ended(done));
-      },
-    }),
-  };
-}
+  }),
+}));
 
 class Writes {
   areBroken = false;
