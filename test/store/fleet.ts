@@ -26,6 +26,7 @@ export class Replica {
     refreshed: 0,
     takenOver: 0,
     failed: 0,
+    signedOut: 0,
     over: 0,
     stopped: 0,
     saw: 0,

@@ -31,7 +31,7 @@ export interface ReplicaOptions extends StoreOptions {
 
 /** What a replica reports. */
 export type ReplicaReport =
-  | { did: 'ready' | 'refreshed' | 'takenOver' }
+  | { did: 'ready' | 'refreshed' | 'takenOver' | 'signedOut' }
   | { did: 'failed' | 'over'; message: string }
   | { did: 'stopped'; writtenBack: number }
   | { did: 'saw'; sighting: Sighting };
@@ -148,10 +148,13 @@ async function follow(): Promise<void> {
   session = await openSession(store);
 }
 
+let isSignedOut = false;
 send({ did: 'ready' });
 while (!told.stop) {
   session ??= await openSession(store);
   const current: ChatGptSession | null = session;
+  if (!current && !isSignedOut) send({ did: 'signedOut' });
+  isSignedOut = !current;
   if (!current || !isDue(current)) {
     await sleep(20);
     continue;
