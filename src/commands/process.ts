@@ -22,6 +22,13 @@ export function hardenProcess(): void {
 }
 
 /**
+ * What the system sends to a process that has failed. Nobody listens for them: a listener would let the
+ * process go on at the instruction that failed, again and again and without an end (seen when Node.js
+ * 20 fails at its exit because its terminal is gone).
+ */
+export const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const;
+
+/**
  * Copies the environment, for settings that are read now and at a reload. Credentials, and proxies
  * with a password, are removed from the original, so that child processes and diagnostic reports do
  * not contain them. The kernel's copy in `/proc/PID/environ` stays as it was.

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { type Dispatcher, request } from 'undici';
 import { WebSocket, WebSocketServer } from 'ws';
 import { call, RESPONSES } from '../emulator/client.ts';
-import { makeFile, type Program, serve } from '../helpers/program.ts';
+import { makeFile, makeFolder, type Program, serve, start } from '../helpers/program.ts';
 
 t.jobs = 2;
 
@@ -120,4 +120,20 @@ t.test('after the drain an open WebSocket is told to go away', async (t) => {
   t.match(await program.ended, { code: 0, stderr: '' });
   t.equal((await clientClosed)[0], 1001);
   t.equal((await upstreamClosed)[0], 1001);
+});
+
+// With a listener, the process would go on where it failed, without an end.
+for (const signal of ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const) {
+  t.test(`a crash is not caught: ${signal}`, async (t) => {
+    const { program } = await serve(t, [], { CODEX_API_KEY: 'sk-test' });
+    program.kill(signal);
+    t.equal((await program.ended).signal, signal);
+  });
+}
+
+t.test('a crash of the emulated backend is not caught either', async (t) => {
+  const program = start(t, ['emulator', '--port=0', '--codex-home', await makeFolder(t)]);
+  await program.shows('throw-away login');
+  program.kill('SIGSEGV');
+  t.equal((await program.ended).signal, 'SIGSEGV');
 });

@@ -7,6 +7,7 @@ import { type Emulator, isThrowAwayLogin, startEmulator } from '../../emulator/i
 import { makeFolder } from '../../files/ownership.ts';
 import { readTextFile } from '../../files/read-text.ts';
 import { replaceFile } from '../../files/replace-file.ts';
+import { CRASHES } from '../process.ts';
 
 interface EmulatorCommandOptions {
   host: string;
@@ -27,7 +28,7 @@ export async function emulator(options: EmulatorCommandOptions): Promise<void> {
     await backend.close();
     throw error;
   }
-  closeWithGrace({ logger: false }, () => backend.close());
+  closeWithGrace({ logger: false, skip: [...CRASHES] }, () => backend.close());
   print(`emulated backend on ${backend.url}`);
   print(JSON.stringify({ upstream: backend.upstream }, null, 2));
   if (login !== null) print(`a throw-away login is in ${login}`);

@@ -9,6 +9,7 @@ import { readSettings } from '../../sidecar/settings.ts';
 import { launchSidecar, type RunningSidecar } from '../../sidecar/start.ts';
 import { logStart } from '../../sidecar/start-line.ts';
 import { LAST_LINES_MS, openLog } from '../log.ts';
+import { CRASHES } from '../process.ts';
 
 interface ServeOptions {
   env: OwnEnvironment;
@@ -88,7 +89,7 @@ function stopOnSignal(
       // The drain has its own time limit; this one covers a close that hangs.
       delay: (drainSeconds + 5) * 1000,
       logger: false,
-      skip: ['SIGHUP', 'SIGUSR2'],
+      skip: ['SIGHUP', 'SIGUSR2', ...CRASHES],
       onSecondSignal: () => log.warn('second signal: not waiting any longer'),
     },
     async ({ err, signal }) => {
