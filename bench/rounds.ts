@@ -8,13 +8,14 @@ import type { Workload } from './workloads.ts';
 
 /**
  * Runs a workload on every peer that takes it: warm-up, then interleaved rounds.
+ * @param start how often the peers were started before; the order of turns goes on from there
  * @param isLate asked before each round; when it is, one round that counts must do
  */
 export async function runWorkload(
   cast: Cast,
   workload: Workload,
   measures: Measures,
-  isLate: () => boolean = () => false,
+  { start = 0, isLate = () => false }: { start?: number; isLate?: () => boolean } = {},
 ): Promise<void> {
   if (workload.fresh === 'workload') await cast.restart();
   for (let round = -workload.warmUps; round < workload.rounds; round++) {
@@ -24,7 +25,7 @@ export async function runWorkload(
     }
     if (workload.fresh === 'round') await cast.restart();
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
-    const groups = workload.together ? [taking] : rotated(taking, round).map((actor) => [actor]);
+    const groups = workload.together ? [taking] : rotated(taking, round + start * workload.rounds).map((actor) => [actor]);
     for (const group of groups) {
       await (workload.lingers ? quiet(cast.actors) : sleep(PAUSE_MS));
       const usages = group.map((actor) => watch(actor.pid));

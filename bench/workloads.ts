@@ -17,6 +17,7 @@ export type Figures = Record<string, [number, string]>;
 export interface Workload {
   id: string;
   title: string;
+  /** Of each start of the peers. */
   rounds: number;
   /** Rounds before those that count. */
   warmUps: number;
@@ -26,6 +27,8 @@ export interface Workload {
   together?: true;
   /** Peers go on for a while with what its clients have left behind. */
   lingers?: true;
+  /** Not again with every start of the peers. */
+  once?: true;
   /** Fresh processes, where memory counts: for the workload, or for each of its rounds. */
   fresh?: 'workload' | 'round';
   figures(result: never, usage: Usage | null): Figures;
@@ -88,15 +91,16 @@ function socketFigures(result: SocketsResult, usage: Usage | null): Figures {
 }
 
 export const WORKLOADS: readonly Workload[] = [
-  requests('a1', 1, 8),
-  requests('a16', 16, 24),
-  requests('a64', 64, 4, { takes: notBare }),
-  requests('b-burst', 16, 4, { burst: true, takes: notBare }),
+  requests('a1', 1, 3),
+  requests('a16', 16, 8),
+  requests('a64', 64, 2, { takes: notBare }),
+  requests('b-burst', 16, 2, { burst: true, takes: notBare }),
   {
     id: 'b-paced',
     title: 'POST 38 KB → 200 SSE events, 20 a second, 16 streams, all peers at once',
     rounds: 1,
     warmUps: 0,
+    once: true,
     takes: notBare,
     together: true,
     job: (targets) => ({
@@ -111,7 +115,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     id: 'd',
     title: 'WebSocket turns: 40 KB up, 500 events down, 50 sockets',
-    rounds: 3,
+    rounds: 2,
     warmUps: 1,
     takes: ({ upgrades }) => upgrades,
     lingers: true,
@@ -128,6 +132,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'POST 20 MiB → small JSON, one connection',
     rounds: 3,
     warmUps: 0,
+    once: true,
     fresh: 'round',
     takes: notBare,
     job: ([target]) => ({ kind: 'upload', target: target as Target, bytes: 20 * MEBIBYTE }),
@@ -143,6 +148,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '1,000 streams at once, 10 events a second each, opened within 1.5 seconds',
     rounds: 3,
     warmUps: 1,
+    once: true,
     fresh: 'workload',
     lingers: true,
     // Its pool has 128 connections, so that the other streams would wait for these to end.
@@ -173,7 +179,7 @@ export const TLS_WORKLOADS: readonly Workload[] = WORKLOADS.filter(({ id }) =>
 /** Work that shows what it costs to read the usage: with the key on, and off. */
 export const USAGE_WORKLOADS: readonly Workload[] = [
   {
-    ...requests('u-burst', 16, 40, { burst: true }),
+    ...requests('u-burst', 16, 10, { burst: true }),
     title: 'turns of 200 SSE events at once and 30 KB at their end, 16 connections',
     takes: anyPeer,
     job: (targets) => ({
@@ -187,7 +193,7 @@ export const USAGE_WORKLOADS: readonly Workload[] = [
   {
     id: 'u-paced',
     title: 'turns of 40 SSE events, 20 a second, and 30 KB at their end, 200 streams',
-    rounds: 5,
+    rounds: 2,
     warmUps: 1,
     takes: anyPeer,
     job: (targets) => ({
@@ -211,8 +217,8 @@ function socketWork(id: string, what: string, options: SocketOptions): Workload 
   return {
     id,
     title: `WebSocket turns: 40 KB up, 500 events down, ${what}`,
-    rounds: options.pauseMs ? 5 : 30,
-    warmUps: options.pauseMs ? 1 : 4,
+    rounds: options.pauseMs ? 2 : 8,
+    warmUps: options.pauseMs ? 1 : 3,
     takes: anyPeer,
     job: ([target]) => ({
       kind: 'sockets',
