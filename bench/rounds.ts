@@ -25,7 +25,9 @@ export async function runWorkload(
     }
     if (workload.fresh === 'round') await cast.restart();
     const taking = cast.actors.filter(({ peer }) => workload.takes(peer));
-    const groups = workload.together ? [taking] : rotated(taking, round + start * workload.rounds).map((actor) => [actor]);
+    const groups = workload.together
+      ? [taking]
+      : rotated(taking, round + start * workload.rounds).map((actor) => [actor]);
     for (const group of groups) {
       await (workload.lingers ? quiet(cast.actors) : sleep(PAUSE_MS));
       const usages = group.map((actor) => watch(actor.pid));

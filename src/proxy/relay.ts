@@ -53,7 +53,10 @@ class Relay implements Dispatcher.DispatchHandler {
   #held: HeldResponse | null = null;
   #reader: BodyReader | null = null;
   readonly #streamCut = new StreamCut(() => this.#cutNow());
-  readonly #batch = new WriteBatch((bytes) => this.#write(bytes));
+  readonly #batch = new WriteBatch(
+    (bytes) => this.#write(bytes),
+    () => this.#flushHead(),
+  );
 
   constructor(
     request: UpstreamRequest,
@@ -160,7 +163,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (!held) {
       const passed = this.#streamCut.pass(chunk);
       this.#exchange.bytesDown += passed.length;
-      this.#batch.push(passed);
+      this.#batch.push(passed, this.#response.socket);
       if (this.#streamCut.isReached) this.#cutNow();
       return;
     }
@@ -178,18 +181,20 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#response.end(last);
   }
 
-  #write(bytes: Buffer | null): void {
+  #write(bytes: Buffer): void {
     const response = this.#response;
     // The client may have left since.
     if (response.destroyed) return;
-    if (bytes !== null) {
-      if (!response.write(bytes)) this.#waitForDrain();
-      this.#reader?.push(bytes);
-    } else if (!this.#finished) {
-      // When headers and body come in one turn of the event loop, they are written together. When no
-      // body came with them, headers must not wait for a first event that may be minutes away.
-      response.flushHeaders();
-    }
+    if (!response.write(bytes)) this.#waitForDrain();
+    this.#reader?.push(bytes);
+  }
+
+  /**
+   * When headers and body come in one turn of the event loop, they are written together. When no body
+   * came with them, headers must not wait for a first event that may be minutes away.
+   */
+  #flushHead(): void {
+    if (!this.#finished && !this.#response.destroyed) this.#response.flushHeaders();
   }
 
   #waitForDrain(): void {
@@ -281,7 +286,8 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#exchange.ending = 'revoked';
     this.#finish();
     if (response.headersSent) {
-      this.#write(this.#batch.take());
+      const last = this.#batch.take();
+      if (last !== null) this.#write(last);
       // Not in this turn: what was written in it is sent at its end.
       setImmediate(() => response.destroy());
     }

@@ -1,28 +1,48 @@
+import type { Writable } from 'node:stream';
+
+type Corkable = Pick<Writable, 'cork' | 'uncork'>;
+
 /**
- * Collects what arrives in one turn of the event loop, usually in one packet from the upstream, and
- * hands it over at the end of the turn. One packet may hold hundreds of events, and each write to the
- * client costs as much as all of them, so they are written together.
+ * Hands over at the end of a turn of the event loop what arrived in it, usually in one packet from the
+ * upstream. One packet may hold hundreds of events, and each write to the client costs as much as all
+ * of them, so they are written together.
+ *
+ * Most packets of a stream hold one event, so the first piece of a turn is written at once, into a
+ * corked socket: all of the turn still leaves as one packet, and Node need not wait for the end of the
+ * turn a second time.
  */
 export class WriteBatch {
-  readonly #write: (bytes: Buffer | null) => void;
+  readonly #write: (bytes: Buffer) => void;
+  readonly #nothingCame: () => void;
   #chunks: Buffer[] = [];
   #isOpen = false;
+  /** null when nothing was written in this turn; also where the client waits for an earlier response. */
+  #corked: Corkable | null = null;
 
-  /** @param write gets at the end of the turn what came in it and was not taken; null when nothing */
-  constructor(write: (bytes: Buffer | null) => void) {
+  /** @param nothingCame called at the end of a turn for which {@link open} has waited in vain */
+  constructor(write: (bytes: Buffer) => void, nothingCame: () => void) {
     this.#write = write;
+    this.#nothingCame = nothingCame;
   }
 
-  /** Waits for the end of the turn, even if nothing comes. */
+  /** Collects all that comes in this turn. */
   open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
     process.nextTick(this.#close);
   }
 
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+  /** @param socket of the client; null while it has none */
+  push(chunk: Buffer, socket: Corkable | null): void {
+    if (this.#isOpen || socket === null) {
+      this.#chunks.push(chunk);
+      this.open();
+      return;
+    }
     this.open();
+    socket.cork();
+    this.#corked = socket;
+    this.#write(chunk);
   }
 
   /** Everything that has come and was not written; null when there is nothing. */
@@ -35,6 +55,10 @@ export class WriteBatch {
 
   readonly #close = (): void => {
     this.#isOpen = false;
-    this.#write(this.take());
+    const rest = this.take();
+    if (rest !== null) this.#write(rest);
+    else if (this.#corked === null) this.#nothingCame();
+    this.#corked?.uncork();
+    this.#corked = null;
   };
 }

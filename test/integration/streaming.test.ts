@@ -53,3 +53,22 @@ t.test('events that came with one packet go on as one chunk', async (t) => {
   const whole = events.join('');
   t.match(answer, `\r\n\r\n${whole.length.toString(16)}\r\n${whole}\r\n0\r\n\r\n`);
 });
+
+t.test(
+  'a later packet of events goes on as one packet, and the first event of it at once',
+  async (t) => {
+    const upstream = await startUpstream(t);
+    const { port } = await startSidecarInFrontOf(t, upstream.origin);
+    const client = await dialTcp(t, port);
+    client.write(`POST ${RESPONSES} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{}`);
+    const { response } = await upstream.next();
+    response.write('begin');
+    await readUntil(client, 'begin\r\n');
+    const events = Array.from({ length: 100 }, (_, i) => `data: ${i}\n\n`);
+    for (const event of events) response.write(event);
+    response.end();
+    const rest = events.slice(1).join('');
+    const received = await readUntil(client, '\r\n0\r\n\r\n');
+    t.ok(received.endsWith(`\r\n${rest.length.toString(16)}\r\n${rest}\r\n0\r\n\r\n`), received);
+  },
+);
