@@ -2,6 +2,8 @@
 export interface Target {
   port: number;
   path: string;
+  /** Of the client; a peer that asks for none gets one that nobody knows. */
+  token?: string;
 }
 
 /** What the upstream responds with, ordered by the client in one header that every proxy passes on. */

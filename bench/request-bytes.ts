@@ -11,7 +11,6 @@ import {
 
 /** The headers that Codex sends with a turn. */
 const HEADERS = [
-  'authorization: Bearer the-client-token-that-no-upstream-may-see',
   'content-type: application/json',
   'accept: text/event-stream',
   'user-agent: codex_cli_rs/0.169.0 (Debian 12.0.0; x86_64) xterm-256color',
@@ -29,6 +28,7 @@ export function postBytes(target: Target, response: ResponseKind, bodyBytes = BO
   const lines = [
     `POST ${target.path} HTTP/1.1`,
     `host: 127.0.0.1:${target.port}`,
+    authorization(target),
     ...HEADERS,
     `${RESPONSE_HEADER}: ${response}`,
     `content-length: ${bodyBytes}`,
@@ -44,6 +44,7 @@ export function upgradeBytes(
   return head([
     `GET ${target.path} HTTP/1.1`,
     `host: 127.0.0.1:${target.port}`,
+    authorization(target),
     ...HEADERS,
     'connection: Upgrade',
     'upgrade: websocket',
@@ -59,6 +60,10 @@ export function messageFrame(): Buffer {
   const start = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0]);
   start.writeUInt16BE(MESSAGE_BYTES, 2);
   return Buffer.concat([start, jsonBody(MESSAGE_BYTES)]);
+}
+
+function authorization({ token = 'the-client-token-that-no-upstream-may-see' }: Target): string {
+  return `authorization: Bearer ${token}`;
 }
 
 function head(lines: string[]): Buffer {

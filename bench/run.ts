@@ -10,6 +10,7 @@ import { distanceId, measureDistance } from './distance.ts';
 import { Measures } from './measures.ts';
 import { findPeers, type Others } from './peers/find.ts';
 import type { Peer } from './peers/peer.ts';
+import { readerPeers } from './peers/readers.ts';
 import { otherNode, startEmulator } from './peers/sidecar.ts';
 import { DISTANCES_MS } from './relay.ts';
 import type { Report } from './report/report.ts';
@@ -26,7 +27,7 @@ import { TLS_WORKLOADS, USAGE_WORKLOADS, WORKLOADS, type Workload } from './work
 // `-- --nodes PATH,PATH` the sidecar on other Nodes.
 
 /** Sidecars that take part where what sets them apart counts. */
-const VARIANTS: readonly string[] = ['sidecar-cafile', 'sidecar-unread'];
+const VARIANTS: readonly string[] = ['sidecar-cafile'];
 
 const CURVES = [
   { id: 'curve', prefix: '', rounds: 2, isTls: false },
@@ -87,9 +88,7 @@ try {
   await perform(cast, WORKLOADS, STARTS);
   await cast.stop();
   if (TLS_WORKLOADS.some(({ id }) => wanted(id))) {
-    const overTls = found.peers.filter(
-      ({ name, speaksTls }) => speaksTls && name !== 'sidecar-unread',
-    );
+    const overTls = found.peers.filter(({ speaksTls }) => speaksTls);
     const overTlsCast = await Cast.start(stage, overTls, stage.tlsPlace);
     await perform(overTlsCast, TLS_WORKLOADS, STARTS);
     await overTlsCast.stop();
@@ -97,13 +96,11 @@ try {
   if (wanted('distance')) await measureDistance(stage, emulator, measures);
   await measureCurves(found.peers);
   if (USAGE_WORKLOADS.some(({ id }) => wanted(id))) {
-    const readers = ['sidecar', 'sidecar-unread', 'baseline'];
-    const readersCast = await Cast.start(
-      stage,
-      found.peers.filter(({ name }) => readers.includes(name)),
-    );
+    const readers = readerPeers(emulator);
+    const readersCast = await Cast.start(stage, readers);
     await perform(readersCast, USAGE_WORKLOADS, USAGE_STARTS);
     await readersCast.stop();
+    found.peers.push(...readers.filter(({ name }) => name !== 'sidecar'));
   }
   finish(found);
 } finally {

@@ -12,7 +12,6 @@ import {
   type OtherNode,
   otherNodePeer,
   sidecarPeer,
-  unreadPeer,
 } from './sidecar.ts';
 
 export interface FoundPeers {
@@ -45,7 +44,6 @@ export function findPeers(
     fastifyFloorPeer(),
     sidecarPeer(emulated),
     caFilePeer(emulated),
-    unreadPeer(emulated),
   ].filter(({ name }) => names === null || names.includes(name));
   if (baseline !== null) all.push(baselinePeer(baseline, emulated));
   for (const node of nodes) all.push(otherNodePeer(node, emulated));

@@ -43,7 +43,7 @@ export function sidecarCommand(
   emulated: Emulated,
   program = PROGRAM,
   upstream: { caFile?: string | null } = {},
-  readsUsage = true,
+  more: object = {},
 ): { args: string[]; env: Record<string, string>; info: string } {
   const home = join(place.folder, 'codex-home');
   const config = join(place.folder, 'config.json');
@@ -55,8 +55,7 @@ export function sidecarCommand(
       listen: { port: 0 },
       codexHome: home,
       agentIdentity: { policy: 'chatgptAuth' },
-      // A baseline may be older than the key.
-      ...(readsUsage ? {} : { usage: { enabled: false } }),
+      ...more,
       upstream: {
         ...emulated,
         chatgptBaseUrl: `${originOf(place)}/backend-api`,
@@ -82,11 +81,6 @@ export function sidecarPeer(emulated: Emulated): Peer {
 /** The same with the certificate of the upstream in `upstream.caFile`, not in the environment. */
 export function caFilePeer(emulated: Emulated): Peer {
   return builtPeer('sidecar-cafile', 'sidecar with upstream.caFile', PROGRAM, emulated);
-}
-
-/** The same without reading the responses for their usage. */
-export function unreadPeer(emulated: Emulated): Peer {
-  return builtPeer('sidecar-unread', 'sidecar with usage.enabled false', PROGRAM, emulated);
 }
 
 /** Another build of the sidecar, to compare with. @param folder see {@link programOf} */
@@ -134,27 +128,25 @@ function builtPeer(
   node = process.execPath,
 ): Peer {
   const credential = 'AgentAssertion ';
-  const start = (place: Place) => startSidecar(place, emulated, name, program, node);
+  const start = (place: Place) => startSidecar(place, emulated, { name, program, node });
   return { name, description, credential, upgrades: true, speaksTls: true, isNode: true, start };
 }
 
-async function startSidecar(
+/** @param more of the configuration; `program` is the built one and `node` this one by default */
+export async function startSidecar(
   place: Place,
   emulated: Emulated,
-  name: PeerName,
-  program: string,
-  node: string,
+  {
+    name,
+    program = PROGRAM,
+    node = process.execPath,
+    more = {},
+  }: { name: string; program?: string; node?: string; more?: object },
 ): Promise<RunningPeer> {
   const { caFile } = place;
   const inFile = name === 'sidecar-cafile';
   const upstream = inFile ? { caFile } : {};
-  const { args, env, info } = sidecarCommand(
-    place,
-    emulated,
-    program,
-    upstream,
-    name !== 'sidecar-unread',
-  );
+  const { args, env, info } = sidecarCommand(place, emulated, program, upstream, more);
   if (caFile !== null && !inFile) env.NODE_EXTRA_CA_CERTS = caFile;
   const log = openSync(join(place.folder, `${name}.log`), 'a');
   // For a profile, e.g. "--cpu-prof --cpu-prof-dir=/tmp/profile".

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { SidecarError } from '../base/errors.ts';
+import { isProxyHeader } from '../base/proxy-headers.ts';
 import type { SignInAttempts, SignInState } from '../credentials/sign-in-attempt.ts';
 import type { InboundRequest, RouteFlags } from '../inbound/request-context.ts';
 
@@ -16,8 +17,6 @@ export interface SignInEvent {
 }
 
 const PATH = '/auth/sign-in';
-/** What a proxy adds: behind one, a connection from this machine says nothing of the person. */
-const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
 /**
  * The status page signs the sidecar in. Nobody but that page may, in a browser on this machine; the
@@ -44,7 +43,8 @@ export function signInEvent(current: SignInState, offered: boolean): SignInEvent
 
 /** @throws SidecarError */
 function checkSender({ headers }: InboundRequest): void {
-  const forwarded = FORWARDED.find((name) => headers[name] !== undefined);
+  // Behind a proxy, a connection from this machine says nothing of the person.
+  const forwarded = Object.keys(headers).find(isProxyHeader);
   if (forwarded !== undefined) {
     throw new SidecarError(
       'AUTH_ROUTE_DENIED',

@@ -7,9 +7,9 @@ import {
   type IdentityFailure,
   identityFailure,
   isRevocation,
-  pausedError,
 } from './identity-failure.ts';
 import { type Identity, type IdentitySource, NO_FACTS } from './identity-source.ts';
+import { pausedError } from './paused-failure.ts';
 import type { AuthHeaders, HeaderProvider, IdentityStatus } from './provider.ts';
 import type { Rejection } from './rejection.ts';
 

@@ -2,18 +2,13 @@ import { INSTANCE_REVOKED } from '../agent-identity/instance-registration.ts';
 import { RegistrationError } from '../agent-identity/registration-call.ts';
 import { wholeSeconds } from '../base/clock.ts';
 import { SidecarError } from '../base/errors.ts';
-import { pauseAfter } from '../base/pause.ts';
+import { type PausedFailure, pausedFailure } from './paused-failure.ts';
 import { saysDeleted } from './rejection.ts';
 
 /** Why an identity could not be established, or its run task not be replaced. */
-export interface IdentityFailure {
-  error: SidecarError;
-  /** On the monotonic clock; no earlier try. */
-  retryAt: number;
-  /** The same in words for a person. */
+export interface IdentityFailure extends PausedFailure {
+  /** The time of the next try in words for a person. */
   nextTry: string;
-  /** How many there were in a row. */
-  count: number;
 }
 
 /** Both times of the failure, and how long no other try is made. */
@@ -30,34 +25,23 @@ export function identityFailure(
   cause: unknown,
   { now, monotonicNow, pauseMs: firstMs, before }: FailureTime,
 ): IdentityFailure {
-  const count = (before?.count ?? 0) + 1;
-  const pauseMs = pauseAfter(count, firstMs, askedMs(cause));
-  const when = { retryAt: monotonicNow + pauseMs, nextTry: wholeSeconds(now + pauseMs), count };
-  if (cause instanceof SidecarError) return { error: cause, ...when };
+  const askedMs = askedFor(cause);
+  const failure = pausedFailure(errorOf(cause), { monotonicNow, firstMs, askedMs, before });
+  return { ...failure, nextTry: wholeSeconds(now + failure.pauseMs) };
+}
+
+function errorOf(cause: unknown): SidecarError {
+  if (cause instanceof SidecarError) return cause;
   const message =
     cause instanceof RegistrationError ? cause.message : 'the identity is not available';
-  return { error: new SidecarError('AUTH_IDENTITY_UNAVAILABLE', message, { cause }), ...when };
+  return new SidecarError('AUTH_IDENTITY_UNAVAILABLE', message, { cause });
 }
 
 /** What the server that failed asked for. */
-function askedMs(cause: unknown): number | null {
+function askedFor(cause: unknown): number | null {
   if (cause instanceof RegistrationError) return cause.retryAfterMs;
   const seconds = cause instanceof SidecarError ? cause.retryAfterSeconds : null;
   return seconds === null ? null : seconds * 1000;
-}
-
-/** The error for requests until the next try, with the seconds until then; null once it is due.
- * @param monotonicNow the time now */
-export function pausedError(
-  failure: IdentityFailure | null,
-  monotonicNow: number,
-): SidecarError | null {
-  if (!failure) return null;
-  const { error, retryAt } = failure;
-  const waitMs = retryAt - monotonicNow;
-  if (waitMs <= 0) return null;
-  const retryAfter = error.statusCode === 503 ? { retryAfterSeconds: waitMs / 1000 } : {};
-  return new SidecarError(error.code, error.message, { cause: error.cause, ...retryAfter });
 }
 
 export function describeIdentityFailure({ error, nextTry }: IdentityFailure): string {

@@ -2,10 +2,10 @@ import type { MonotonicClock } from '../base/clock.ts';
 import { invalidCredential, SidecarError } from '../base/errors.ts';
 import { isHeaderText, NOT_HEADER_TEXT } from '../base/header-text.ts';
 import { parseJsonObject, textAt } from '../base/json.ts';
-import { pauseAfter } from '../base/pause.ts';
 import { normalizePlanType } from '../base/plan-type.ts';
 import type { Secret } from '../base/secret.ts';
 import { callFailureText, type HttpClient, type TextResponse } from '../upstream/http-client.ts';
+import { type PausedFailure, pausedError, pausedFailure } from './paused-failure.ts';
 import type { Account, AuthHeaders, BearerProvider, BearerStatus } from './provider.ts';
 import { bearerHeaders } from './static-bearer.ts';
 
@@ -29,8 +29,7 @@ export class PersonalAccessToken implements BearerProvider {
   readonly #deps: PersonalAccessTokenDeps;
   #headers: AuthHeaders | null = null;
   #pending: Promise<AuthHeaders> | null = null;
-  /** `retryAt` is on the monotonic clock. */
-  #failure: { error: SidecarError; retryAt: number; count: number } | null = null;
+  #failure: PausedFailure | null = null;
   #refused = false;
 
   constructor(token: Secret, deps: PersonalAccessTokenDeps) {
@@ -69,9 +68,8 @@ export class PersonalAccessToken implements BearerProvider {
   dispose(): void {}
 
   #identify(): Promise<AuthHeaders> {
-    if (this.#failure && this.#failure.retryAt > this.#deps.monotonicNow()) {
-      return Promise.reject(this.#paused(this.#failure));
-    }
+    const paused = pausedError(this.#failure, this.#deps.monotonicNow());
+    if (paused && !this.#pending) return Promise.reject(paused);
     this.#pending ??= this.#identifyOnce().finally(() => {
       this.#pending = null;
     });
@@ -93,19 +91,13 @@ export class PersonalAccessToken implements BearerProvider {
         cause instanceof SidecarError
           ? cause
           : unavailable(`no usable response: ${callFailureText(cause)}`, null, cause);
-      const count = (this.#failure?.count ?? 0) + 1;
-      const { retryAfterSeconds } = error;
-      const pauseMs = pauseAfter(count, RETRY_PAUSE_MS, (retryAfterSeconds ?? 0) * 1000);
-      this.#failure = { error, retryAt: this.#deps.monotonicNow() + pauseMs, count };
-      throw this.#paused(this.#failure);
+      const monotonicNow = this.#deps.monotonicNow();
+      const { retryAfterSeconds: asked } = error;
+      const askedMs = asked === null ? null : asked * 1000;
+      const time = { monotonicNow, firstMs: RETRY_PAUSE_MS, askedMs, before: this.#failure };
+      this.#failure = pausedFailure(error, time);
+      throw pausedError(this.#failure, monotonicNow) ?? error;
     }
-  }
-
-  /** The failure with the time until the next try. */
-  #paused({ error, retryAt }: { error: SidecarError; retryAt: number }): SidecarError {
-    if (error.code !== 'AUTH_IDENTITY_UNAVAILABLE') return error;
-    const retryAfterSeconds = (retryAt - this.#deps.monotonicNow()) / 1000;
-    return new SidecarError(error.code, error.message, { cause: error.cause, retryAfterSeconds });
   }
 
   async #whoami(): Promise<ReturnType<typeof parseWhoami>> {

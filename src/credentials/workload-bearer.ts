@@ -1,7 +1,6 @@
 import type { Clock, MonotonicClock } from '../base/clock.ts';
 import { ConfigError, invalidCredential, SidecarError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { pauseAfter } from '../base/pause.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import type { Schedule } from '../base/schedule.ts';
 import {
@@ -11,6 +10,7 @@ import {
 } from '../oauth/workload-identity.ts';
 import type { CredentialObserver } from '../telemetry/credential-events.ts';
 import { CallError, callFailureText, type HttpClient } from '../upstream/http-client.ts';
+import { type PausedFailure, pausedError, pausedFailure } from './paused-failure.ts';
 import type {
   Account,
   AuthHeaders,
@@ -52,8 +52,7 @@ export class WorkloadBearer implements BearerProvider {
   readonly #refusals = new RateLimit(MAX_REFUSALS, REFUSALS_MS);
   #token: { headers: AuthHeaders; receivedAt: number; expiresAt: number | null } | null = null;
   #pending: Promise<AuthHeaders> | null = null;
-  /** `retryAt` is on the monotonic clock. */
-  #failure: { error: SidecarError; retryAt: number; count: number } | null = null;
+  #failure: PausedFailure | null = null;
   #cancelTimer: () => void = () => undefined;
   #disposed = false;
 
@@ -111,11 +110,8 @@ export class WorkloadBearer implements BearerProvider {
 
   /** One exchange for all who ask; after a failure not before its pause has passed. */
   #exchange(): Promise<AuthHeaders> {
-    const failure = this.#failure;
-    const waitMs = failure ? failure.retryAt - this.#deps.monotonicNow() : 0;
-    if (failure && waitMs > 0 && !this.#pending) {
-      return Promise.reject(withPause(failure.error, waitMs));
-    }
+    const paused = pausedError(this.#failure, this.#deps.monotonicNow());
+    if (paused && !this.#pending) return Promise.reject(paused);
     this.#pending ??= this.#exchangeOnce().finally(() => {
       this.#pending = null;
     });
@@ -156,14 +152,15 @@ export class WorkloadBearer implements BearerProvider {
   }
 
   #failed(cause: unknown): SidecarError {
-    const error = describe(cause);
-    const count = (this.#failure?.count ?? 0) + 1;
-    const asked = cause instanceof WorkloadTokenError ? cause.retryAfterMs : null;
-    const pauseMs = pauseAfter(count, RETRY_PAUSE_MS, asked);
-    this.#failure = { error, retryAt: this.#deps.monotonicNow() + pauseMs, count };
+    const monotonicNow = this.#deps.monotonicNow();
+    const askedMs = cause instanceof WorkloadTokenError ? cause.retryAfterMs : null;
+    const time = { monotonicNow, firstMs: RETRY_PAUSE_MS, askedMs, before: this.#failure };
+    const failure = pausedFailure(describe(cause), time);
+    const { error, pauseMs } = failure;
+    this.#failure = failure;
     this.#deps.log.warn({ code: error.code }, error.message);
     this.#schedule(pauseMs);
-    return withPause(error, pauseMs);
+    return pausedError(failure, monotonicNow) ?? error;
   }
 
   #arm(): void {
@@ -203,12 +200,6 @@ function describe(cause: unknown): SidecarError {
 
 function textOf(cause: unknown): string {
   return cause instanceof WorkloadTokenError ? cause.message : 'the exchange failed';
-}
-
-function withPause(error: SidecarError, pauseMs: number): SidecarError {
-  if (error.code !== 'AUTH_REFRESH_UNAVAILABLE') return error;
-  const retryAfterSeconds = pauseMs / 1000;
-  return new SidecarError(error.code, error.message, { cause: error.cause, retryAfterSeconds });
 }
 
 function timeText(time: number | null): string | null {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { hasTokenLimit } from '../clients/limits.ts';
 import type { Authorization } from '../credentials/manager.ts';
 import {
   classifyRejection,
@@ -54,14 +55,16 @@ export class Attempt implements RelayEvents {
     const { headers, degraded } = this.#authorization;
     if (headers) options.traffic.request(headers.kind);
     if (degraded) options.traffic.request('degraded');
+    const upgrade = waiting !== null;
+    const mustRead = upgrade && hasTokenLimit(request.client?.limits ?? null);
     const upstreamRequest: UpstreamRequest = {
       dispatcher: options.dispatcher,
       origin: this.#origin,
       path: this.#path + queryWithoutKeys(query),
       method: request.method,
-      headers: upstreamHeaders(request.raw.rawHeaders, headers, cookie),
+      headers: upstreamHeaders(request.raw.rawHeaders, headers, cookie, mustRead),
       body,
-      upgrade: waiting !== null,
+      upgrade,
     };
     exchange.sent();
     return relay(upstreamRequest, reply.raw, exchange, this);

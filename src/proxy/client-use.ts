@@ -1,5 +1,7 @@
 import { SidecarError } from '../base/errors.ts';
 import { checkLimits, checkMessage } from '../clients/check-limits.ts';
+import type { Client } from '../clients/client-tokens.ts';
+import { hasTokenLimit } from '../clients/limits.ts';
 import { hasBody } from '../inbound/has-body.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
 import { type JudgedBody, judgeModel } from './model-gate.ts';
@@ -11,7 +13,8 @@ type Counting = Pick<ForwardOptions, 'counters' | 'now'>;
 /**
  * Counts a request for its client, and refuses it when the client has used what it may.
  * @param path in normal form
- * @throws SidecarError AUTH_CLIENT_LIMIT, or AUTH_HTTP_ONLY for an upgrade that must be a request
+ * @throws SidecarError AUTH_CLIENT_LIMIT; AUTH_HTTP_ONLY for an upgrade that must be a request;
+ *   AUTH_ROUTE_DENIED for a task that no limit would reach
  */
 export function useClient(
   { client, method, exchange }: InboundRequest,
@@ -28,10 +31,29 @@ export function useClient(
       `the client token "${client.name}" is limited to models, so it cannot use WebSockets; send the request over HTTP`,
     );
   }
+  if (startsTask(method, path)) refuseUnseen(client);
   const usesModel = upgrade || mayUseModel(method, path);
   checkLimits(client, counters, usesModel, now());
   counters.addRequest(client.name);
   if (usesModel) exchange.whenFinished(counters.openStream(client.name));
+}
+
+/** Below it Codex starts work that the backend does by itself, with a model of its own choice. */
+const TASKS = '/backend-api/wham/tasks';
+
+/** A backend may ignore case. */
+function startsTask(method: string, path: string): boolean {
+  return !isRead(method) && path.toLowerCase().startsWith(TASKS);
+}
+
+/** @throws SidecarError when a limit asks for what nobody here would see */
+function refuseUnseen({ name, limits }: Client): void {
+  const isLimited = limits?.models || hasTokenLimit(limits);
+  if (!isLimited) return;
+  throw new SidecarError(
+    'AUTH_ROUTE_DENIED',
+    `the client token "${name}" is limited to models or tokens, so it cannot start a task: the model and the tokens of a task do not pass here`,
+  );
 }
 
 /** Paths on which a request without a model would get whatever the backend takes for one. */
@@ -57,7 +79,11 @@ export function judgeBody(
 }
 
 function mayUseModel(method: string, path: string): boolean {
-  return method !== 'GET' && method !== 'HEAD' && isModelRoute(path);
+  return !isRead(method) && isModelRoute(path);
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /**

@@ -1,4 +1,5 @@
 import { INSTANCE_ASSERTION_HEADER } from '../agent-identity/assertion.ts';
+import { isProxyHeader, PROXY_HEADERS } from '../base/proxy-headers.ts';
 import type { AuthHeaders } from '../credentials/provider.ts';
 import { decodableOnly } from '../upstream/content-coding.ts';
 import { isKeyHeader, subprotocolsWithoutKeys } from './client-keys.ts';
@@ -28,10 +29,7 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
   'cookie',
   'proxy-authorization',
   'x-sidecar-token',
-  'forwarded',
-  'x-real-ip',
-  'via',
-  'true-client-ip',
+  ...PROXY_HEADERS,
   'host',
   // Answered by this server already.
   'expect',
@@ -42,10 +40,12 @@ export const NEVER_UPSTREAM: ReadonlySet<string> = new Set([
   'x-original-url',
   'x-rewrite-url',
 ]);
-const NEVER_UPSTREAM_PREFIXES = ['x-forwarded-', 'cf-'];
 
 const SUBPROTOCOL = 'sec-websocket-protocol';
 const ACCEPT_ENCODING = 'accept-encoding';
+const EXTENSIONS = 'sec-websocket-extensions';
+/** The only extension of WebSockets that anybody uses (RFC 7692), and that we can read through. */
+const DEFLATE = 'permessage-deflate';
 
 /** Length of the name, which rules most others out before any of them is put in lower case. */
 const CONNECTION_LENGTH = 'connection'.length;
@@ -67,12 +67,14 @@ export type InjectedHeaders = Pick<
  * @param raw name, value, name, value, …, as Node's `rawHeaders`
  * @param credential null injects nothing
  * @param cookie the sidecar's own; the client's never passes
+ * @param mustRead leaves out the extensions of WebSockets behind which messages cannot be read
  * @returns the same flat shape
  */
 export function upstreamHeaders(
   raw: readonly string[],
   credential: InjectedHeaders | null,
   cookie: string | null = null,
+  mustRead = false,
 ): string[] {
   const named = connectionOptions(raw);
   const headers: string[] = [];
@@ -85,7 +87,8 @@ export function upstreamHeaders(
     else if (treatment === 'encoding')
       headers.push(name, credential ? decodableOnly(value) : value);
     else {
-      const kept = subprotocolsWithoutKeys(value);
+      const kept =
+        treatment === 'subprotocol' ? subprotocolsWithoutKeys(value) : extensions(value, mustRead);
       if (kept !== null) headers.push(name, kept);
     }
   }
@@ -98,6 +101,20 @@ export function upstreamHeaders(
   }
   if (cookie !== null) headers.push('cookie', cookie);
   return headers;
+}
+
+/** The extensions that are offered upstream; null for none. */
+function extensions(offers: string, mustRead: boolean): string | null {
+  if (!mustRead) return offers;
+  // A value in quotes may hold a comma, but those of this extension are numbers; the backend is
+  // offered at most a part that it does not know.
+  const kept = offers.split(',').filter((offer) => nameOf(offer) === DEFLATE);
+  return kept.length > 0 ? kept.join(',').trim() : null;
+}
+
+function nameOf(offer: string): string {
+  const end = offer.indexOf(';');
+  return (end === -1 ? offer : offer.slice(0, end)).trim().toLowerCase();
 }
 
 /** Headers of a response as they came, in a flat list: octets of latin1, or text. */
@@ -185,13 +202,13 @@ function connectionOptions(raw: RawHeaders): Set<string> | null {
 }
 
 /** What becomes of a header of a client. */
-type Treatment = 'pass' | 'drop' | 'subprotocol' | 'encoding';
+type Treatment = 'pass' | 'drop' | 'subprotocol' | 'extensions' | 'encoding';
 
 const treatmentOf = rememberedByName((lower): Treatment => {
   const name = hyphenated(lower);
-  if (NEVER_UPSTREAM.has(name) || isKeyHeader(name)) return 'drop';
-  if (NEVER_UPSTREAM_PREFIXES.some((prefix) => name.startsWith(prefix))) return 'drop';
+  if (NEVER_UPSTREAM.has(name) || isKeyHeader(name) || isProxyHeader(name)) return 'drop';
   if (name === SUBPROTOCOL) return 'subprotocol';
+  if (name === EXTENSIONS) return 'extensions';
   return lower === ACCEPT_ENCODING ? 'encoding' : 'pass';
 });
 

@@ -12,7 +12,7 @@ import { type ResponseHead, rawHeaders, responseHead } from './response-head.ts'
 import { SentBody } from './sent-body.ts';
 import { StreamCut } from './stream-cut.ts';
 import type { BodyReader } from './usage/body-reader.ts';
-import { WriteBatch } from './write-batch.ts';
+import { type BatchSink, WriteBatch } from './write-batch.ts';
 
 /** The client closed its connection; the reason with which the upstream request is aborted. */
 class ClientGoneError extends Error {
@@ -39,7 +39,7 @@ export function relay(
   });
 }
 
-class Relay implements Dispatcher.DispatchHandler {
+class Relay implements Dispatcher.DispatchHandler, BatchSink {
   readonly #request: UpstreamRequest;
   readonly #response: ServerResponse;
   readonly #exchange: OpenExchange;
@@ -53,10 +53,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #held: HeldResponse | null = null;
   #reader: BodyReader | null = null;
   readonly #streamCut = new StreamCut(() => this.#cutNow());
-  readonly #batch = new WriteBatch(
-    (bytes) => this.#write(bytes),
-    () => this.#flushHead(),
-  );
+  readonly #batch = new WriteBatch(this);
 
   constructor(
     request: UpstreamRequest,
@@ -181,7 +178,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#response.end(last);
   }
 
-  #write(bytes: Buffer): void {
+  write(bytes: Buffer): void {
     const response = this.#response;
     // The client may have left since.
     if (response.destroyed) return;
@@ -193,7 +190,7 @@ class Relay implements Dispatcher.DispatchHandler {
    * When headers and body come in one turn of the event loop, they are written together. When no body
    * came with them, headers must not wait for a first event that may be minutes away.
    */
-  #flushHead(): void {
+  nothingCame(): void {
     if (!this.#finished && !this.#response.destroyed) this.#response.flushHeaders();
   }
 
@@ -287,7 +284,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#finish();
     if (response.headersSent) {
       const last = this.#batch.take();
-      if (last !== null) this.#write(last);
+      if (last !== null) this.write(last);
       // Not in this turn: what was written in it is sent at its end.
       setImmediate(() => response.destroy());
     }

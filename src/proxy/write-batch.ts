@@ -2,6 +2,13 @@ import type { Writable } from 'node:stream';
 
 type Corkable = Pick<Writable, 'cork' | 'uncork'>;
 
+/** Where a batch goes. */
+export interface BatchSink {
+  write(bytes: Buffer): void;
+  /** Called at the end of a turn for which {@link WriteBatch.open} has waited in vain. */
+  nothingCame(): void;
+}
+
 /**
  * Hands over at the end of a turn of the event loop what arrived in it, usually in one packet from the
  * upstream. One packet may hold hundreds of events, and each write to the client costs as much as all
@@ -12,17 +19,14 @@ type Corkable = Pick<Writable, 'cork' | 'uncork'>;
  * turn a second time.
  */
 export class WriteBatch {
-  readonly #write: (bytes: Buffer) => void;
-  readonly #nothingCame: () => void;
+  readonly #sink: BatchSink;
   #chunks: Buffer[] = [];
   #isOpen = false;
   /** null when nothing was written in this turn; also where the client waits for an earlier response. */
   #corked: Corkable | null = null;
 
-  /** @param nothingCame called at the end of a turn for which {@link open} has waited in vain */
-  constructor(write: (bytes: Buffer) => void, nothingCame: () => void) {
-    this.#write = write;
-    this.#nothingCame = nothingCame;
+  constructor(sink: BatchSink) {
+    this.#sink = sink;
   }
 
   /** Collects all that comes in this turn. */
@@ -42,7 +46,7 @@ export class WriteBatch {
     this.open();
     socket.cork();
     this.#corked = socket;
-    this.#write(chunk);
+    this.#sink.write(chunk);
   }
 
   /** Everything that has come and was not written; null when there is nothing. */
@@ -56,8 +60,8 @@ export class WriteBatch {
   readonly #close = (): void => {
     this.#isOpen = false;
     const rest = this.take();
-    if (rest !== null) this.#write(rest);
-    else if (this.#corked === null) this.#nothingCame();
+    if (rest !== null) this.#sink.write(rest);
+    else if (this.#corked === null) this.#sink.nothingCame();
     this.#corked?.uncork();
     this.#corked = null;
   };

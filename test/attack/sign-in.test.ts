@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { PROXY_HEADERS } from '../../src/base/proxy-headers.ts';
 import type { PartialConfig } from '../../src/config/resolve.ts';
 import { nothing } from '../helpers/credentials.ts';
 import { EventStream } from '../helpers/event-stream.ts';
@@ -90,7 +91,8 @@ t.test('a form cannot say what it takes, and a link does not begin it', async (t
 
 t.test('behind a proxy the connection says nothing of the person', async (t) => {
   const { call, url, unasked } = await setUp(t);
-  for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']) {
+  const forwarding = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'cf-ray'];
+  for (const name of [...PROXY_HEADERS, ...forwarding]) {
     const response = await call({ ...JSON_TYPE, origin: url, [name]: '192.0.2.1' });
     localError(t, response, 403, 'AUTH_ROUTE_DENIED');
   }

@@ -4,7 +4,8 @@ import { mixedTurns, toldByBackend } from '../helpers/mixed-turns.ts';
 import { Scrape } from '../helpers/prometheus.ts';
 import { startSidecarWithEmulator } from '../helpers/sidecar.ts';
 
-const TURNS = 400;
+/** TURNS=10000 makes a long run of it, of some minutes. */
+const TURNS = Number(process.env.TURNS ?? 400);
 
 const tokens = (scrape: Scrape) =>
   Object.fromEntries(

@@ -16,10 +16,10 @@ function start() {
       done();
     },
   });
-  const batch = new WriteBatch(
-    (bytes) => socket.write(bytes),
-    () => packets.push(['nothing']),
-  );
+  const batch = new WriteBatch({
+    write: (bytes) => void socket.write(bytes),
+    nothingCame: () => void packets.push(['nothing']),
+  });
   const push = (...texts: string[]) => {
     for (const text of texts) batch.push(Buffer.from(text), socket);
   };

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startEmulator } from '../../src/emulator/index.ts';
+import { closeOf, open } from '../helpers/exchange.ts';
 import { serveProgram } from '../helpers/recovery-program.ts';
+import { RESPONSES } from '../helpers/sidecar.ts';
 import { ask, getModels, Home, infer, lastTask } from '../helpers/sidecar-with-clock.ts';
 
 const TOKENS = `agent:${createHash('sha256').update('hush').digest('hex')}\n`;
@@ -46,6 +49,23 @@ t.test('SIGHUP and POST /auth/reload put a new configuration in force', async (t
   t.equal(answer.status, 200);
   t.strictSame(JSON.parse(answer.text), { reloaded: true, restartNeededFor: [] });
   t.equal((await getModels(served)).code, 'AUTH_ROUTE_DENIED');
+});
+
+t.test('a reload of the file ends what is open on a route that it denies', async (t) => {
+  const { emulator, configure, served, reload } = await setUp(t);
+  emulator.addFault({ path: RESPONSES, times: 1, action: 'stall' });
+  const url = served.url + RESPONSES;
+  const call = open(url, { method: 'POST', headers: { 'content-type': 'application/json' } });
+  call.request.end('{"model":"m","input":"hi"}');
+  const response = await call.response;
+  await once(response, 'data');
+  const closed = closeOf(response);
+  configure({ routes: [{ path: '/backend-api/codex/models', methods: ['GET'], auth: 'bearer' }] });
+  t.equal((await reload()).status, 200);
+  await closed;
+  t.notOk(response.complete, 'cut');
+  t.equal((await infer(served)).code, 'AUTH_ROUTE_DENIED');
+  t.equal((await getModels(served)).status, 200);
 });
 
 t.test('a reload changes what a rejected run task leads to', async (t) => {

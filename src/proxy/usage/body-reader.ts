@@ -13,12 +13,39 @@ export interface BodyReader {
   finish(): Promise<void> | null;
 }
 
-/** Reads a body from which all codings are taken off. */
-interface PlainReader {
-  push(bytes: Buffer): void;
-  finish(): void;
-  /** The codings cannot be taken off. */
-  lost(): void;
+/**
+ * Reads a body from which all codings are taken off. It is one object and not several, because with a
+ * thousand streams each of them has left the processor's cache when the next event comes.
+ */
+abstract class PlainReader implements BodyReader {
+  protected readonly turns: TurnCounter;
+  #isLost = false;
+
+  constructor(turns: TurnCounter) {
+    this.turns = turns;
+  }
+
+  protected abstract read(bytes: Buffer): void;
+
+  push(bytes: Buffer): void {
+    if (this.#isLost) return;
+    try {
+      this.read(bytes);
+    } catch {
+      // A defect of the reading must not end what it reads.
+      this.#isLost = true;
+      this.lost();
+    }
+  }
+
+  finish(): null {
+    return null;
+  }
+
+  /** The codings cannot be taken off, or what is inside cannot be read. */
+  lost(): void {
+    this.turns.lost();
+  }
 }
 
 /** Paths whose responses tell what they took. */
@@ -41,37 +68,17 @@ export function bodyReader(
   const plain = plainReader(path, head, turns, now);
   if (!plain) return null;
   const coding = head.header('content-encoding')?.trim() ?? '';
-  if (coding === '' || coding.toLowerCase() === 'identity') return undecoded(plain);
+  if (coding === '' || coding.toLowerCase() === 'identity') return plain;
   const decoder = decoderOf(coding);
   if (decoder) return decoded(plain, new AsideDecoder(decoder, plain, budget));
   plain.lost();
   return null;
 }
 
-function undecoded(plain: PlainReader): BodyReader {
-  let isLost = false;
-  return {
-    push: (bytes) => {
-      if (isLost) return;
-      try {
-        plain.push(bytes);
-      } catch {
-        // A defect of the reading must not end what it reads.
-        isLost = true;
-        plain.lost();
-      }
-    },
-    finish: () => {
-      plain.finish();
-      return null;
-    },
-  };
-}
-
 function decoded(plain: PlainReader, decoder: AsideDecoder): BodyReader {
   return {
     push: (bytes) => decoder.push(bytes, 0, bytes.length),
-    finish: () => decoder.finish().then(() => plain.finish()),
+    finish: () => decoder.finish().then(() => void plain.finish()),
   };
 }
 
@@ -89,80 +96,68 @@ function plainReader(
 }
 
 /** A response as server-sent events. */
-class StreamReader implements PlainReader {
-  readonly #turns: TurnCounter;
+class StreamReader extends PlainReader {
   readonly #stream: EventStream;
 
   constructor(turns: TurnCounter, now: () => number) {
-    this.#turns = turns;
+    super(turns);
     this.#stream = new EventStream(new ServerEvents(turns, now));
     turns.asked();
   }
 
-  push(bytes: Buffer): void {
+  protected override read(bytes: Buffer): void {
     this.#stream.push(bytes);
-  }
-
-  finish(): void {}
-
-  lost(): void {
-    this.#turns.lost();
   }
 }
 
 /** A response as one document. */
-class DocumentReader implements PlainReader {
-  readonly #turns: TurnCounter;
+class DocumentReader extends PlainReader {
   readonly #fields = new JsonFields(DOCUMENT_FIELDS);
 
   constructor(turns: TurnCounter) {
-    this.#turns = turns;
+    super(turns);
     turns.asked();
     turns.created();
   }
 
-  push(bytes: Buffer): void {
+  protected override read(bytes: Buffer): void {
     this.#fields.push(bytes, 0, bytes.length);
   }
 
-  finish(): void {
-    if (this.#fields.state !== 'whole') return;
+  override finish(): null {
+    if (this.#fields.state === 'whole') this.#tell();
+    return null;
+  }
+
+  #tell(): void {
     const model = fieldOf(this.#fields, 'model');
     const named = typeof model === 'string' ? model : null;
     try {
-      this.#turns.ended(named, tokenUsage(this.#fields.value('usage')));
+      this.turns.ended(named, tokenUsage(this.#fields.value('usage')));
     } catch {
-      this.#turns.ended(named, 'unreadable');
+      this.turns.ended(named, 'unreadable');
     }
-  }
-
-  lost(): void {
-    this.#turns.lost();
   }
 }
 
 /** A refusal with 429, whose body says whether the quota of the account is used up. */
-class RefusalReader implements PlainReader {
-  readonly #turns: TurnCounter;
+class RefusalReader extends PlainReader {
   readonly #fields = new JsonFields(REFUSAL_FIELDS);
   #isTold = false;
 
-  constructor(turns: TurnCounter) {
-    this.#turns = turns;
-  }
-
-  push(bytes: Buffer): void {
+  protected override read(bytes: Buffer): void {
     this.#fields.push(bytes, 0, bytes.length);
   }
 
-  finish(): void {
-    if (this.#isTold) return;
+  override finish(): null {
+    if (this.#isTold) return null;
     this.#isTold = true;
     const names = ['error.type', 'error.code'].map((path) => fieldOf(this.#fields, path));
-    this.#turns.limited(limitedBy(...names));
+    this.turns.limited(limitedBy(...names));
+    return null;
   }
 
-  lost(): void {
+  override lost(): void {
     this.finish();
   }
 }
