@@ -136,7 +136,7 @@ t.test('every model route is judged; only inference must name a model', async (t
   t.strictSame(await statuses('{"model":"gpt-6"}'), [400, 400, 400]);
   t.strictSame(await statuses('{"query":"x"}'), [400, 400, 200]);
   t.equal((await post('{"model":"gpt-6"}', {}, '/v1/responses')).status, 400);
-  t.equal((await post('{"model":"gpt-6"}', {}, '/backend-api/wham/tasks')).status, 200);
+  t.equal((await post('{"model":"gpt-6"}', {}, '/backend-api/wham/usage')).status, 200, 'no model');
   t.equal((await post('{"model":"gpt-6"}', {}, RESPONSES, 'free')).status, 200);
 });
 
