@@ -30,17 +30,19 @@ export function checkLimits(
 }
 
 /**
- * The same for a further message on a WebSocket, whose stream counts already.
+ * The same for a message on a WebSocket, whose stream counts already.
+ * @param isFirst whether it has counted as a request, with its upgrade
  * @throws SidecarError AUTH_CLIENT_LIMIT
  */
 export function checkMessage(
   { name, limits }: Client,
   counters: ClientCounters,
+  isFirst: boolean,
   now: number,
 ): void {
   if (!limits) return;
   checkTokens(name, limits, counters, now);
-  checkRate(name, limits, counters, now);
+  if (!isFirst) checkRate(name, limits, counters, now);
 }
 
 function checkTokens(

@@ -56,7 +56,7 @@ export class Attempt implements RelayEvents {
     if (headers) options.traffic.request(headers.kind);
     if (degraded) options.traffic.request('degraded');
     const upgrade = waiting !== null;
-    const mustRead = upgrade && hasTokenLimit(request.client?.limits ?? null);
+    const mustRead = hasTokenLimit(request.client?.limits ?? null);
     const upstreamRequest: UpstreamRequest = {
       dispatcher: options.dispatcher,
       origin: this.#origin,

@@ -87,7 +87,8 @@ function isRead(method: string): boolean {
 }
 
 /**
- * What judges the messages of a WebSocket. The first one belongs to the upgrade, which has counted.
+ * What judges the messages of a WebSocket. The first one belongs to the upgrade, which has counted as a
+ * request; but the tokens of the day may have been used up since.
  * @returns a function that says whether the next message may begin
  */
 export function messageGate(request: InboundRequest, { counters, now }: Counting): () => boolean {
@@ -95,18 +96,16 @@ export function messageGate(request: InboundRequest, { counters, now }: Counting
   return () => {
     // Asked anew each time: a reload may have changed its limits.
     const { client } = request;
-    if (!client || isFirst) {
-      isFirst = false;
-      return true;
-    }
+    if (!client) return true;
     try {
-      checkMessage(client, counters, now());
+      checkMessage(client, counters, isFirst, now());
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error;
       request.exchange.code = error.code;
       return false;
     }
-    counters.addRequest(client.name);
+    if (!isFirst) counters.addRequest(client.name);
+    isFirst = false;
     return true;
   };
 }

@@ -67,7 +67,8 @@ export type InjectedHeaders = Pick<
  * @param raw name, value, name, value, …, as Node's `rawHeaders`
  * @param credential null injects nothing
  * @param cookie the sidecar's own; the client's never passes
- * @param mustRead leaves out the extensions of WebSockets behind which messages cannot be read
+ * @param mustRead leaves out the extensions of WebSockets behind which messages cannot be read, and asks
+ *   for a body without codings: a client can have it packed so tightly that nobody decodes it in bounds
  * @returns the same flat shape
  */
 export function upstreamHeaders(
@@ -85,7 +86,7 @@ export function upstreamHeaders(
     const value = raw[i + 1] as string;
     if (treatment === 'pass') headers.push(name, value);
     else if (treatment === 'encoding')
-      headers.push(name, credential ? decodableOnly(value) : value);
+      headers.push(name, mustRead ? 'identity' : credential ? decodableOnly(value) : value);
     else {
       const kept =
         treatment === 'subprotocol' ? subprotocolsWithoutKeys(value) : extensions(value, mustRead);

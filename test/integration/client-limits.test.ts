@@ -149,6 +149,22 @@ t.test('a WebSocket is closed at the message after the last token of the day', a
   for (const close of closed) t.equal((await close)[0], 1008);
 });
 
+t.test(
+  'a WebSocket that waited until the tokens were used up sends no first message',
+  async (t) => {
+    const { path } = await makeClientsFile(t, { a: 'output-tokens=10' });
+    const config = { clients: { tokensFile: path } };
+    const { client, upstream, sidecar } = await openPair(t, false, config, headersOf('a'));
+    const asked: string[] = [];
+    upstream.on('message', (data) => asked.push(String(data)));
+    sidecar.counters.addTokens('a', { input: 1, output: 10 }, Date.now());
+    const closed = [once(client, 'close'), once(upstream, 'close')];
+    client.send('question');
+    for (const close of closed) t.equal((await close)[0], 1008);
+    t.strictSame(asked, []);
+  },
+);
+
 t.test('what a compressed message has told counts for the very next message', async (t) => {
   const { path } = await makeClientsFile(t, { a: 'output-tokens=10' });
   const config = { clients: { tokensFile: path } };
@@ -184,6 +200,23 @@ t.test('of extensions, a token with a limit of tokens is left only what can be r
   t.equal(await offered('a', 'Permessage-Deflate'), 'Permessage-Deflate');
   t.equal(await offered('a', 'x-secret'), undefined);
   t.equal(await offered('b', offer), offer);
+});
+
+t.test('a response that a limit of tokens has to read comes without codings', async (t) => {
+  const { url, upstream } = await start(t, { a: 'output-tokens=10', b: 'requests=10' });
+  for (const [name, wanted] of [
+    ['a', 'identity'],
+    ['b', 'gzip'],
+  ] as const) {
+    const answer = send(url + RESPONSES, {
+      method: 'POST',
+      headers: { ...headersOf(name), 'accept-encoding': 'gzip' },
+    });
+    const { request, response } = await upstream.next();
+    response.end('ok');
+    await answer;
+    t.equal(request.headers['accept-encoding'], wanted);
+  }
 });
 
 t.test('a token with a limit of models or tokens starts no tasks', async (t) => {

@@ -33,7 +33,6 @@ abstract class PlainReader implements BodyReader {
       this.read(bytes);
     } catch {
       // A defect of the reading must not end what it reads.
-      this.#isLost = true;
       this.lost();
     }
   }
@@ -44,6 +43,7 @@ abstract class PlainReader implements BodyReader {
 
   /** The codings cannot be taken off, or what is inside cannot be read. */
   lost(): void {
+    this.#isLost = true;
     this.turns.lost();
   }
 }

@@ -41,7 +41,8 @@ export class FrameReader implements FrameSink {
     this.#turns = turns;
     this.#now = now;
     this.#events = new ServerEvents(turns, now);
-    const [name, ...parameters] = (extensions ?? '').split(';').map((part) => part.trim());
+    const agreed = (extensions ?? '').toLowerCase().split(';');
+    const [name, ...parameters] = agreed.map((part) => part.trim());
     this.#deflates = name === 'permessage-deflate' && !extensions?.includes(',');
     this.#keepsWindow = !parameters.includes(NO_WINDOW);
     if (!this.#deflates && (extensions ?? '').trim() !== '') this.#lose();
