@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer, Place, RunningPeer } from './peer.ts';
-import { type Emulated, startSidecar } from './sidecar.ts';
+import { type Emulated, SIDECAR, startSidecar } from './sidecar.ts';
 
 /** Client tokens by what is done with the responses of the client. */
 const TOKENS = { read: 'token-of-read', unread: 'token-of-unread' } as const;
@@ -18,10 +18,7 @@ export function readerPeers(emulated: Emulated): Peer[] {
   const peer = (name: Peer['name'], token: string, description: string): Peer => ({
     name,
     description,
-    credential: 'AgentAssertion ',
-    upgrades: true,
-    speaksTls: true,
-    isNode: true,
+    ...SIDECAR,
     start: async (place) => {
       running ??= startReader(place, emulated);
       users++;

@@ -120,6 +120,14 @@ export function otherNodePeer({ name, version, program }: OtherNode, emulated: E
   return builtPeer(name, description, PROGRAM, emulated, program);
 }
 
+/** What is true of every sidecar. */
+export const SIDECAR = {
+  credential: 'AgentAssertion ',
+  upgrades: true,
+  speaksTls: true,
+  isNode: true,
+} as const;
+
 function builtPeer(
   name: PeerName,
   description: string,
@@ -127,9 +135,8 @@ function builtPeer(
   emulated: Emulated,
   node = process.execPath,
 ): Peer {
-  const credential = 'AgentAssertion ';
   const start = (place: Place) => startSidecar(place, emulated, { name, program, node });
-  return { name, description, credential, upgrades: true, speaksTls: true, isNode: true, start };
+  return { name, description, ...SIDECAR, start };
 }
 
 /** @param more of the configuration; `program` is the built one and `node` this one by default */

@@ -13,10 +13,7 @@ export interface BodyReader {
   finish(): Promise<void> | null;
 }
 
-/**
- * Reads a body from which all codings are taken off. It is one object and not several, because with a
- * thousand streams each of them has left the processor's cache when the next event comes.
- */
+/** Reads a body from which all codings are taken off. */
 abstract class PlainReader implements BodyReader {
   protected readonly turns: TurnCounter;
   #isLost = false;
