@@ -6,7 +6,7 @@ import { hasBody } from '../inbound/has-body.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
 import { type JudgedBody, judgeModel } from './model-gate.ts';
 import type { ForwardOptions } from './proxied-request.ts';
-import { isModelRoute } from './routes.ts';
+import { isInference, mayBeModelRoute, usesNoModel } from './routes.ts';
 
 type Counting = Pick<ForwardOptions, 'counters' | 'now'>;
 
@@ -14,7 +14,7 @@ type Counting = Pick<ForwardOptions, 'counters' | 'now'>;
  * Counts a request for its client, and refuses it when the client has used what it may.
  * @param path in normal form
  * @throws SidecarError AUTH_CLIENT_LIMIT; AUTH_HTTP_ONLY for an upgrade that must be a request;
- *   AUTH_ROUTE_DENIED for a task that no limit would reach
+ *   AUTH_ROUTE_DENIED for a use of a model that no limit would reach
  */
 export function useClient(
   { client, method, exchange }: InboundRequest,
@@ -31,19 +31,13 @@ export function useClient(
       `the client token "${client.name}" is limited to models, so it cannot use WebSockets; send the request over HTTP`,
     );
   }
-  if (startsTask(method, path)) refuseUnseen(client);
-  const usesModel = upgrade || mayUseModel(method, path);
+  if (!isInference(path) && !(isRead(method) && !upgrade) && !usesNoModel(path)) {
+    refuseUnseen(client);
+  }
+  const usesModel = upgrade || (!isRead(method) && mayBeModelRoute(path));
   checkLimits(client, counters, usesModel, now());
   counters.addRequest(client.name);
   if (usesModel) exchange.whenFinished(counters.openStream(client.name));
-}
-
-/** Below it Codex starts work that the backend does by itself, with a model of its own choice. */
-const TASKS = '/backend-api/wham/tasks';
-
-/** A backend may ignore case. */
-function startsTask(method: string, path: string): boolean {
-  return !isRead(method) && path.toLowerCase().startsWith(TASKS);
 }
 
 /** @throws SidecarError when a limit asks for what nobody here would see */
@@ -52,21 +46,15 @@ function refuseUnseen({ name, limits }: Client): void {
   if (!isLimited) return;
   throw new SidecarError(
     'AUTH_ROUTE_DENIED',
-    `the client token "${name}" is limited to models or tokens, so it cannot start a task: the model and the tokens of a task do not pass here`,
+    `the client token "${name}" is limited to models or tokens, so of what uses a model it may send responses and compactions only: whatever else it uses here could not be seen`,
   );
 }
-
-/** Paths on which a request without a model would get whatever the backend takes for one. */
-const INFERENCE: ReadonlySet<string> = new Set([
-  '/backend-api/codex/responses',
-  '/backend-api/codex/responses/compact',
-]);
 
 /**
  * Judges the model that a request asks for.
  * @param path in normal form
  * @param mostBytes see {@link judgeModel}
- * @returns null where the client may use every model, or the request cannot use any
+ * @returns null where the client may use every model, or the request asks for none
  * @throws SidecarError AUTH_MODEL_DENIED
  */
 export function judgeBody(
@@ -74,12 +62,8 @@ export function judgeBody(
   path: string,
   mostBytes: number,
 ): JudgedBody | null {
-  if (!client?.limits?.models || !mayUseModel(method, path) || !hasBody(raw)) return null;
-  return judgeModel(raw, client, INFERENCE.has(path), mostBytes);
-}
-
-function mayUseModel(method: string, path: string): boolean {
-  return !isRead(method) && isModelRoute(path);
+  if (!client?.limits?.models || isRead(method) || !isInference(path) || !hasBody(raw)) return null;
+  return judgeModel(raw, client, mostBytes);
 }
 
 function isRead(method: string): boolean {
@@ -88,7 +72,8 @@ function isRead(method: string): boolean {
 
 /**
  * What judges the messages of a WebSocket. The first one belongs to the upgrade, which has counted as a
- * request; but the tokens of the day may have been used up since.
+ * request; but the tokens of the day may have been used up since. Where tokens are limited, no message
+ * follows what could not be read.
  * @returns a function that says whether the next message may begin
  */
 export function messageGate(request: InboundRequest, { counters, now }: Counting): () => boolean {
@@ -97,6 +82,10 @@ export function messageGate(request: InboundRequest, { counters, now }: Counting
     // Asked anew each time: a reload may have changed its limits.
     const { client } = request;
     if (!client) return true;
+    if (hasTokenLimit(client.limits) && request.exchange.reading?.isLost !== false) {
+      request.exchange.code = 'AUTH_CLIENT_LIMIT';
+      return false;
+    }
     try {
       checkMessage(client, counters, isFirst, now());
     } catch (error) {

@@ -53,6 +53,7 @@ const CONNECTION_LENGTH = 'connection'.length;
 // Whatever the upstream allows web pages, no page may read or time its response to the sidecar.
 const NEVER_DOWNSTREAM = new Set([...HOP_BY_HOP, 'set-cookie', 'timing-allow-origin']);
 const CORS_PREFIX = 'access-control-';
+const CONTENT_PREFIX = 'content-';
 
 /** The part of a credential that goes into the headers. */
 export type InjectedHeaders = Pick<
@@ -85,14 +86,16 @@ export function upstreamHeaders(
     if (treatment === 'drop' || named?.has(name.toLowerCase())) continue;
     const value = raw[i + 1] as string;
     if (treatment === 'pass') headers.push(name, value);
-    else if (treatment === 'encoding')
-      headers.push(name, mustRead ? 'identity' : credential ? decodableOnly(value) : value);
-    else {
+    else if (treatment === 'encoding') {
+      if (!mustRead) headers.push(name, credential ? decodableOnly(value) : value);
+    } else {
       const kept =
         treatment === 'subprotocol' ? subprotocolsWithoutKeys(value) : extensions(value, mustRead);
       if (kept !== null) headers.push(name, kept);
     }
   }
+  // Without this header every coding is welcome (RFC 9110, section 12.5.3).
+  if (mustRead) headers.push(ACCEPT_ENCODING, 'identity');
   if (credential) {
     headers.push('authorization', credential.authorization.reveal());
     if (credential.assertion)
@@ -183,7 +186,11 @@ export function requestIdOf(header: HeaderLookup): string | null {
   return null;
 }
 
-/** Header names that `connection` lists as belonging to this hop; null when there are none. */
+/**
+ * Header names that `connection` lists as belonging to this hop; null when there are none. What describes
+ * the content belongs to everybody who gets it (RFC 9110, section 7.6.1): without it the next one would
+ * read the content in another way than we do.
+ */
 function connectionOptions(raw: RawHeaders): Set<string> | null {
   let named: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -195,6 +202,7 @@ function connectionOptions(raw: RawHeaders): Set<string> | null {
       .split(',')) {
       const name = option.trim();
       if (name === '' || name === 'keep-alive' || name === 'close' || name === 'upgrade') continue;
+      if (name.startsWith(CONTENT_PREFIX)) continue;
       named ??= new Set();
       named.add(name);
     }

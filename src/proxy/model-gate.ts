@@ -22,15 +22,14 @@ export interface JudgedBody {
 }
 
 /**
- * Lets a request body pass only as far as it names a model that the client may use.
- * @param mustName whether a body without a model is refused
+ * Lets a request body pass only as far as it names a model that the client may use. A body without a
+ * model would get whatever the backend takes for one, so it is refused.
  * @param mostBytes of a compressed body after decoding
  * @throws SidecarError AUTH_MODEL_DENIED when the body cannot be read here
  */
 export function judgeModel(
   request: IncomingMessage,
   client: Client,
-  mustName: boolean,
   mostBytes: number,
 ): JudgedBody {
   const coding = request.headers['content-encoding'] ?? 'identity';
@@ -41,7 +40,7 @@ export function judgeModel(
       `a body with the content-encoding ${coding} cannot be read; send it without`,
     );
   }
-  const gate = new ModelGate(client, mustName, decoder);
+  const gate = new ModelGate(client, decoder);
   request.pipe(gate);
   request.once('close', () => {
     // Cut off in the middle; a whole one has ended the gate already.
@@ -55,7 +54,6 @@ export function judgeModel(
 class ModelGate extends Transform {
   readonly head: Promise<void>;
   readonly #client: Client;
-  readonly #mustName: boolean;
   readonly #decoder: Decoder;
   readonly #scanner = new ModelScanner();
   /** Judged, and held back until what follows is judged as well: the end is judged before it goes. */
@@ -63,10 +61,9 @@ class ModelGate extends Transform {
   #passed = 0;
   #settle: (error?: Error) => void = () => undefined;
 
-  constructor(client: Client, mustName: boolean, decoder: Decoder) {
+  constructor(client: Client, decoder: Decoder) {
     super({ readableHighWaterMark: HEAD_BYTES });
     this.#client = client;
-    this.#mustName = mustName;
     this.#decoder = decoder;
     this.head = new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve());
@@ -129,7 +126,7 @@ class ModelGate extends Transform {
 
   #checkEnd(): void {
     if (!this.#scanner.isComplete) throw new UnclearModelError('it is not a whole JSON object');
-    if (this.#mustName && this.#scanner.model === null) {
+    if (this.#scanner.model === null) {
       throw new UnclearModelError('it names no model');
     }
   }

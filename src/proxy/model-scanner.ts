@@ -72,8 +72,11 @@ export class ModelScanner {
     const text = this.#text && decode(this.#text);
     if (this.#place === 'name') {
       this.#place = 'colon';
-      // Some parsers ignore the case of names.
-      this.#isModel = text?.toLowerCase() === 'model';
+      this.#isModel = text === 'model';
+      // Some parsers ignore the case of names, and others do not.
+      if (!this.#isModel && text?.toLowerCase() === 'model') {
+        throw new UnclearModelError(`it has a field "${text}", which is not "model"`);
+      }
       return;
     }
     this.#place = 'behind';

@@ -59,6 +59,43 @@ export function matchRoute(
   return null;
 }
 
+/** Paths whose bodies name the model, and whose responses tell what they took. */
+const INFERENCE: ReadonlySet<string> = new Set([
+  '/backend-api/codex/responses',
+  '/backend-api/codex/responses/compact',
+]);
+
+/** Whether a backend may take a path for one of inference. */
+export function isInference(path: string): boolean {
+  return INFERENCE.has(path) || INFERENCE.has(blur(path));
+}
+
+/** Whether a backend may take a path for one of the model routes. */
+export function mayBeModelRoute(path: string): boolean {
+  return isModelRoute(path) || isModelRoute(blur(path));
+}
+
+/** Below it Codex starts work that the backend does by itself, with a model of its own choice. */
+const TASKS = '/backend-api/wham/tasks';
+
+/** What Codex sends to, as far as it is known, without any use of a model. */
+const WITHOUT_MODEL = [
+  '/backend-api/codex/analytics-events/*',
+  '/backend-api/wham/*',
+  '/backend-api/ps/*',
+  '/backend-api/plugins/*',
+  '/backend-api/connectors/*',
+  '/backend-api/files/*',
+];
+
+/** Whether what is sent to a path cannot make the backend use a model, in any reading of it. */
+export function usesNoModel(path: string): boolean {
+  const blurred = blur(path);
+  if (blurred.startsWith(TASKS)) return false;
+  return WITHOUT_MODEL.some((pattern) => matchesPattern(pattern, blurred));
+}
+
+/** A path as backends may read it that ignore case, and dots and spaces at the end of a name. */
 function blur(path: string): string {
   const lower = path.toLowerCase();
   if (!lower.includes('.') && !lower.includes('%20')) return lower;

@@ -274,6 +274,20 @@ t.test('set changes end, purpose and paths as well', async (t) => {
   t.equal(await after('--routes', '/auth/reload'), `expires=${at} for=codex routes=/auth/reload`);
   t.equal(await after('--routes', 'none', '--expires', 'none'), 'for=codex');
   t.equal(await after('--all-routes', '--streams', '1'), 'streams=1');
+  t.equal(await after('--routes', 'none', '--streams', '2'), 'streams=2', 'it had none');
+});
+
+t.test('set opens every path only when told to', async (t) => {
+  const line = `ci:${sha256('1')} routes=/backend-api/codex/*\n`;
+  const path = await makeFile(t, 'tokens', line);
+  const set = (...flags: string[]) => ['set', 'ci', '--file', path, ...flags];
+  for (const more of [[], ['--requests', '5'], ['--expires', 'none']]) {
+    const message = /would reach every path; say --for inference, or --all-routes$/;
+    await refuses(t, set('--routes', 'none', ...more), message);
+  }
+  t.equal(await read(path), line);
+  await command(set('--routes', 'none', '--for', 'inference'));
+  t.match(await read(path), / for=inference\n$/);
 });
 
 t.test('set refuses what it cannot do, and changes nothing then', async (t) => {

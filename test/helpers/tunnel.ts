@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
-import { TUNNEL_LIMITS, Tunnel } from '../../src/proxy/websocket/tunnel.ts';
+import { TUNNEL_LIMITS, Tunnel, type TunnelWatch } from '../../src/proxy/websocket/tunnel.ts';
 
 export const text = (length: number, first = 0x81) =>
   Buffer.concat([Buffer.from([first, length]), Buffer.alloc(length, 'd')]);
@@ -23,11 +23,15 @@ export interface TunnelWithPeers {
 }
 
 /** A tunnel between real connections, with a clock in the hands of the test. */
-export async function openTunnel(t: Test, limits = {}): Promise<TunnelWithPeers> {
+export async function openTunnel(
+  t: Test,
+  limits = {},
+  watch?: TunnelWatch,
+): Promise<TunnelWithPeers> {
   const [client, near] = await connection(t);
   const [far, upstream] = await connection(t);
   const time = { now: 0 };
-  const tunnel = new Tunnel(near, far, [], () => time.now, undefined, {
+  const tunnel = new Tunnel(near, far, [], () => time.now, watch, {
     ...TUNNEL_LIMITS,
     ...limits,
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { nextDayAt } from '../../src/clients/daily-tokens.ts';
 import { headersOf, makeClientsFile } from '../helpers/clients.ts';
-import { type Answer, dialTcp, localError, open, readAll, send } from '../helpers/exchange.ts';
+import { type Answer, localError, open, readAll, send } from '../helpers/exchange.ts';
 import {
   MODELS,
   makeFolder,
@@ -13,7 +13,7 @@ import {
   startTestSidecar,
 } from '../helpers/sidecar.ts';
 import { startUpstream } from '../helpers/upstream.ts';
-import { openPair, tryUpgrade, upgradeText } from '../helpers/websocket.ts';
+import { openPair, tryUpgrade } from '../helpers/websocket.ts';
 
 t.jobs = 3;
 
@@ -183,60 +183,6 @@ t.test('what a compressed message has told counts for the very next message', as
   client.send('another question');
   for (const close of closed) t.equal((await close)[0], 1008);
   t.strictSame(asked, ['question']);
-});
-
-t.test('of extensions, a token with a limit of tokens is left only what can be read', async (t) => {
-  const { url, upstream } = await start(t, { a: 'output-tokens=10', b: 'requests=10' });
-  const offer =
-    'x-secret; p="a,b", permessage-deflate; client_max_window_bits, x-webkit-deflate-frame';
-  const offered = async (name: string, extensions: string) => {
-    const client = await dialTcp(t, Number(new URL(url).port));
-    const headers = { ...headersOf(name), 'sec-websocket-extensions': extensions };
-    client.write(upgradeText(RESPONSES, headers));
-    const { request } = await upstream.nextUpgrade();
-    return request.headers['sec-websocket-extensions'];
-  };
-  t.equal(await offered('a', offer), 'permessage-deflate; client_max_window_bits');
-  t.equal(await offered('a', 'Permessage-Deflate'), 'Permessage-Deflate');
-  t.equal(await offered('a', 'x-secret'), undefined);
-  t.equal(await offered('b', offer), offer);
-});
-
-t.test('a response that a limit of tokens has to read comes without codings', async (t) => {
-  const { url, upstream } = await start(t, { a: 'output-tokens=10', b: 'requests=10' });
-  for (const [name, wanted] of [
-    ['a', 'identity'],
-    ['b', 'gzip'],
-  ] as const) {
-    const answer = send(url + RESPONSES, {
-      method: 'POST',
-      headers: { ...headersOf(name), 'accept-encoding': 'gzip' },
-    });
-    const { request, response } = await upstream.next();
-    response.end('ok');
-    await answer;
-    t.equal(request.headers['accept-encoding'], wanted);
-  }
-});
-
-t.test('a token with a limit of models or tokens starts no tasks', async (t) => {
-  const clients = {
-    a: 'models=gpt-5.1',
-    b: 'input-tokens=9',
-    c: 'output-tokens=9',
-    d: 'requests=9',
-  };
-  const { take, ask, upstream } = await start(t, clients);
-  for (const name of ['a', 'b', 'c']) {
-    for (const path of ['', '/one/turns', '.']) {
-      const refused = await ask(name, `/backend-api/wham/tasks${path}`);
-      localError(t, refused, 403, 'AUTH_ROUTE_DENIED');
-    }
-    localError(t, await ask(name, '/backend-api/wham/TASKS'), 403, 'AUTH_ROUTE_DENIED');
-    t.equal(await take(name, '/backend-api/wham/tasks/one', 'GET'), 200, 'reads them');
-  }
-  t.equal(await take('d', '/backend-api/wham/tasks', 'POST'), 200);
-  t.equal(upstream.requests.length, 4);
 });
 
 t.test('a token with a limit of models is sent to HTTP', async (t) => {

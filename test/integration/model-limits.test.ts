@@ -10,7 +10,6 @@ import { startUpstream } from '../helpers/upstream.ts';
 t.jobs = 3;
 
 const COMPACT = `${RESPONSES}/compact`;
-const SEARCH = '/backend-api/codex/alpha/search';
 /** Longer than what is waited for. */
 const LONG = 'x'.repeat(300_000);
 
@@ -107,6 +106,19 @@ t.test('the answer says what is allowed, or what is unclear', async (t) => {
   }
 });
 
+t.test('the upstream learns of the coding behind which the model was judged', async (t) => {
+  const { post, upstream } = await start(t);
+  const headers = {
+    'content-encoding': 'gzip',
+    connection: 'close, Content-Encoding, x-own',
+    'x-own': '1',
+  };
+  t.equal((await post(zlib.gzipSync('{"model":"gpt-5.1"}'), headers)).status, 200);
+  const seen = upstream.requests.at(-1)?.headers;
+  t.equal(seen?.['content-encoding'], 'gzip');
+  t.equal(seen?.['x-own'], undefined);
+});
+
 t.test('a small body that grows beyond measure is given up', async (t) => {
   const { post, upstream } = await start(t, { limits: { bodyBytes: 2_000_000 } });
   const bomb = zlib.gzipSync(Buffer.from(`{"input":"${'x'.repeat(5_000_000)}","model":"gpt-5.1"}`));
@@ -126,15 +138,14 @@ t.test('bytes behind the end of a compressed body', async (t) => {
   t.ok(bodies.length <= 1);
 });
 
-t.test('every model route is judged; only inference must name a model', async (t) => {
+t.test('inference is judged, and must name a model', async (t) => {
   const { post } = await start(t);
   const statuses = async (body: string) =>
-    Promise.all(
-      [RESPONSES, COMPACT, SEARCH].map(async (path) => (await post(body, {}, path)).status),
-    );
-  t.strictSame(await statuses('{"model":"gpt-5.1"}'), [200, 200, 200]);
-  t.strictSame(await statuses('{"model":"gpt-6"}'), [400, 400, 400]);
-  t.strictSame(await statuses('{"query":"x"}'), [400, 400, 200]);
+    Promise.all([RESPONSES, COMPACT].map(async (path) => (await post(body, {}, path)).status));
+  t.strictSame(await statuses('{"model":"gpt-5.1"}'), [200, 200]);
+  t.strictSame(await statuses('{"model":"gpt-6"}'), [400, 400]);
+  t.strictSame(await statuses('{"Model":"gpt-5.1"}'), [400, 400]);
+  t.strictSame(await statuses('{"query":"x"}'), [400, 400]);
   t.equal((await post('{"model":"gpt-6"}', {}, '/v1/responses')).status, 400);
   t.equal((await post('{"model":"gpt-6"}', {}, '/backend-api/wham/usage')).status, 200, 'no model');
   t.equal((await post('{"model":"gpt-6"}', {}, RESPONSES, 'free')).status, 200);

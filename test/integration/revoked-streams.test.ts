@@ -169,6 +169,20 @@ t.test('a WebSocket is held to the limits that its token has now', async (t) => 
   t.equal((await closed)[0], 1008);
 });
 
+t.test('a WebSocket that was not read is closed when its token gets a limit', async (t) => {
+  const file = await makeClientsFile(t, { a: '' });
+  const config = { clients: { tokensFile: file.path }, usage: { enabled: false } };
+  const { client, upstream, log } = await openPair(t, false, config, headersOf('a'));
+  upstream.on('message', () => upstream.send('answer'));
+  client.send('1');
+  await once(client, 'message');
+  await file.write({ a: 'output-tokens=10' });
+  await logged(log, 'client tokens read again');
+  const closed = [once(client, 'close'), once(upstream, 'close')];
+  client.send('2');
+  for (const close of closed) t.equal((await close)[0], 1008);
+});
+
 t.test('the streams of the others go on, and so does a token that is only renamed', async (t) => {
   for (const change of [
     { b: '' },

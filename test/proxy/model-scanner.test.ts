@@ -35,7 +35,9 @@ t.test('the model is found wherever it is, in pieces of any size', async (t) => 
 t.test('what another parser could read in another way is refused', async (t) => {
   const cases: [string | Buffer, RegExp][] = [
     ['{"model":"a","model":"b"}', /names the model twice/],
-    ['{"model":"a","input":[],"Model":"b"}', /names the model twice/],
+    ['{"model":"a","input":[],"Model":"b"}', /has a field "Model", which is not "model"/],
+    ['{"Model":"a"}', /has a field "Model"/],
+    ['{"\\u004dODEL":"a"}', /has a field "MODEL"/],
     ['{"model":"a","\\u006dodel":"b"}', /names the model twice/],
     ['{"model":["a"]}', /its model is not a string/],
     ['{"model":null}', /its model is not a string/],

@@ -44,16 +44,15 @@ export function addTokenOptions(command: Command, mayRemove: boolean): Command {
     command.addOption(new Option(flags, what).argParser(read));
   };
   limit('--expires <when>', 'after 90m, 12h or 30d, or at 2027-01-31T00:00:00Z', parseExpiry);
-  limit(
-    '--routes <paths>',
-    'allow these paths only: /path or /prefix/*, comma-separated',
-    parseRoutes,
-  );
+  const reach = mayRemove
+    ? 'allow these paths, beside --for if the token has one'
+    : 'allow these paths only';
+  limit('--routes <paths>', `${reach}: /path or /prefix/*, comma-separated`, parseRoutes);
   const unset = mayRemove ? '' : '; inference where nothing is given';
   command.addOption(
     new Option('--for <purpose>', `what the client needs${unset}`)
       .choices(Object.keys(PURPOSES))
-      .conflicts(['routes', 'allRoutes']),
+      .conflicts(mayRemove ? 'allRoutes' : ['routes', 'allRoutes']),
   );
   command.addOption(
     new Option('--all-routes', 'allow every path that "routes" allows, the reload too').conflicts(
@@ -76,10 +75,18 @@ export function newToken(name: string, flags: TokenFlags): ClientToken {
   return changedToken(token, flags);
 }
 
-/** What `token` becomes; what no option names stays. */
+/**
+ * What `token` becomes; what no option names stays.
+ * @throws Error when it would reach every path, and nobody has said so
+ */
 export function changedToken(token: ClientToken, flags: TokenFlags): ClientToken {
   const { expires, routes, allRoutes = false } = flags;
   const limits = changedLimits(token.limits ?? NO_LIMITS, flags);
+  if (routes === NONE && token.routes !== null && !allRoutes && !(flags.for ?? token.purpose)) {
+    throw new Error(
+      `without its routes the token "${token.name}" would reach every path; say --for inference, or --all-routes`,
+    );
+  }
   const changed = {
     ...token,
     expiresAt: chosen(expires, token.expiresAt),

@@ -30,6 +30,7 @@ abstract class PlainReader implements BodyReader {
       this.read(bytes);
     } catch {
       // A defect of the reading must not end what it reads.
+      this.#isLost = true;
       this.lost();
     }
   }
@@ -40,29 +41,25 @@ abstract class PlainReader implements BodyReader {
 
   /** The codings cannot be taken off, or what is inside cannot be read. */
   lost(): void {
-    this.#isLost = true;
     this.turns.lost();
   }
 }
 
-/** Paths whose responses tell what they took. */
-const TURN_PATHS = new Set([
-  '/backend-api/codex/responses',
-  '/backend-api/codex/responses/compact',
-]);
-
 const DOCUMENT_FIELDS = wantedFields('model', 'usage');
 const REFUSAL_FIELDS = wantedFields('error.type', 'error.code');
 
-/** @returns null when the body tells nothing of interest, or cannot be read */
+/**
+ * @param isTurn whether it is the response to a turn
+ * @returns null when the body tells nothing of interest, or cannot be read
+ */
 export function bodyReader(
-  path: string,
+  isTurn: boolean,
   head: ResponseHead,
   turns: TurnCounter,
   now: () => number,
   budget: DecodingBudget,
 ): BodyReader | null {
-  const plain = plainReader(path, head, turns, now);
+  const plain = plainReader(isTurn, head, turns, now);
   if (!plain) return null;
   const coding = head.header('content-encoding')?.trim() ?? '';
   if (coding === '' || coding.toLowerCase() === 'identity') return plain;
@@ -80,16 +77,20 @@ function decoded(plain: PlainReader, decoder: AsideDecoder): BodyReader {
 }
 
 function plainReader(
-  path: string,
+  isTurn: boolean,
   { status, header }: ResponseHead,
   turns: TurnCounter,
   now: () => number,
 ): PlainReader | null {
   if (status === 429) return new RefusalReader(turns);
-  if (status !== 200 || !TURN_PATHS.has(path)) return null;
+  if (status !== 200 || !isTurn) return null;
+  turns.asked();
   const type = header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type === 'text/event-stream') return new StreamReader(turns, now);
   if (type === 'application/json') return new DocumentReader(turns);
-  return type === 'text/event-stream' ? new StreamReader(turns, now) : null;
+  // Whatever it is, it took something.
+  turns.lost();
+  return null;
 }
 
 /** A response as server-sent events. */
@@ -99,7 +100,6 @@ class StreamReader extends PlainReader {
   constructor(turns: TurnCounter, now: () => number) {
     super(turns);
     this.#stream = new EventStream(new ServerEvents(turns, now));
-    turns.asked();
   }
 
   protected override read(bytes: Buffer): void {
@@ -113,7 +113,6 @@ class DocumentReader extends PlainReader {
 
   constructor(turns: TurnCounter) {
     super(turns);
-    turns.asked();
     turns.created();
   }
 

@@ -4,6 +4,7 @@ import { hasTokenLimit } from '../../clients/limits.ts';
 import type { InboundRequest } from '../../inbound/request-context.ts';
 import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
 import type { ResponseHead } from '../response-head.ts';
+import { isInference } from '../routes.ts';
 import type { FrameSink } from '../websocket/frame-tracker.ts';
 import type { FrameSinks } from '../websocket/tunnel.ts';
 import { DecodingBudget } from './aside-decoder.ts';
@@ -36,8 +37,9 @@ export class UsageReading {
   body({ exchange, client }: InboundRequest, path: string, head: ResponseHead): BodyReader | null {
     if (!this.#reads(client)) return null;
     const turns = new TurnCounter(exchange, this.#limits, head.header('openai-model'));
-    const reader = bodyReader(path, head, turns, this.#now, this.#budget);
-    exchange.reading = reader && { end: () => settle(reader.finish(), turns) };
+    const isTurn = exchange.method === 'POST' && isInference(path);
+    const reader = bodyReader(isTurn, head, turns, this.#now, this.#budget);
+    exchange.reading = reader && new TurnReading(reader, turns);
     return reader;
   }
 
@@ -50,7 +52,7 @@ export class UsageReading {
     const turns = new TurnCounter(exchange, this.#limits, null);
     const extensions = header('sec-websocket-extensions');
     const down = new FrameReader(extensions, turns, this.#now, this.#budget);
-    exchange.reading = { end: () => settle(down.finish(), turns) };
+    exchange.reading = new TurnReading(down, turns);
     const asked = () => {
       turns.asked();
       down.flush();
@@ -63,10 +65,26 @@ export class UsageReading {
   }
 }
 
-function settle(rest: Promise<void> | null, turns: TurnCounter): Promise<void> | null {
-  if (rest) return rest.then(() => turns.over());
-  turns.over();
-  return null;
+/** The turns of one exchange, and what reads them. */
+class TurnReading {
+  readonly #reader: Pick<BodyReader, 'finish'>;
+  readonly #turns: TurnCounter;
+
+  constructor(reader: Pick<BodyReader, 'finish'>, turns: TurnCounter) {
+    this.#reader = reader;
+    this.#turns = turns;
+  }
+
+  get isLost(): boolean {
+    return this.#turns.isLost;
+  }
+
+  end(): Promise<void> | null {
+    const rest = this.#reader.finish();
+    if (rest) return rest.then(() => this.#turns.over());
+    this.#turns.over();
+    return null;
+  }
 }
 
 const CONTROL = 0x8;

@@ -25,7 +25,11 @@ export class TurnCounter implements ServerEventListener {
     this.#model = model;
   }
 
-  /** The client has sent a message on its WebSocket. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** The client has sent a message on its WebSocket, or the request of a response. */
   asked(): void {
     this.#asked++;
     if (this.#isLost) this.#tell(null, 'unreadable');

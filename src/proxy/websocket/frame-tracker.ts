@@ -28,7 +28,8 @@ export class FrameTracker {
   #control = false;
   #fragmented = false;
   #closed = false;
-  #messages = 0;
+  #headAt = 0;
+  readonly #starts: number[] = [];
   readonly #sink: FrameSink | null;
 
   /** @param sink null: nobody reads the payloads */
@@ -36,9 +37,12 @@ export class FrameTracker {
     this.#sink = sink;
   }
 
-  /** Messages that have begun so far; control frames are not messages. */
-  get messages(): number {
-    return this.#messages;
+  /**
+   * Where in the last chunk messages have begun; -1 for one whose first byte came before it. Control
+   * frames are not messages.
+   */
+  get starts(): readonly number[] {
+    return this.#starts;
   }
 
   /** Whether a frame may be put in here: none is half sent, and none was the last. */
@@ -60,6 +64,8 @@ export class FrameTracker {
   push(chunk: Buffer): boolean {
     let data = false;
     let at = 0;
+    this.#headAt = -1;
+    this.#starts.length = 0;
     while (at < chunk.length && !this.#closed) {
       if (this.#left > 0) {
         const step = Math.min(this.#left, chunk.length - at);
@@ -67,9 +73,11 @@ export class FrameTracker {
         this.#left -= step;
         at += step;
         if (this.#left === 0) this.#sink?.end();
-      } else if (this.#endsHead(chunk[at++] as number)) {
+      } else {
+        if (this.#seen === 0) this.#headAt = at;
+        if (!this.#endsHead(chunk[at++] as number)) continue;
         this.#beginPayload();
-      } else continue;
+      }
       data ||= !this.#control;
     }
     return data;
@@ -98,7 +106,7 @@ export class FrameTracker {
     this.#control = opcode >= CLOSE;
     if (opcode === CLOSE) this.#closed = true;
     if (!this.#control) {
-      if (opcode !== CONTINUATION) this.#messages++;
+      if (opcode !== CONTINUATION) this.#starts.push(this.#headAt);
       this.#fragmented = (this.#first & FIN) === 0;
     }
     if (!this.#sink) return;

@@ -117,8 +117,10 @@ export class Tunnel {
    * client is half sent, the upstream gets no close frame, but the end of the connection.
    */
   close(code: number): void {
-    if (this.#closing !== 'no' || this.#up.closed) return;
-    this.#beginClose(code);
+    if (this.#closing !== 'no') return;
+    // The client has closed already; the upstream may never answer it.
+    if (this.#up.closed) this.#closeLimit ??= this.#limitClose();
+    else this.#beginClose(code);
   }
 
   #beginClose(code: number): void {
@@ -129,8 +131,12 @@ export class Tunnel {
       this.#cut();
       return;
     }
-    this.#closeLimit = setTimeout(() => this.#cut(), this.#limits.closeMs);
+    this.#closeLimit = this.#limitClose();
     this.#closeAtBoundary();
+  }
+
+  #limitClose(): NodeJS.Timeout {
+    return setTimeout(() => this.#cut(), this.#limits.closeMs);
   }
 
   #closeAtBoundary(): void {
@@ -168,14 +174,14 @@ export class Tunnel {
   /** Not by `pipe`, because a message must be judged before any of it is sent on. */
   readonly #onClient = (chunk: Buffer): void => {
     this.#lastByteAt = this.#monotonicNow();
-    const wasAtBoundary = this.#up.atBoundary;
-    const begun = this.#up.messages;
     const hasData = this.#up.push(chunk);
     if (this.#closing === 'said' && this.#up.closed) closeGently(this.#client);
     if (this.#closing === 'said' || this.#refusedAtBoundary !== null) return;
-    for (let message = begun; message < this.#up.messages; message++) {
+    for (const start of this.#up.starts) {
       if (this.#admitsMessage()) continue;
-      this.#refusedAtBoundary = wasAtBoundary;
+      this.#refusedAtBoundary = start >= 0;
+      // The messages before it were admitted.
+      if (start > 0) this.#upstream.write(chunk.subarray(0, start));
       if (this.#closing === 'no') this.#beginClose(POLICY_VIOLATION);
       return;
     }

@@ -5,7 +5,6 @@ import { DecodingBudget } from '../../../src/proxy/usage/aside-decoder.ts';
 import { bodyReader } from '../../../src/proxy/usage/body-reader.ts';
 import { countedTurns, endEvent, LIMITS, USAGE } from './told.ts';
 
-const RESPONSES = '/backend-api/codex/responses';
 const COUNTED = 'gpt-x 12/3/5/2';
 const STREAM = { 'content-type': 'text/event-stream; charset=utf-8' };
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -16,7 +15,7 @@ const completed = `data: ${JSON.stringify(endEvent(USAGE))}\n\n`;
 const whole = created + delta.repeat(50) + completed;
 
 interface Case {
-  path?: string;
+  isTurn?: boolean;
   status?: number;
   headers?: Record<string, string>;
   model?: string;
@@ -26,13 +25,13 @@ interface Case {
 /** What is told of a body, read in pieces. */
 async function read(
   body: Buffer | string,
-  { path, status, headers = STREAM, model, defect }: Case = {},
+  { isTurn = true, status, headers = STREAM, model, defect }: Case = {},
 ) {
   const { turns, lines } = countedTurns(model, defect);
   const parsed = headers;
   const head = { status: status ?? 200, statusMessage: '', raw: [], parsed };
   const asked = bodyReader(
-    path ?? RESPONSES,
+    isTurn,
     { ...head, header: headerLookup(parsed) },
     turns,
     () => 0,
@@ -102,15 +101,20 @@ t.test('a response in one document', async (t) => {
   ]);
   const wrong = { ...response, usage: { input_tokens: '1' } };
   t.strictSame(await read(JSON.stringify(wrong), { headers }), ['gpt-x unreadable']);
-  const path = `${RESPONSES}/compact`;
-  t.strictSame(await read('{"output":[]}', { headers, path }), ['unknown nothing']);
+  t.strictSame(await read('{"output":[]}', { headers }), ['unknown nothing']);
+});
+
+t.test('a response of another type took something, and nobody can tell what', async (t) => {
+  for (const headers of [{}, { 'content-type': 'text/html' }, { 'content-type': 'text/json' }]) {
+    t.strictSame(await read(whole, { headers }), ['unknown unreadable']);
+  }
 });
 
 t.test('nothing else is read', async (t) => {
   t.strictSame(await read(whole, { status: 500 }), []);
-  t.strictSame(await read(whole, { headers: {} }), []);
-  t.strictSame(await read(whole, { headers: { 'content-type': 'text/html' } }), []);
-  t.strictSame(await read(whole, { path: '/backend-api/codex/models' }), []);
+  t.strictSame(await read(whole, { status: 500, headers: {} }), []);
+  t.strictSame(await read(whole, { isTurn: false }), []);
+  t.strictSame(await read(whole, { isTurn: false, headers: {} }), []);
 });
 
 t.test('a 429 of the quota, and any other', async (t) => {
@@ -131,7 +135,6 @@ t.test('a 429 of the quota, and any other', async (t) => {
   ];
   for (const [body, more, reason] of cases) {
     const headers = { ...JSON_TYPE, ...more };
-    const path = '/backend-api/codex/models';
-    t.strictSame(await read(body, { status: 429, headers, path }), [`limited ${reason}`]);
+    t.strictSame(await read(body, { status: 429, headers, isTurn: false }), [`limited ${reason}`]);
   }
 });

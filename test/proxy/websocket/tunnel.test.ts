@@ -123,6 +123,42 @@ t.test('a tunnel that is closing already is left to itself', async (t) => {
   }
 });
 
+t.test('one that the client has closed ends when the upstream does not answer that', async (t) => {
+  const { tunnel, client, upstream, up, atClient } = await openTunnel(t, { closeMs: 1 });
+  const close = masked(2, 0x88);
+  await up(close);
+  const closed = [closeOf(client), closeOf(upstream)];
+  tunnel.close(1008);
+  await Promise.all([...closed, tunnel.ended]);
+  t.equal(atClient().length, 0);
+});
+
+for (const more of ['in the same packet', 'with a head in two packets']) {
+  t.test(`of several messages those before a refused one go upstream, ${more}`, async (t) => {
+    let left = 2;
+    const watch = { sinks: null, admitsMessage: () => left-- > 0 };
+    const { client, upstream, atClient, atUpstream } = await openTunnel(t, {}, watch);
+    const admitted = [masked(9), masked(0, PING), masked(3)];
+    const refused = masked(5);
+    const [closed, ended] = [once(client, 'data'), once(upstream, 'end')];
+    const isWhole = more === 'in the same packet';
+    const first = isWhole ? refused : refused.subarray(0, 1);
+    client.write(Buffer.concat([...admitted, first, ...(isWhole ? [masked(7)] : [])]));
+    const size = admitted.reduce((sum, { length }) => sum + length, 0);
+    while (atUpstream().length < size) await once(upstream, 'data');
+    if (!isWhole) client.write(refused.subarray(1));
+    await closed;
+    t.same(atClient(), Buffer.from([0x88, 2, 0x03, 0xf0]));
+    client.write(masked(2, 0x88));
+    upstream.end();
+    await ended;
+    t.same(atUpstream().subarray(0, size), Buffer.concat(admitted));
+    const rest = atUpstream().subarray(size);
+    if (isWhole) t.equal(codeOf(rest), 1008);
+    else t.same(rest, first, 'in the middle of a frame there is no close frame');
+  });
+}
+
 t.test('half closed and silent, a tunnel ends; while something flows it does not', async (t) => {
   const { tunnel, down, client, upstream, time } = await openTunnel(t, { halfClosedMs: 10 });
   upstream.allowHalfOpen = true;
