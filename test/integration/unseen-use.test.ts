@@ -45,9 +45,10 @@ t.test('a WebSocket that cannot be read any more is closed at the next message',
     });
     client.send('1');
     await once(client, 'message');
-    const closed = once(client, 'close').then(([code]) => t.equal(code, 1008));
+    const closed = once(client, 'close');
     client.send('2');
-    await (name === 'a' ? closed : answered);
+    if (name === 'a') t.equal((await closed)[0], 1008);
+    else await answered;
     t.strictSame(seen, asked);
   }
 });
@@ -143,7 +144,7 @@ t.test('with a limit of models or tokens nothing uses a model unseen', async (t)
 t.test('no spelling that a backend may read as one of these escapes a limit', async (t) => {
   const routes = [{ methods: ['*'], path: '/backend-api/*', auth: 'bearer' as const }];
   const clients = { m: 'models=gpt-5.1', t: 'input-tokens=9', s: 'streams=1' };
-  const { take, ask, url, upstream } = await start(t, clients, { routes });
+  const { ask, url, upstream } = await start(t, clients, { routes });
   for (const path of [
     'Codex/images/generations',
     'codex./images/generations',
@@ -159,7 +160,6 @@ t.test('no spelling that a backend may read as one of these escapes a limit', as
   const spelled = ['Codex/responses', 'codex/responses.', 'codex./RESPONSES%20'];
   for (const path of spelled) {
     localError(t, await ask('m', `/backend-api/${path}`), 400, 'AUTH_MODEL_DENIED');
-    t.equal(await take('s', `/backend-api/${path}`, 'POST'), 200);
   }
   const first = open(`${url}/backend-api/codex./responses`, {
     method: 'POST',
