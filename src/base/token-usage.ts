@@ -43,6 +43,18 @@ export function addTokens(a: TokenUsage | null, b: TokenUsage): TokenUsage {
 }
 
 /**
+ * Reads what a response took: its `usage`, and beside it what a tool of the backend took that makes
+ * images with a model of its own (`tool_usage.image_gen`, which has the same fields).
+ * @returns null when there is nothing of both
+ * @throws RangeError when one holds anything but counts
+ */
+export function turnUsage(usage: unknown, tools: unknown): TokenUsage | null {
+  const images = isObject(tools) ? tokenUsage(tools.image_gen) : null;
+  const own = tokenUsage(usage);
+  return images ? addTokens(own, images) : own;
+}
+
+/**
  * Reads the `usage` of a response (OpenAI's API reference, "The response object").
  * @returns null when there is none
  * @throws RangeError when it holds anything but counts

@@ -2,7 +2,7 @@ import { SidecarError } from '../base/errors.ts';
 import type { Client } from './client-tokens.ts';
 import type { ClientCounters } from './counters.ts';
 import { nextDayAt, untilNextDay } from './daily-tokens.ts';
-import type { ClientLimits } from './limits.ts';
+import { type ClientLimits, NO_LIMITS } from './limits.ts';
 
 /** Nobody knows when a stream ends; this is when it makes sense to look again. */
 const STREAM_RETRY_SECONDS = 15;
@@ -21,10 +21,8 @@ export function checkLimits(
 ): void {
   if (!limits) return;
   if (usesModel) {
-    checkTokens(name, limits, counters, now);
-    const { streams } = limits;
-    if (streams !== null && counters.of(name, now).openStreams >= streams)
-      throw tooMany(name, streams);
+    checkTokens({ name, limits }, counters, now);
+    checkStreams({ name, limits }, counters, now);
   }
   checkRate(name, limits, counters, now);
 }
@@ -41,16 +39,30 @@ export function checkMessage(
   now: number,
 ): void {
   if (!limits) return;
-  checkTokens(name, limits, counters, now);
+  checkTokens({ name, limits }, counters, now);
   if (!isFirst) checkRate(name, limits, counters, now);
 }
 
-function checkTokens(
-  name: string,
-  { inputTokensPerDay, outputTokensPerDay }: ClientLimits,
+type Limited = Pick<Client, 'name' | 'limits'>;
+
+/** @throws SidecarError AUTH_CLIENT_LIMIT when no further stream may be opened */
+export function checkStreams(
+  { name, limits }: Limited,
   counters: ClientCounters,
   now: number,
 ): void {
+  const streams = limits?.streams ?? null;
+  if (streams !== null && counters.of(name, now).openStreams >= streams)
+    throw tooMany(name, streams);
+}
+
+/** @throws SidecarError AUTH_CLIENT_LIMIT when the tokens of the day are used up */
+export function checkTokens(
+  { name, limits }: Limited,
+  counters: ClientCounters,
+  now: number,
+): void {
+  const { inputTokensPerDay, outputTokensPerDay } = limits ?? NO_LIMITS;
   if (inputTokensPerDay === null && outputTokensPerDay === null) return;
   const { input, output } = counters.of(name, now).tokensToday;
   if (inputTokensPerDay !== null && input >= inputTokensPerDay) {

@@ -7,7 +7,6 @@ import {
   type UpstreamResponse,
 } from '../credentials/rejection.ts';
 import { queryWithoutKeys } from './client-keys.ts';
-import { messageGate } from './client-use.ts';
 import type { CloudflareCookies } from './cookies.ts';
 import { switchingHeaders, upstreamHeaders } from './headers.ts';
 import type { ProxiedRequest } from './proxied-request.ts';
@@ -15,6 +14,7 @@ import { relay } from './relay.ts';
 import type { RelayEvents, RelayOutcome, UpstreamRequest } from './relay-events.ts';
 import type { ResponseHead } from './response-head.ts';
 import { upstreamPath } from './routes.ts';
+import { SocketUse } from './socket-use.ts';
 import type { BodyReader } from './usage/body-reader.ts';
 import { POLICY_VIOLATION } from './websocket/tunnel.ts';
 import type { OpenTunnel } from './websocket/waiting-client.ts';
@@ -103,10 +103,10 @@ export class Attempt implements RelayEvents {
     const ended = options.traffic.opened('websocket');
     closed();
     const headers = switchingHeaders(head.raw);
-    const watch = {
-      sinks: options.usage.frames(request, head),
-      admitsMessage: messageGate(request, options),
-    };
+    const use = new SocketUse(request, this.#proxied.path, options);
+    const reading = options.usage.frames(request, head, use.turnsChanged);
+    use.reading = reading;
+    const watch = { sink: reading?.frames ?? null, admitsMessage: use.admitsMessage };
     const open: OpenTunnel = (client, early) => options.tunnels.open(client, socket, early, watch);
     const tunnel = waiting?.join(reply.raw, headers, socket, open, () =>
       options.manager.suspectRejected(this.#authorization),

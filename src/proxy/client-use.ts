@@ -1,12 +1,18 @@
 import { SidecarError } from '../base/errors.ts';
-import { checkLimits, checkMessage } from '../clients/check-limits.ts';
+import { checkLimits } from '../clients/check-limits.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import { hasTokenLimit } from '../clients/limits.ts';
 import { hasBody } from '../inbound/has-body.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
 import { type JudgedBody, judgeModel } from './model-gate.ts';
 import type { ForwardOptions } from './proxied-request.ts';
-import { isInference, mayBeModelRoute, usesNoModel } from './routes.ts';
+import {
+  isInference,
+  isRead as isReading,
+  mayBeModelRoute,
+  mayBeStored,
+  usesNoModel,
+} from './routes.ts';
 
 type Counting = Pick<ForwardOptions, 'counters' | 'now'>;
 
@@ -31,22 +37,33 @@ export function useClient(
       `the client token "${client.name}" is limited to models, so it cannot use WebSockets; send the request over HTTP`,
     );
   }
-  if (!isInference(path) && !(isRead(method) && !upgrade) && !usesNoModel(path)) {
-    refuseUnseen(client);
-  }
-  const usesModel = upgrade || (!isRead(method) && mayBeModelRoute(path));
+  const isRead = isReading(method) && !upgrade;
+  if (!isSeen(path, isRead)) refuseUnseen(client);
+  const usesModel = isRead ? mayBeStored(path) : upgrade || mayBeModelRoute(path);
   checkLimits(client, counters, usesModel, now());
   counters.addRequest(client.name);
   if (usesModel) exchange.whenFinished(counters.openStream(client.name));
 }
 
+/**
+ * Whether a request uses no model, or one that can be seen here. What a response took that the backend
+ * has made by itself and kept is not told to whoever fetches it.
+ */
+function isSeen(path: string, isRead: boolean): boolean {
+  return isInference(path) || (isRead ? !mayBeStored(path) : usesNoModel(path));
+}
+
+/** Whether a client may use a model only where it can be seen. */
+export function mustBeSeen({ limits }: Pick<Client, 'limits'>): boolean {
+  return limits !== null && (limits.models !== null || hasTokenLimit(limits));
+}
+
 /** @throws SidecarError when a limit asks for what nobody here would see */
-function refuseUnseen({ name, limits }: Client): void {
-  const isLimited = limits?.models || hasTokenLimit(limits);
-  if (!isLimited) return;
+function refuseUnseen(client: Client): void {
+  if (!mustBeSeen(client)) return;
   throw new SidecarError(
     'AUTH_ROUTE_DENIED',
-    `the client token "${name}" is limited to models or tokens, so of what uses a model it may send responses and compactions only: whatever else it uses here could not be seen`,
+    `the client token "${client.name}" is limited to models or tokens, so of what uses a model it may send responses and compactions only: whatever else it uses here could not be seen`,
   );
 }
 
@@ -62,39 +79,7 @@ export function judgeBody(
   path: string,
   mostBytes: number,
 ): JudgedBody | null {
-  if (!client?.limits?.models || isRead(method) || !isInference(path) || !hasBody(raw)) return null;
+  if (!client?.limits?.models || isReading(method) || !isInference(path) || !hasBody(raw))
+    return null;
   return judgeModel(raw, client, mostBytes);
-}
-
-function isRead(method: string): boolean {
-  return method === 'GET' || method === 'HEAD';
-}
-
-/**
- * What judges the messages of a WebSocket. The first one belongs to the upgrade, which has counted as a
- * request; but the tokens of the day may have been used up since. Where tokens are limited, no message
- * follows what could not be read.
- * @returns a function that says whether the next message may begin
- */
-export function messageGate(request: InboundRequest, { counters, now }: Counting): () => boolean {
-  let isFirst = true;
-  return () => {
-    // Asked anew each time: a reload may have changed its limits.
-    const { client } = request;
-    if (!client) return true;
-    if (hasTokenLimit(client.limits) && request.exchange.reading?.isLost !== false) {
-      request.exchange.code = 'AUTH_CLIENT_LIMIT';
-      return false;
-    }
-    try {
-      checkMessage(client, counters, isFirst, now());
-    } catch (error) {
-      if (!(error instanceof SidecarError)) throw error;
-      request.exchange.code = error.code;
-      return false;
-    }
-    if (!isFirst) counters.addRequest(client.name);
-    isFirst = false;
-    return true;
-  };
 }

@@ -218,7 +218,7 @@ const treatmentOf = rememberedByName((lower): Treatment => {
   if (NEVER_UPSTREAM.has(name) || isKeyHeader(name) || isProxyHeader(name)) return 'drop';
   if (name === SUBPROTOCOL) return 'subprotocol';
   if (name === EXTENSIONS) return 'extensions';
-  return lower === ACCEPT_ENCODING ? 'encoding' : 'pass';
+  return name === ACCEPT_ENCODING ? 'encoding' : 'pass';
 });
 
 const staysHere = rememberedByName(

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Readable, Transform, type TransformCallback } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SidecarError } from '../base/errors.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import { allowsModel } from '../clients/limits.ts';
@@ -9,6 +10,8 @@ import { ModelScanner, UnclearModelError } from './model-scanner.ts';
 
 /** A body goes upstream before its model was seen only when it is longer than this; bytes. */
 const HEAD_BYTES = 64 * 1024;
+/** What is looked at in one go, which takes less than a few milliseconds. */
+const SCAN_BYTES = 128 * 1024;
 
 /** A request body that is judged while it passes. */
 export interface JudgedBody {
@@ -37,7 +40,7 @@ export function judgeModel(
   if (!decoder) {
     throw denied(
       client,
-      `a body with the content-encoding ${coding} cannot be read; send it without`,
+      `a body with the content-encoding ${coding} cannot be read${remedy(coding)}; send it without`,
     );
   }
   const gate = new ModelGate(client, decoder);
@@ -49,6 +52,13 @@ export function judgeModel(
   // The rest is read, so that the client gets its response.
   gate.once('error', () => request.unpipe(gate).resume());
   return { content: gate, head: gate.head };
+}
+
+/** Codex compresses its bodies with zstd where it has a ChatGPT login. */
+function remedy(coding: string): string {
+  return coding.trim().toLowerCase() === 'zstd'
+    ? ' before Node.js 22.15; run the sidecar with a later one'
+    : '';
 }
 
 class ModelGate extends Transform {
@@ -107,10 +117,22 @@ class ModelGate extends Transform {
     done(error);
   }
 
+  /** Lets others have their turn, however much a few bytes have become. */
+  async #scan(decoded: readonly Buffer[]): Promise<void> {
+    let scanned = 0;
+    for (const bytes of decoded) {
+      this.#scanner.push(bytes);
+      scanned += bytes.length;
+      if (scanned < SCAN_BYTES) continue;
+      scanned = 0;
+      await nextTurn();
+    }
+  }
+
   #judge(decode: () => Promise<Buffer[]>, passed: () => void, failed: TransformCallback): void {
     decode()
-      .then((decoded) => {
-        for (const bytes of decoded) this.#scanner.push(bytes);
+      .then((decoded) => this.#scan(decoded))
+      .then(() => {
         const { model } = this.#scanner;
         const { models } = this.#client.limits ?? {};
         if (model !== null && models && !allowsModel(models, model)) {

@@ -48,11 +48,24 @@ export class ModelScanner {
   /** @throws UnclearModelError */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at++) {
+      if (this.#inString && !this.#text) at = this.#passString(bytes, at);
+      if (at >= bytes.length) return;
       const byte = bytes[at] as number;
       if (this.#inString) this.#readString(byte);
       else if (this.#depth > 1) this.#readNested(byte);
       else this.#readTop(byte);
     }
+  }
+
+  /** Most of a body is in strings that nobody has to know. @returns where the next quotation mark is */
+  #passString(bytes: Uint8Array, from: number): number {
+    const quote = bytes.indexOf(QUOTE, from);
+    const end = quote === -1 ? bytes.length : quote;
+    let before = end;
+    while (before > from && bytes[before - 1] === BACKSLASH) before--;
+    const escapes = end - before + (before === from && this.#escaped ? 1 : 0);
+    this.#escaped = escapes % 2 === 1;
+    return end;
   }
 
   #readString(byte: number): void {

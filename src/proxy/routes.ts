@@ -65,9 +65,22 @@ const INFERENCE: ReadonlySet<string> = new Set([
   '/backend-api/codex/responses/compact',
 ]);
 
+/** Below it the responses are that a backend keeps. */
+const STORED = '/backend-api/codex/responses/';
+
 /** Whether a backend may take a path for one of inference. */
 export function isInference(path: string): boolean {
   return INFERENCE.has(path) || INFERENCE.has(blur(path));
+}
+
+/** Whether a backend may take a path for that of a response which it has kept. */
+export function mayBeStored(path: string): boolean {
+  return blur(path).startsWith(STORED);
+}
+
+/** Whether a method only reads. */
+export function isRead(method: string | null): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** Whether a backend may take a path for one of the model routes. */

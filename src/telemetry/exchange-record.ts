@@ -56,8 +56,6 @@ export type LimitedBy = 'quota' | 'other';
 
 /** Looks at a response while it passes. */
 interface Reading {
-  /** Nothing more of it can be read. */
-  readonly isLost: boolean;
   /** Nothing more will come. @returns null, or a promise when the last bytes are still being read */
   end(): Promise<void> | null;
 }

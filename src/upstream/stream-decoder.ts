@@ -14,13 +14,23 @@ export interface Decoder {
   destroy(): void;
 }
 
+/**
+ * No text is compressed to less than a two hundredth; what is would only take time and memory. Some bytes
+ * are spared for short bodies.
+ */
+const MAX_RATIO = 200;
+const SPARE_BYTES = 1024 * 1024;
+
 /** Decoding takes no more memory than this for one body, 2^23 bytes; Codex needs less. */
 const ZSTD_WINDOW_LOG_MAX = 23;
+
+/** Node 20 and the first releases of 22 have no zstd, and its types do not know it. */
+export const READS_ZSTD = 'createZstdDecompress' in zlib;
 
 /**
  * @param contentEncoding value of the header
  * @param mostBytes limit of the decoded size
- * @returns null for a coding that cannot be decoded here, and for more than one
+ * @returns null for a coding that cannot be decoded here (zstd before Node.js 22.15), and for more than one
  */
 export function openDecoder(contentEncoding: string, mostBytes: number): Decoder | null {
   const name = contentEncoding.trim().toLowerCase();
@@ -39,17 +49,21 @@ function decompressor(name: string): Transform | null {
   if (name === 'gzip' || name === 'x-gzip') return zlib.createGunzip();
   if (name === 'deflate') return zlib.createInflate();
   if (name === 'br') return zlib.createBrotliDecompress();
-  // Node 20 and the first releases of 22 have no zstd, and its types do not know it.
-  if (name !== 'zstd' || !('createZstdDecompress' in zlib)) return null;
+  if (name !== 'zstd' || !READS_ZSTD) return null;
   const { ZSTD_d_windowLogMax: key = 100 } = zlib.constants as { ZSTD_d_windowLogMax?: number };
-  const create = zlib.createZstdDecompress as (options: object) => Transform;
+  const { createZstdDecompress: create } = zlib as unknown as ZstdModule;
   return create({ params: { [key]: ZSTD_WINDOW_LOG_MAX } });
+}
+
+interface ZstdModule {
+  createZstdDecompress(options: object): Transform;
 }
 
 class StreamDecoder implements Decoder {
   readonly #stream: Transform;
   readonly #mostBytes: number;
   #decoded: Buffer[] = [];
+  #coded = 0;
   #size = 0;
   #ended = false;
   #failure: Error | null = null;
@@ -72,13 +86,16 @@ class StreamDecoder implements Decoder {
   }
 
   write(chunk: Buffer): Promise<Buffer[]> {
-    if (this.#ended) return Promise.reject(new Error('there are bytes behind the end'));
+    if (this.#ended) return Promise.reject(behindTheEnd());
+    this.#coded += chunk.length;
     return this.#take((done) => this.#stream.write(chunk, done));
   }
 
   async end(): Promise<Buffer[]> {
-    if (this.#ended) return [];
-    return this.#take(() => this.#stream.end());
+    const rest = this.#ended ? [] : await this.#take(() => this.#stream.end());
+    // The decoders of deflate and Brotli leave what stands behind the end, and say nothing.
+    if ((this.#stream as unknown as zlib.Zlib).bytesWritten < this.#coded) throw behindTheEnd();
+    return rest;
   }
 
   destroy(): void {
@@ -98,9 +115,17 @@ class StreamDecoder implements Decoder {
 
   readonly #onData = (bytes: Buffer): void => {
     this.#size += bytes.length;
-    if (this.#size <= this.#mostBytes) this.#decoded.push(bytes);
-    else this.#stream.destroy(new DecodedTooLargeError(tooLarge(this.#mostBytes)));
+    if (this.#size > this.#mostBytes) this.#refuse(`${this.#mostBytes} bytes when decoded`);
+    else if (this.#size > this.#coded * MAX_RATIO + SPARE_BYTES)
+      this.#refuse(`${MAX_RATIO} times as many bytes when decoded`);
+    else this.#decoded.push(bytes);
   };
+
+  #refuse(most: string): void {
+    this.#stream.destroy(new DecodedTooLargeError(`it has more than ${most}`));
+  }
 }
 
-const tooLarge = (bytes: number) => `it has more than ${bytes} bytes when decoded`;
+function behindTheEnd(): Error {
+  return new Error('there are bytes behind the end');
+}

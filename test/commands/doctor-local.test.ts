@@ -36,10 +36,10 @@ t.test('the version of Node.js', async (t) => {
 });
 
 /** What `doctor` says about the client tokens of a configuration. */
-async function clients(flags: PartialConfig): Promise<Finding> {
+async function clients(flags: PartialConfig, canReadZstd?: boolean): Promise<Finding> {
   const settings = await readSettings({}, null, flags);
   const tokens = new TokensFile(createLogger({ level: 'silent' }), () => undefined);
-  return checkClients(settings.config, await preflight(settings, tokens, false));
+  return checkClients(settings.config, await preflight(settings, tokens, false), canReadZstd);
 }
 
 const TOKENS: [name: string, config: object, text: string | null, outcome: string][] = [
@@ -48,6 +48,9 @@ const TOKENS: [name: string, config: object, text: string | null, outcome: strin
   ['none beyond loopback', { listen: { host: '0.0.0.0' } }, null, 'failure'],
   ['one', {}, `a:${'0'.repeat(64)} for=inference\n`, 'ok'],
   ['one that reaches everything', {}, `a:${'0'.repeat(64)}\n`, 'warning'],
+  ['by a path', {}, `a:${'0'.repeat(64)} routes=/auth/reload,/backend-api/*\n`, 'warning'],
+  ['by every path', {}, `a:${'0'.repeat(64)} for=inference routes=/*\n`, 'warning'],
+  ['one with paths', {}, `a:${'0'.repeat(64)} routes=/backend-api/codex/*\n`, 'ok'],
   ['an empty file', {}, '# none\n', 'failure'],
   ['a wrong line', {}, 'a:b\n', 'failure'],
 ];
@@ -81,6 +84,18 @@ for (const [listen, outcome] of [
     }
   });
 }
+
+t.test('client tokens: one that is limited to models where zstd cannot be read', async (t) => {
+  const text = `a:${'0'.repeat(64)} for=codex models=gpt-5.1\nb:${'1'.repeat(64)} for=codex\n`;
+  const tokensFile = join(t.testdir({ tokens: text }), 'tokens');
+  chmodSync(tokensFile, 0o600);
+  t.equal((await clients({ clients: { tokensFile } }, true)).outcome, 'ok');
+  t.match(await clients({ clients: { tokensFile } }, false), {
+    outcome: 'warning',
+    message: /; a is limited to models, and Codex .* zstd/,
+    remedy: /Node\.js 22\.15/,
+  });
+});
 
 t.test('client tokens: a file that others can write', async (t) => {
   const tokensFile = join(t.testdir({ tokens: `a:${'0'.repeat(64)}\n` }), 'tokens');

@@ -74,6 +74,7 @@ export async function openPair(
   perMessageDeflate = false,
   config: PartialConfig = {},
   headers: Record<string, string> = {},
+  path = '/backend-api/codex/responses',
 ): Promise<SocketPair> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate });
   await once(server, 'listening');
@@ -83,7 +84,7 @@ export async function openPair(
   });
   const { port } = server.address() as AddressInfo;
   const sidecar = await startSidecarInFrontOf(t, `http://127.0.0.1:${port}`, { config });
-  const address = `${sidecar.url.replace('http', 'ws')}/backend-api/codex/responses`;
+  const address = sidecar.url.replace('http', 'ws') + path;
   const client = new WebSocket(address, { perMessageDeflate, headers });
   t.teardown(() => client.terminate());
   const [[upstream, request]] = (await Promise.all([

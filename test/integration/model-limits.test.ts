@@ -128,8 +128,32 @@ t.test('a small body that grows beyond measure is given up', async (t) => {
   t.ok(upstream.requests.length <= 1);
 });
 
+t.test('a few bytes cannot become more than anybody writes', async (t) => {
+  const { post, upstream } = await start(t);
+  const text = Buffer.from(`{"model":"gpt-5.1","input":"${' '.repeat(9_000_000)}"}`);
+  for (const [coding, body] of [
+    ['gzip', zlib.gzipSync(text)],
+    ['br', zlib.brotliCompressSync(text, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } })],
+  ] as const) {
+    const answer = await post(body, { 'content-encoding': coding });
+    localError(t, answer, 400, 'AUTH_MODEL_DENIED');
+    t.match(answer.text, /it has more than 200 times as many bytes when decoded/);
+  }
+  t.equal(upstream.requests.length, 0);
+});
+
 t.test('bytes behind the end of a compressed body', async (t) => {
   const { post, bodies } = await start(t);
+  const model = Buffer.from('{"model":"gpt-5.1"}');
+  for (const [coding, body] of [
+    ['deflate', zlib.deflateSync(model)],
+    ['br', zlib.brotliCompressSync(model)],
+  ] as const) {
+    for (const more of ['x', '{"model":"gpt-6"}']) {
+      const bytes = Buffer.concat([body, Buffer.from(more)]);
+      localError(t, await post(bytes, { 'content-encoding': coding }), 400, 'AUTH_MODEL_DENIED');
+    }
+  }
   const whole = zlib.gzipSync('{"model":"gpt-5.1"}');
   const second = zlib.gzipSync('{"model":"gpt-6"}');
   const answer = await post(Buffer.concat([whole, second]), { 'content-encoding': 'gzip' });

@@ -77,6 +77,7 @@ t.test('a response that a limit of tokens has to read comes without codings', as
     ['a', asked, 'identity'],
     ['a', {}, 'identity'],
     ['a', { ...asked, connection: 'accept-encoding' }, 'identity'],
+    ['a', { ...asked, Accept_Encoding: 'gzip' }, 'identity'],
     ['b', asked, 'gzip'],
     ['b', {}, undefined],
   ] as const) {
@@ -88,6 +89,7 @@ t.test('a response that a limit of tokens has to read comes without codings', as
     response.end('ok');
     await answer;
     t.equal(request.headers['accept-encoding'], wanted);
+    t.equal(request.headers.accept_encoding, undefined);
   }
 });
 
@@ -126,7 +128,6 @@ t.test('with a limit of models or tokens nothing uses a model unseen', async (t)
       const refused = await ask(name, `/backend-api/codex/${path}`);
       localError(t, refused, 403, 'AUTH_ROUTE_DENIED');
       t.match(refused.text, /may send responses and compactions only/);
-      t.equal(await take(name, `/backend-api/codex/${path}`, 'GET'), 200);
     }
     for (const path of ['codex/analytics-events/events', 'wham/usage', 'ps/mcp', 'files']) {
       t.equal(await take(name, `/backend-api/${path}`, 'POST'), 200, path);
@@ -139,6 +140,24 @@ t.test('with a limit of models or tokens nothing uses a model unseen', async (t)
     t.equal(await take('c', `/backend-api/codex/${path}`, 'POST'), 200);
   }
   t.equal(upstream.requests.length, before + unseen.length);
+});
+
+t.test('what the backend has made by itself and kept is not fetched unseen', async (t) => {
+  const clients = { a: 'models=gpt-5.1', b: 'for=codex output-tokens=9', c: 'streams=1' };
+  const { take, ask, url, upstream } = await start(t, clients);
+  const stored = '/backend-api/codex/responses/resp_1';
+  for (const name of ['a', 'b']) {
+    for (const path of [stored, `${stored}?stream=true`, `${stored}/input_items`]) {
+      localError(t, await ask(name, path, 'GET'), 403, 'AUTH_ROUTE_DENIED');
+    }
+  }
+  const first = open(`${url}${stored}?stream=true`, { headers: headersOf('c') });
+  first.request.end();
+  const { response } = await upstream.next();
+  t.equal((await ask('c', stored, 'GET')).status, 429, 'it counts as a stream');
+  t.equal(await take('c', '/backend-api/codex/models', 'GET'), 200);
+  response.end();
+  await readAll(await first.response);
 });
 
 t.test('no spelling that a backend may read as one of these escapes a limit', async (t) => {
@@ -159,7 +178,11 @@ t.test('no spelling that a backend may read as one of these escapes a limit', as
   }
   const spelled = ['Codex/responses', 'codex/responses.', 'codex./RESPONSES%20'];
   for (const path of spelled) {
-    localError(t, await ask('m', `/backend-api/${path}`), 400, 'AUTH_MODEL_DENIED');
+    const answer = await send(`${url}/backend-api/${path}`, {
+      headers: headersOf('m'),
+      body: '{}',
+    });
+    localError(t, answer, 400, 'AUTH_MODEL_DENIED');
   }
   const first = open(`${url}/backend-api/codex./responses`, {
     method: 'POST',

@@ -1,12 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { problemsOf } from '../../auth-store/file-problems.ts';
 import { FileAuthStore } from '../../auth-store/file-store.ts';
+import { type ClientToken, patternsOf, reachesPath } from '../../clients/client-tokens.ts';
 import { placesOf } from '../../config/places.ts';
 import type { Config } from '../../config/resolve.ts';
 import { type LockWay, lockWay } from '../../files/lock-way.ts';
+import { PROXY_PREFIX } from '../../proxy/routes.ts';
 import { plainHttpBeyondLoopback } from '../../sidecar/plain-http.ts';
 import type { Preflight } from '../../sidecar/preflight.ts';
 import { exposureOfFile } from '../../sidecar/tokens-file.ts';
+import { READS_ZSTD } from '../../upstream/stream-decoder.ts';
 import { absent, type Finding, failure, ok, warning } from './finding.ts';
 
 /** The same as in package.json; a test compares them. */
@@ -23,6 +26,7 @@ export function checkNode(version: string): Finding {
 export async function checkClients(
   { clients, listen }: Config,
   { refusals, clientTokens }: Preflight,
+  canReadZstd = READS_ZSTD,
 ): Promise<Finding> {
   const name = 'client tokens';
   const refusal = refusals.find(({ about }) => about === name);
@@ -40,16 +44,27 @@ export async function checkClients(
   const open = await exposureOfFile(path);
   if (open) return warning(name, `${path} ${open.problem}`, open.remedy);
   const { list = [] } = clientTokens?.tokens ?? {};
-  const unlimited = list
-    .filter(({ purpose, routes }) => purpose === null && routes === null)
-    .map((token) => token.name);
   const count = `${list.length} in ${path}`;
-  if (unlimited.length === 0) return ok(name, count);
+  const unlimited = list.filter(reachesEverything).map((token) => token.name);
+  if (unlimited.length > 0) {
+    return warning(
+      name,
+      `${count}; ${unlimited.join(', ')} may call every path that "routes" allows`,
+      'give it for=inference or for=codex, and in routes only paths that it needs',
+    );
+  }
+  const judged = list.filter(({ limits }) => limits?.models).map((token) => token.name);
+  if (judged.length === 0 || canReadZstd) return ok(name, count);
   return warning(
     name,
-    `${count}; ${unlimited.join(', ')} may call every path that "routes" allows, and reload`,
-    'add for=inference or for=codex to its line',
+    `${count}; ${judged.join(', ')} is limited to models, and Codex with a login in its home compresses its requests with zstd, which this Node.js cannot read`,
+    'run the sidecar with Node.js 22.15 or later',
   );
+}
+
+/** Whether a token reaches all that the proxy serves; with a purpose too, if its further paths do. */
+function reachesEverything(token: ClientToken): boolean {
+  return reachesPath({ patterns: patternsOf(token) }, PROXY_PREFIX);
 }
 
 /** Whether others can read what clients send; no finding where connections stay on this machine. */

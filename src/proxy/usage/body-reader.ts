@@ -1,4 +1,4 @@
-import { tokenUsage } from '../../base/token-usage.ts';
+import { turnUsage } from '../../base/token-usage.ts';
 import type { ResponseHead } from '../response-head.ts';
 import { AsideDecoder, type DecodingBudget, decoderOf } from './aside-decoder.ts';
 import { EventStream } from './event-stream.ts';
@@ -45,7 +45,7 @@ abstract class PlainReader implements BodyReader {
   }
 }
 
-const DOCUMENT_FIELDS = wantedFields('model', 'usage');
+const DOCUMENT_FIELDS = wantedFields('model', 'usage', 'tool_usage', 'status');
 const REFUSAL_FIELDS = wantedFields('error.type', 'error.code');
 
 /**
@@ -129,7 +129,11 @@ class DocumentReader extends PlainReader {
     const model = fieldOf(this.#fields, 'model');
     const named = typeof model === 'string' ? model : null;
     try {
-      this.turns.ended(named, tokenUsage(this.#fields.value('usage')));
+      const usage = turnUsage(this.#fields.value('usage'), this.#fields.value('tool_usage'));
+      // The backend goes on by itself, or does not say.
+      if (usage === null && fieldOf(this.#fields, 'status') !== 'failed')
+        throw new Error('no usage');
+      this.turns.ended(named, usage);
     } catch {
       this.turns.ended(named, 'unreadable');
     }

@@ -88,7 +88,7 @@ export class FrameReader implements FrameSink {
     }
   }
 
-  /** The client has spoken, so that the turn before is over. */
+  /** Reads what has come. */
   flush(): void {
     this.#inflater?.flush();
   }

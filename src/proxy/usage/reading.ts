@@ -4,13 +4,17 @@ import { hasTokenLimit } from '../../clients/limits.ts';
 import type { InboundRequest } from '../../inbound/request-context.ts';
 import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
 import type { ResponseHead } from '../response-head.ts';
-import { isInference } from '../routes.ts';
-import type { FrameSink } from '../websocket/frame-tracker.ts';
-import type { FrameSinks } from '../websocket/tunnel.ts';
+import { isInference, isRead } from '../routes.ts';
 import { DecodingBudget } from './aside-decoder.ts';
 import { type BodyReader, bodyReader } from './body-reader.ts';
 import { FrameReader } from './frame-reader.ts';
 import { TurnCounter } from './turn-counter.ts';
+
+/** What reads a WebSocket. */
+export interface SocketReading {
+  frames: FrameReader;
+  turns: TurnCounter;
+}
 
 /** Reads the usage of tokens and the limits of the account out of the responses that pass. */
 export class UsageReading {
@@ -37,27 +41,28 @@ export class UsageReading {
   body({ exchange, client }: InboundRequest, path: string, head: ResponseHead): BodyReader | null {
     if (!this.#reads(client)) return null;
     const turns = new TurnCounter(exchange, this.#limits, head.header('openai-model'));
-    const isTurn = exchange.method === 'POST' && isInference(path);
+    const isTurn = !isRead(exchange.method) && isInference(path);
     const reader = bodyReader(isTurn, head, turns, this.#now, this.#budget);
     exchange.reading = reader && new TurnReading(reader, turns);
     return reader;
   }
 
-  /** @returns what looks at the frames of a WebSocket; null when nothing does */
+  /**
+   * @param onChange called when a turn has begun or ended
+   * @returns what looks at the frames of a WebSocket; null when nothing does
+   */
   frames(
     { exchange, client }: InboundRequest,
     { header }: Pick<ResponseHead, 'header'>,
-  ): FrameSinks | null {
-    if (!this.#reads(client)) return null;
-    const turns = new TurnCounter(exchange, this.#limits, null);
+    onChange: () => void,
+  ): SocketReading | null {
+    const countsTurns = (client?.limits?.streams ?? null) !== null;
+    if (!countsTurns && !this.#reads(client)) return null;
+    const turns = new TurnCounter(exchange, this.#limits, null, onChange);
     const extensions = header('sec-websocket-extensions');
-    const down = new FrameReader(extensions, turns, this.#now, this.#budget);
-    exchange.reading = new TurnReading(down, turns);
-    const asked = () => {
-      turns.asked();
-      down.flush();
-    };
-    return { up: new MessageWatch(asked), down };
+    const frames = new FrameReader(extensions, turns, this.#now, this.#budget);
+    exchange.reading = new TurnReading(frames, turns);
+    return { frames, turns };
   }
 
   #reads(client: Client | null): boolean {
@@ -75,34 +80,10 @@ class TurnReading {
     this.#turns = turns;
   }
 
-  get isLost(): boolean {
-    return this.#turns.isLost;
-  }
-
   end(): Promise<void> | null {
     const rest = this.#reader.finish();
     if (rest) return rest.then(() => this.#turns.over());
     this.#turns.over();
     return null;
   }
-}
-
-const CONTROL = 0x8;
-
-/** Notices where a message begins. */
-class MessageWatch implements FrameSink {
-  readonly #began: () => void;
-
-  constructor(began: () => void) {
-    this.#began = began;
-  }
-
-  begin(first: number): void {
-    const opcode = first & 0x0f;
-    if (opcode !== 0 && opcode < CONTROL) this.#began();
-  }
-
-  payload(): void {}
-
-  end(): void {}
 }

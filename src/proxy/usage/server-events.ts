@@ -1,5 +1,5 @@
 import { isObject } from '../../base/json.ts';
-import { type TokenUsage, tokenUsage } from '../../base/token-usage.ts';
+import { type TokenUsage, turnUsage } from '../../base/token-usage.ts';
 import {
   type LimitReport,
   limitsInEvent,
@@ -15,6 +15,8 @@ export interface ServerEventListener {
   created(): void;
   /** @param usage null when the backend counted nothing, `unreadable` when it says no count */
   ended(model: string | null, usage: TokenUsage | null | 'unreadable'): void;
+  /** The backend tells an error, which stands for the end of a turn. */
+  failed(): void;
   limits(report: LimitReport): void;
   /** The backend refuses a turn because of some limit. */
   limited(reason: LimitedBy): void;
@@ -25,6 +27,7 @@ const FIELDS = wantedFields(
   'type',
   'response.model',
   'response.usage',
+  'response.tool_usage',
   'rate_limits',
   'metered_limit_name',
   'limit_name',
@@ -109,7 +112,8 @@ export class ServerEvents {
     const model = this.#read('response.model');
     const named = typeof model === 'string' ? model : null;
     try {
-      this.#listener.ended(named, tokenUsage(this.#fields.value('response.usage')));
+      const usage = this.#fields.value('response.usage');
+      this.#listener.ended(named, turnUsage(usage, this.#fields.value('response.tool_usage')));
     } catch {
       this.#listener.ended(named, 'unreadable');
     }
@@ -123,6 +127,7 @@ export class ServerEvents {
 
   /** An error of a WebSocket stands for a response with this status, and brings its headers. */
   #tellError(): void {
+    this.#listener.failed();
     const headers = this.#read('headers');
     const known = isObject(headers) ? withTexts(headers) : {};
     for (const report of limitsInHeaders(known, this.#nowMs())) this.#listener.limits(report);

@@ -21,16 +21,10 @@ export const TUNNEL_LIMITS: TunnelLimits = {
   halfClosedMs: 60_000,
 };
 
-/** What looks at the two directions. */
-export interface FrameSinks {
-  up: FrameSink;
-  down: FrameSink;
-}
-
 /** What looks at a tunnel, and may end it. */
 export interface TunnelWatch {
-  /** null: nobody looks at the messages. */
-  sinks: FrameSinks | null;
+  /** Looks at what the upstream sends; null: nobody does. */
+  sink: FrameSink | null;
   /**
    * Asked when a message of the client begins. When it says no, the message is not sent on and the
    * tunnel is closed with 1008.
@@ -38,7 +32,7 @@ export interface TunnelWatch {
   admitsMessage: () => boolean;
 }
 
-const NO_WATCH: TunnelWatch = { sinks: null, admitsMessage: () => true };
+const NO_WATCH: TunnelWatch = { sink: null, admitsMessage: () => true };
 
 /** Status codes of close frames (RFC 6455, section 7.4.1). */
 export const GOING_AWAY = 1001;
@@ -79,11 +73,11 @@ export class Tunnel {
     upstream: Duplex,
     early: readonly Buffer[],
     monotonicNow: MonotonicClock,
-    { sinks, admitsMessage }: TunnelWatch = NO_WATCH,
+    { sink, admitsMessage }: TunnelWatch = NO_WATCH,
     limits = TUNNEL_LIMITS,
   ) {
-    this.#up = new FrameTracker(sinks?.up);
-    this.#down = new FrameTracker(sinks?.down);
+    this.#up = new FrameTracker();
+    this.#down = new FrameTracker(sink);
     this.#client = client;
     this.#upstream = upstream;
     this.#monotonicNow = monotonicNow;

@@ -101,7 +101,13 @@ t.test('a response in one document', async (t) => {
   ]);
   const wrong = { ...response, usage: { input_tokens: '1' } };
   t.strictSame(await read(JSON.stringify(wrong), { headers }), ['gpt-x unreadable']);
-  t.strictSame(await read('{"output":[]}', { headers }), ['unknown nothing']);
+  const images = { input_tokens: 100, output_tokens: 200 };
+  const drawn = { ...response, tool_usage: { image_gen: images, web_search: { num_requests: 1 } } };
+  t.strictSame(await read(JSON.stringify(drawn), { headers }), ['gpt-x 112/3/205/2']);
+  t.strictSame(await read('{"status":"failed","usage":null}', { headers }), ['unknown nothing']);
+  for (const open of ['{"output":[]}', '{"status":"queued","usage":null}']) {
+    t.strictSame(await read(open, { headers }), ['unknown unreadable'], 'nobody says what it took');
+  }
 });
 
 t.test('a response of another type took something, and nobody can tell what', async (t) => {

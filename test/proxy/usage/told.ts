@@ -17,6 +17,10 @@ export class Told implements ServerEventListener {
     this.lines.push(`ended ${model} ${typeof usage === 'object' ? usageText(usage) : usage}`);
   }
 
+  failed(): void {
+    this.lines.push('failed');
+  }
+
   limits(report: LimitReport): void {
     this.reports.push(report);
   }

@@ -136,7 +136,7 @@ t.test('one that the client has closed ends when the upstream does not answer th
 for (const more of ['in the same packet', 'with a head in two packets']) {
   t.test(`of several messages those before a refused one go upstream, ${more}`, async (t) => {
     let left = 2;
-    const watch = { sinks: null, admitsMessage: () => left-- > 0 };
+    const watch = { sink: null, admitsMessage: () => left-- > 0 };
     const { client, upstream, atClient, atUpstream } = await openTunnel(t, {}, watch);
     const admitted = [masked(9), masked(0, PING), masked(3)];
     const refused = masked(5);

@@ -1,0 +1,107 @@
+import { SidecarError } from '../base/errors.ts';
+import { checkMessage, checkStreams, checkTokens } from '../clients/check-limits.ts';
+import type { Client } from '../clients/client-tokens.ts';
+import { hasTokenLimit } from '../clients/limits.ts';
+import type { InboundRequest } from '../inbound/request-context.ts';
+import { mustBeSeen } from './client-use.ts';
+import type { ForwardOptions } from './proxied-request.ts';
+import { isInference } from './routes.ts';
+import type { SocketReading } from './usage/reading.ts';
+
+/**
+ * Holds a client to its limits on a WebSocket. Its first message belongs to the upgrade, which has counted
+ * as a request, but the tokens of the day may have been used up since. A client may send several
+ * messages without waiting: turns that run at the same time count as streams, and none of those that
+ * wait may begin when the tokens are used up.
+ */
+export class SocketUse {
+  /** null: nobody reads the turns. */
+  reading: SocketReading | null = null;
+  readonly #request: InboundRequest;
+  readonly #path: string;
+  readonly #options: Pick<ForwardOptions, 'counters' | 'now'>;
+  #isFirst = true;
+  /** Turns beside the one that the WebSocket itself counts for. */
+  readonly #moreStreams: (() => void)[] = [];
+  #isCut = false;
+
+  /** @param path in normal form */
+  constructor(
+    request: InboundRequest,
+    path: string,
+    options: Pick<ForwardOptions, 'counters' | 'now'>,
+  ) {
+    this.#request = request;
+    this.#path = path;
+    this.#options = options;
+    request.exchange.whenFinished(() => this.#keepStreams(0));
+  }
+
+  /** Says whether the next message may begin, and counts it. */
+  readonly admitsMessage = (): boolean => {
+    // What has come before counts.
+    this.reading?.frames.flush();
+    // Asked anew each time: a reload may have changed its limits.
+    const { client } = this.#request;
+    if (client && !this.#allows(client)) return false;
+    this.#isFirst = false;
+    this.reading?.turns.asked();
+    return true;
+  };
+
+  #allows(client: Client): boolean {
+    const { counters, now } = this.#options;
+    try {
+      this.#checkSeen(client);
+      checkMessage(client, counters, this.#isFirst, now());
+    } catch (error) {
+      this.#note(error);
+      return false;
+    }
+    if (!this.#isFirst) counters.addRequest(client.name);
+    return true;
+  }
+
+  /** Where a limit asks for what cannot be seen, no message follows. */
+  #checkSeen(client: Client): void {
+    if (!mustBeSeen(client)) return;
+    const isReadable = this.reading !== null && !this.reading.turns.isLost;
+    if (isInference(this.#path) && (isReadable || !hasTokenLimit(client.limits))) return;
+    throw new SidecarError(
+      'AUTH_CLIENT_LIMIT',
+      `the client token "${client.name}" has a limit, and this WebSocket cannot be read`,
+    );
+  }
+
+  /** A turn has begun or ended. */
+  readonly turnsChanged = (): void => {
+    const { client } = this.#request;
+    const turns = this.reading?.turns;
+    if (!client?.limits || !turns || this.#isCut) return;
+    const { counters, now } = this.#options;
+    try {
+      const more = Math.max(0, turns.open - 1);
+      this.#keepStreams(more);
+      while (this.#moreStreams.length < more) {
+        checkStreams(client, counters, now());
+        this.#moreStreams.push(counters.openStream(client.name));
+      }
+      if (turns.waiting > 0) checkTokens(client, counters, now());
+    } catch (error) {
+      const reason = this.#note(error);
+      this.#isCut = true;
+      // Only when all that came with this is written, it is known whether a frame is half sent.
+      queueMicrotask(() => this.#request.exchange.cut(reason));
+    }
+  };
+
+  #keepStreams(count: number): void {
+    for (const release of this.#moreStreams.splice(count)) release();
+  }
+
+  #note(error: unknown): SidecarError {
+    if (!(error instanceof SidecarError)) throw error;
+    this.#request.exchange.code = error.code;
+    return error;
+  }
+}
