@@ -3,7 +3,7 @@ import { parseSshPublicKey } from '../agent-identity/keys.ts';
 import { sealTaskId } from '../agent-identity/sealed-task-id.ts';
 import type { EmulatedAccount } from './accounts.ts';
 import type { Agent } from './agents.ts';
-import { createSend } from './app.ts';
+import { accepting, createSend } from './app.ts';
 import { refusalResponse } from './refusals.ts';
 import { badRequest, type EmulatedResponse, json, notFound } from './response.ts';
 import { type EmulatorState, ofAccount } from './state.ts';
@@ -55,7 +55,7 @@ export function addAuthApi(app: FastifyInstance, state: EmulatorState): void {
   const send = createSend(state);
   app.post<RegisterAgent>(
     `${PREFIX}/agent/register`,
-    { config: { emulatorAuth: 'registration' }, schema: { body: REGISTER_AGENT_BODY } },
+    accepting('registration', REGISTER_AGENT_BODY),
     ({ raw, body }, reply) =>
       send(
         reply,
@@ -64,7 +64,7 @@ export function addAuthApi(app: FastifyInstance, state: EmulatorState): void {
   );
   app.post<RegisterTask>(
     `${PREFIX}/agent/:id/task/register`,
-    { config: { emulatorAuth: 'none' }, schema: { body: REGISTER_TASK_BODY } },
+    accepting('none', REGISTER_TASK_BODY),
     async ({ headers, params, body }, reply) => {
       const agent = state.agents.find(params.id);
       if (headers.authorization !== undefined) {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { AccountOptions } from './accounts.ts';
-import { createSend } from './app.ts';
+import { accepting, createSend } from './app.ts';
 import { CONTROL_BODIES } from './control-schemas.ts';
 import type { Fault } from './faults.ts';
 import type { IdentityTokenOptions } from './issue-identity-token.ts';
@@ -67,18 +67,20 @@ function addRecordControls(app: FastifyInstance, state: EmulatorState): void {
 
 function addIssueControls(app: FastifyInstance, state: EmulatorState, operator: Operator): void {
   const send = createSend(state);
-  app.post<{ Body: AccountBody }>('/login', accepting(CONTROL_BODIES.account), ({ body }, reply) =>
-    send(reply, json(200, operator.issueLogin(body.account))),
+  app.post<{ Body: AccountBody }>(
+    '/login',
+    accepting('none', CONTROL_BODIES.account),
+    ({ body }, reply) => send(reply, json(200, operator.issueLogin(body.account))),
   );
   app.post<{ Body: AccountBody }>(
     '/personal-access-token',
-    accepting(CONTROL_BODIES.account),
+    accepting('none', CONTROL_BODIES.account),
     ({ body }, reply) =>
       send(reply, json(200, { token: operator.issuePersonalAccessToken(body.account) })),
   );
   app.post<{ Body: IdentityTokenOptions }>(
     '/identity-token',
-    accepting(CONTROL_BODIES.identityToken),
+    accepting('none', CONTROL_BODIES.identityToken),
     ({ body }, reply) => {
       const token = operator.issueIdentityToken({ ...body, claims: withoutNulls(body.claims) });
       return send(reply, json(200, { token }));
@@ -86,30 +88,34 @@ function addIssueControls(app: FastifyInstance, state: EmulatorState, operator: 
   );
   app.post<{ Body: AccountBody }>(
     '/workload-identity',
-    accepting(CONTROL_BODIES.workloadRule),
+    accepting('none', CONTROL_BODIES.workloadRule),
     async ({ body }, reply) => {
       const { ruleId, identityToken } = await operator.issueWorkloadIdentity(body.account);
       return send(reply, json(200, { federation_rule_id: ruleId, identity_token: identityToken }));
     },
   );
-  app.post('/api-key', accepting(CONTROL_BODIES.nothing), (_request, reply) =>
+  app.post('/api-key', accepting('none', CONTROL_BODIES.nothing), (_request, reply) =>
     send(reply, json(200, { api_key: operator.issueApiKey() })),
   );
 }
 
 function addFaultControls(app: FastifyInstance, state: EmulatorState, operator: Operator): void {
   const send = createSend(state);
-  app.post<{ Body: Fault }>('/faults', accepting(CONTROL_BODIES.fault), ({ body }, reply) => {
-    operator.addFault(body);
-    return send(reply, json(200, {}));
-  });
+  app.post<{ Body: Fault }>(
+    '/faults',
+    accepting('none', CONTROL_BODIES.fault),
+    ({ body }, reply) => {
+      operator.addFault(body);
+      return send(reply, json(200, {}));
+    },
+  );
   app.delete('/faults', OPEN, (_request, reply) => {
     operator.clearFaults();
     return send(reply, json(200, {}));
   });
   app.patch<{ Body: Partial<EmulatorSettings> }>(
     '/settings',
-    accepting(CONTROL_BODIES.settings),
+    accepting('none', CONTROL_BODIES.settings),
     ({ body }, reply) => send(reply, json(200, Object.assign(operator.settings, body))),
   );
 }
@@ -122,7 +128,7 @@ function addRevocationControls(
   const send = createSend(state);
   app.post<{ Body: TaskBody }>(
     '/tasks/revoke',
-    accepting(CONTROL_BODIES.revokeTask),
+    accepting('none', CONTROL_BODIES.revokeTask),
     ({ body }, reply) =>
       send(
         reply,
@@ -131,7 +137,7 @@ function addRevocationControls(
   );
   app.post<{ Body: { agent_runtime_id: string } }>(
     '/agents/delete',
-    accepting(CONTROL_BODIES.deleteAgent),
+    accepting('none', CONTROL_BODIES.deleteAgent),
     ({ body }, reply) =>
       send(
         reply,
@@ -140,7 +146,7 @@ function addRevocationControls(
   );
   app.post<{ Body: InstanceBody }>(
     '/instances/end',
-    accepting(CONTROL_BODIES.endInstance),
+    accepting('none', CONTROL_BODIES.endInstance),
     ({ body }, reply) =>
       send(
         reply,
@@ -149,7 +155,7 @@ function addRevocationControls(
   );
   app.post<{ Body: DeviceDecision }>(
     '/device-login',
-    accepting(CONTROL_BODIES.decideDeviceLogin),
+    accepting('none', CONTROL_BODIES.decideDeviceLogin),
     ({ body }, reply) => {
       const who = body.decision === 'deny' ? 'denied' : body.account;
       return send(
@@ -158,14 +164,10 @@ function addRevocationControls(
       );
     },
   );
-  app.post('/tokens/expire', accepting(CONTROL_BODIES.nothing), (_request, reply) => {
+  app.post('/tokens/expire', accepting('none', CONTROL_BODIES.nothing), (_request, reply) => {
     operator.expireAccessTokens();
     return send(reply, json(200, {}));
   });
-}
-
-function accepting(body: object) {
-  return { ...OPEN, schema: { body } };
 }
 
 /** 400 with the reason when the order names something that does not exist. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { makeAccount } from './accounts.ts';
-import { createSend } from './app.ts';
+import { accepting, createSend } from './app.ts';
 import type { DevicePoll } from './device-logins.ts';
 import { type EmulatedResponse, html, json, notFound } from './response.ts';
 import type { EmulatorState } from './state.ts';
@@ -51,7 +51,7 @@ export function addDeviceApi(app: FastifyInstance, state: EmulatorState): void {
   const { settings, deviceLogins } = state;
   app.post<{ Body: { client_id: string } }>(
     `${PREFIX}/usercode`,
-    { config: OPEN, schema: { body: USER_CODE_BODY } },
+    accepting('none', USER_CODE_BODY),
     ({ body }, reply) => {
       if (!settings.deviceLogin) return send(reply, notFound());
       const code = deviceLogins.begin(body.client_id, settings.deviceCodeSeconds);
@@ -68,21 +68,17 @@ export function addDeviceApi(app: FastifyInstance, state: EmulatorState): void {
   );
   app.post<{ Body: { device_auth_id: string; user_code: string } }>(
     `${PREFIX}/token`,
-    { config: OPEN, schema: { body: POLL_BODY } },
+    accepting('none', POLL_BODY),
     ({ body }, reply) =>
       send(reply, pollResponse(deviceLogins.poll(body.device_auth_id, body.user_code))),
   );
   app.get('/codex/device', { config: OPEN }, (_request, reply) => send(reply, devicePage('')));
-  app.post<Decision>(
-    '/codex/device',
-    { config: OPEN, schema: { body: DECISION_BODY } },
-    ({ body }, reply) => {
-      const decision = body.decision === 'deny' ? 'denied' : makeAccount({}, state.nextId);
-      const known = deviceLogins.decide(body.user_code, decision);
-      const done = decision === 'denied' ? 'The sign-in was refused.' : 'You are signed in.';
-      return send(reply, devicePage(known ? done : 'There is no such code, or it has expired.'));
-    },
-  );
+  app.post<Decision>('/codex/device', accepting('none', DECISION_BODY), ({ body }, reply) => {
+    const decision = body.decision === 'deny' ? 'denied' : makeAccount({}, state.nextId);
+    const known = deviceLogins.decide(body.user_code, decision);
+    const done = decision === 'denied' ? 'The sign-in was refused.' : 'You are signed in.';
+    return send(reply, devicePage(known ? done : 'There is no such code, or it has expired.'));
+  });
 }
 
 function pollResponse(poll: DevicePoll): EmulatedResponse {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { parseSshPublicKey } from '../agent-identity/keys.ts';
 import type { EmulatedAccount } from './accounts.ts';
-import { createSend } from './app.ts';
+import { accepting, createSend } from './app.ts';
 import type { Instance } from './instances.ts';
 import { badRequest, type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
@@ -44,7 +44,7 @@ export function addInstanceApi(app: FastifyInstance, state: EmulatorState): void
   const send = createSend(state);
   app.post<RegisterInstance>(
     '/agent/register',
-    { config: { emulatorAuth: 'none' }, schema: { body: REGISTER_INSTANCE_BODY } },
+    accepting('none', REGISTER_INSTANCE_BODY),
     ({ body, headers }, reply) => {
       if (headers.authorization !== undefined) {
         return send(reply, badRequest('authorization must be absent'));

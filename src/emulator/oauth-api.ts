@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { createSend } from './app.ts';
+import { accepting, createSend } from './app.ts';
 import { pause } from './deliver.ts';
 import { badRequest, type EmulatedResponse, json } from './response.ts';
 import type { EmulatorState } from './state.ts';
@@ -53,7 +53,7 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
   const send = createSend(state);
   app.post<{ Body: Grant }>(
     '/oauth/token',
-    { config: { emulatorAuth: 'none' }, schema: { body: TOKEN_BODY } },
+    accepting('none', TOKEN_BODY),
     async ({ body, headers }, reply) => {
       const type = headers['content-type'] ?? '';
       const wanted = body.grant_type === 'refresh_token' ? JSON_TYPE : FORM;
@@ -66,14 +66,10 @@ export function addOAuthApi(app: FastifyInstance, state: EmulatorState): void {
       return send(reply, response);
     },
   );
-  app.post<Revoke>(
-    '/oauth/revoke',
-    { config: { emulatorAuth: 'none' }, schema: { body: REVOKE_BODY } },
-    ({ body }, reply) => {
-      state.tokens.revoke(body.token);
-      return send(reply, json(200, {}));
-    },
-  );
+  app.post<Revoke>('/oauth/revoke', accepting('none', REVOKE_BODY), ({ body }, reply) => {
+    state.tokens.revoke(body.token);
+    return send(reply, json(200, {}));
+  });
 }
 
 /** @param issuer the origin that the request was sent to */

@@ -7,7 +7,7 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** The RSA key of one emulator: signs its JWTs; its public half is the JWKS. */
+/** The RSA key of the emulators of one process: signs their JWTs; its public half is the JWKS. */
 export interface SigningKey {
   readonly kid: string;
   readonly jwks: { keys: Record<string, unknown>[] };
@@ -17,7 +17,15 @@ export interface SigningKey {
 
 const MODULUS_BITS = 2048;
 
-export async function createSigningKey(): Promise<SigningKey> {
+let processKey: Promise<SigningKey> | null = null;
+
+/** Made once a process: it takes longer than all the rest of a start. */
+export function signingKeyOfProcess(): Promise<SigningKey> {
+  processKey ??= createSigningKey();
+  return processKey;
+}
+
+async function createSigningKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', {
     modulusLength: MODULUS_BITS,
   });
@@ -30,13 +38,12 @@ export async function createSigningKey(): Promise<SigningKey> {
   };
 }
 
+let unknownKey: KeyObject | null = null;
+
 /** A key that no key set names, made at its first use: most emulators never need one. */
-export function lazyUnknownKey(): () => KeyObject {
-  let key: KeyObject | null = null;
-  return () => {
-    key ??= generateKeyPairSync('rsa', { modulusLength: MODULUS_BITS }).privateKey;
-    return key;
-  };
+export function keyOfNobody(): KeyObject {
+  unknownKey ??= generateKeyPairSync('rsa', { modulusLength: MODULUS_BITS }).privateKey;
+  return unknownKey;
 }
 
 // Signed here and not with jose, which signs asynchronously only: issuing a login stays a plain call.

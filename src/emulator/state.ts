@@ -11,7 +11,7 @@ import { InstanceStore } from './instances.ts';
 import { Recorder } from './records.ts';
 import { refusalResponse } from './refusals.ts';
 import type { EmulatedResponse } from './response.ts';
-import { createSigningKey, lazyUnknownKey, type SigningKey } from './signing-key.ts';
+import { keyOfNobody, type SigningKey, signingKeyOfProcess } from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
 import { type RequiredAuth, type Verdict, verifyRequest } from './verify.ts';
 import { WorkloadRules } from './workload-rules.ts';
@@ -88,14 +88,14 @@ export async function createState(options: {
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();
-  const signingKey = await createSigningKey();
+  const signingKey = await signingKeyOfProcess();
   const { accessTokenLifetimeSeconds, closing } = options;
   return {
     settings,
     now,
     nextId,
     signingKey,
-    unknownKey: lazyUnknownKey(),
+    unknownKey: keyOfNobody,
     tokens: new TokenStore({ signingKey, nextId, now, accessTokenLifetimeSeconds }),
     deviceLogins: new DeviceLogins(now),
     workloadRules: new WorkloadRules(now, nextId),
