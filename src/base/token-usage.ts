@@ -45,13 +45,29 @@ export function addTokens(a: TokenUsage | null, b: TokenUsage): TokenUsage {
 /**
  * Reads what a response took: its `usage`, and beside it what a tool of the backend took that makes
  * images with a model of its own (`tool_usage.image_gen`, which has the same fields).
- * @returns null when there is nothing of both
- * @throws RangeError when one holds anything but counts
+ * What can be read counts, whatever else cannot.
+ * @param usage throws when the value cannot be read, as does `tools`
  */
-export function turnUsage(usage: unknown, tools: unknown): TokenUsage | null {
-  const images = isObject(tools) ? tokenUsage(tools.image_gen) : null;
-  const own = tokenUsage(usage);
-  return images ? addTokens(own, images) : own;
+export function turnUsage(
+  usage: () => unknown,
+  tools: () => unknown,
+): Pick<FinishedTurn, 'usage' | 'unknown'> {
+  const own = readable(() => tokenUsage(usage()));
+  const images = readable(() => {
+    const took = tools();
+    return isObject(took) ? tokenUsage(took.image_gen) : null;
+  });
+  const unknown = own === 'unreadable' || images === 'unreadable' ? 'unreadable' : null;
+  const known = [own, images].filter((part) => part !== null && part !== 'unreadable');
+  return { usage: known.reduce<TokenUsage | null>(addTokens, null), unknown };
+}
+
+function readable(read: () => TokenUsage | null): TokenUsage | null | 'unreadable' {
+  try {
+    return read();
+  } catch {
+    return 'unreadable';
+  }
 }
 
 /**

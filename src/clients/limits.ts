@@ -90,6 +90,11 @@ export function hasTokenLimit(limits: ClientLimits | null): boolean {
   return limits !== null && (limits.inputTokensPerDay ?? limits.outputTokensPerDay) !== null;
 }
 
+/** Whether the turns on a WebSocket have to be known. */
+export function mustReadSocket(limits: ClientLimits | null): boolean {
+  return limits !== null && (limits.streams !== null || hasTokenLimit(limits));
+}
+
 export function allowsModel(models: readonly string[], model: string): boolean {
   return models.some((allowed) =>
     allowed.endsWith('*') ? model.startsWith(allowed.slice(0, -1)) : model === allowed,

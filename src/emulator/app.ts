@@ -124,7 +124,7 @@ function addGate(app: FastifyInstance, state: EmulatorState): void {
   });
   app.addHook('preHandler', async ({ routeOptions, body }) => {
     const { emulatorBody } = routeOptions.config;
-    const problem = emulatorBody ? problemOfBody(emulatorBody, body) : null;
+    const problem = emulatorBody ? await problemOfBody(emulatorBody, body) : null;
     if (problem !== null) throw Object.assign(new Error(problem), { statusCode: 400 });
   });
 }

@@ -1,16 +1,21 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type { Ajv, ErrorObject, ValidateFunction } from 'ajv';
 
-// Strict, as the backend is: nothing is dropped, filled in or converted.
-const ajv = new Ajv({ discriminator: true });
+let compiler: Promise<Ajv> | null = null;
+
+/** Strict, as the backend is: nothing is dropped, filled in or converted. Not loaded before it is needed. */
+function ajv(): Promise<Ajv> {
+  compiler ??= import('ajv').then((module) => new module.Ajv({ discriminator: true }));
+  return compiler;
+}
 
 /** By the schema. Most are never asked for, and compiling one takes longer than a start without it. */
 const compiled = new WeakMap<object, ValidateFunction>();
 
 /** What is wrong with a body, as a sentence without its end; null: nothing. */
-export function problemOfBody(schema: object, body: unknown): string | null {
+export async function problemOfBody(schema: object, body: unknown): Promise<string | null> {
   let validate = compiled.get(schema);
   if (!validate) {
-    validate = ajv.compile(schema);
+    validate = (await ajv()).compile(schema);
     compiled.set(schema, validate);
   }
   if (validate(body)) return null;

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { hasTokenLimit } from '../clients/limits.ts';
+import { hasTokenLimit, mustReadSocket } from '../clients/limits.ts';
 import type { Authorization } from '../credentials/manager.ts';
 import {
   classifyRejection,
@@ -56,7 +56,8 @@ export class Attempt implements RelayEvents {
     if (headers) options.traffic.request(headers.kind);
     if (degraded) options.traffic.request('degraded');
     const upgrade = waiting !== null;
-    const mustRead = hasTokenLimit(request.client?.limits ?? null);
+    const limits = request.client?.limits ?? null;
+    const mustRead = upgrade ? mustReadSocket(limits) : hasTokenLimit(limits);
     const upstreamRequest: UpstreamRequest = {
       dispatcher: options.dispatcher,
       origin: this.#origin,

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { type Readable, Transform, type TransformCallback } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SidecarError } from '../base/errors.ts';
 import type { Client } from '../clients/client-tokens.ts';
 import { allowsModel } from '../clients/limits.ts';
@@ -10,8 +9,6 @@ import { ModelScanner, UnclearModelError } from './model-scanner.ts';
 
 /** A body goes upstream before its model was seen only when it is longer than this; bytes. */
 const HEAD_BYTES = 64 * 1024;
-/** What is looked at in one go, which takes less than a few milliseconds. */
-const SCAN_BYTES = 128 * 1024;
 
 /** A request body that is judged while it passes. */
 export interface JudgedBody {
@@ -36,14 +33,15 @@ export function judgeModel(
   mostBytes: number,
 ): JudgedBody {
   const coding = request.headers['content-encoding'] ?? 'identity';
-  const decoder = openDecoder(coding, mostBytes);
+  const scanner = new ModelScanner();
+  const decoder = openDecoder(coding, mostBytes, (decoded) => scanner.push(decoded));
   if (!decoder) {
     throw denied(
       client,
       `a body with the content-encoding ${coding} cannot be read${remedy(coding)}; send it without`,
     );
   }
-  const gate = new ModelGate(client, decoder);
+  const gate = new ModelGate(client, decoder, scanner);
   request.pipe(gate);
   request.once('close', () => {
     // Cut off in the middle; a whole one has ended the gate already.
@@ -65,16 +63,17 @@ class ModelGate extends Transform {
   readonly head: Promise<void>;
   readonly #client: Client;
   readonly #decoder: Decoder;
-  readonly #scanner = new ModelScanner();
+  readonly #scanner: ModelScanner;
   /** Judged, and held back until what follows is judged as well: the end is judged before it goes. */
   #held: Buffer | null = null;
   #passed = 0;
   #settle: (error?: Error) => void = () => undefined;
 
-  constructor(client: Client, decoder: Decoder) {
+  constructor(client: Client, decoder: Decoder, scanner: ModelScanner) {
     super({ readableHighWaterMark: HEAD_BYTES });
     this.#client = client;
     this.#decoder = decoder;
+    this.#scanner = scanner;
     this.head = new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve());
     });
@@ -117,21 +116,8 @@ class ModelGate extends Transform {
     done(error);
   }
 
-  /** Lets others have their turn, however much a few bytes have become. */
-  async #scan(decoded: readonly Buffer[]): Promise<void> {
-    let scanned = 0;
-    for (const bytes of decoded) {
-      this.#scanner.push(bytes);
-      scanned += bytes.length;
-      if (scanned < SCAN_BYTES) continue;
-      scanned = 0;
-      await nextTurn();
-    }
-  }
-
-  #judge(decode: () => Promise<Buffer[]>, passed: () => void, failed: TransformCallback): void {
+  #judge(decode: () => Promise<void>, passed: () => void, failed: TransformCallback): void {
     decode()
-      .then((decoded) => this.#scan(decoded))
       .then(() => {
         const { model } = this.#scanner;
         const { models } = this.#client.limits ?? {};

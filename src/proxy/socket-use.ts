@@ -1,12 +1,13 @@
 import { SidecarError } from '../base/errors.ts';
 import { checkMessage, checkStreams, checkTokens } from '../clients/check-limits.ts';
 import type { Client } from '../clients/client-tokens.ts';
-import { hasTokenLimit } from '../clients/limits.ts';
+import { mustReadSocket } from '../clients/limits.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
 import { mustBeSeen } from './client-use.ts';
 import type { ForwardOptions } from './proxied-request.ts';
 import { isInference } from './routes.ts';
 import type { SocketReading } from './usage/reading.ts';
+import type { TurnChange } from './usage/turn-counter.ts';
 
 /**
  * Holds a client to its limits on a WebSocket. Its first message belongs to the upgrade, which has counted
@@ -23,7 +24,8 @@ export class SocketUse {
   #isFirst = true;
   /** Turns beside the one that the WebSocket itself counts for. */
   readonly #moreStreams: (() => void)[] = [];
-  #isCut = false;
+  /** It was cut, or has ended; what is still read changes nothing. */
+  #isOver = false;
 
   /** @param path in normal form */
   constructor(
@@ -34,7 +36,10 @@ export class SocketUse {
     this.#request = request;
     this.#path = path;
     this.#options = options;
-    request.exchange.whenFinished(() => this.#keepStreams(0));
+    request.exchange.whenFinished(() => {
+      this.#isOver = true;
+      this.#keepStreams(0);
+    });
   }
 
   /** Says whether the next message may begin, and counts it. */
@@ -46,6 +51,7 @@ export class SocketUse {
     if (client && !this.#allows(client)) return false;
     this.#isFirst = false;
     this.reading?.turns.asked();
+    this.#watchClosely();
     return true;
   };
 
@@ -62,11 +68,17 @@ export class SocketUse {
     return true;
   }
 
+  /** When messages are sent ahead, it matters at once when a turn ends. */
+  #watchClosely(): void {
+    const { reading } = this;
+    if (reading) reading.frames.isUrgent = reading.turns.waiting > 1;
+  }
+
   /** Where a limit asks for what cannot be seen, no message follows. */
   #checkSeen(client: Client): void {
-    if (!mustBeSeen(client)) return;
+    const isSeen = isInference(this.#path) || !mustBeSeen(client);
     const isReadable = this.reading !== null && !this.reading.turns.isLost;
-    if (isInference(this.#path) && (isReadable || !hasTokenLimit(client.limits))) return;
+    if (isSeen && (isReadable || !mustReadSocket(client.limits))) return;
     throw new SidecarError(
       'AUTH_CLIENT_LIMIT',
       `the client token "${client.name}" has a limit, and this WebSocket cannot be read`,
@@ -74,10 +86,11 @@ export class SocketUse {
   }
 
   /** A turn has begun or ended. */
-  readonly turnsChanged = (): void => {
+  readonly turnsChanged = (what: TurnChange): void => {
     const { client } = this.#request;
     const turns = this.reading?.turns;
-    if (!client?.limits || !turns || this.#isCut) return;
+    if (!client?.limits || !turns || this.#isOver) return;
+    this.#watchClosely();
     const { counters, now } = this.#options;
     try {
       const more = Math.max(0, turns.open - 1);
@@ -86,10 +99,10 @@ export class SocketUse {
         checkStreams(client, counters, now());
         this.#moreStreams.push(counters.openStream(client.name));
       }
-      if (turns.waiting > 0) checkTokens(client, counters, now());
+      if (what === 'ended' && turns.waiting > 0) checkTokens(client, counters, now());
     } catch (error) {
       const reason = this.#note(error);
-      this.#isCut = true;
+      this.#isOver = true;
       // Only when all that came with this is written, it is known whether a frame is half sent.
       queueMicrotask(() => this.#request.exchange.cut(reason));
     }

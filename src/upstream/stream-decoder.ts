@@ -5,12 +5,12 @@ import { DecodedTooLargeError } from './content-coding.ts';
 /** Takes a coding off a body piece by piece. */
 export interface Decoder {
   /**
-   * @returns all that these bytes tell
+   * Resolves when all is told that these bytes are.
    * @throws DecodedTooLargeError, or an Error when they are not what the coding says
    */
-  write(chunk: Buffer): Promise<Buffer[]>;
-  /** @returns the rest; throws when the bytes ended too early */
-  end(): Promise<Buffer[]>;
+  write(chunk: Buffer): Promise<void>;
+  /** Tells the rest; throws when the bytes ended too early. */
+  end(): Promise<void>;
   destroy(): void;
 }
 
@@ -30,20 +30,28 @@ export const READS_ZSTD = 'createZstdDecompress' in zlib;
 /**
  * @param contentEncoding value of the header
  * @param mostBytes limit of the decoded size
+ * @param tell gets what is decoded, in small pieces between which others have their turn, so that
+ *   nothing is kept; what it throws ends the decoding
  * @returns null for a coding that cannot be decoded here (zstd before Node.js 22.15), and for more than one
  */
-export function openDecoder(contentEncoding: string, mostBytes: number): Decoder | null {
+export function openDecoder(
+  contentEncoding: string,
+  mostBytes: number,
+  tell: (decoded: Buffer) => void,
+): Decoder | null {
   const name = contentEncoding.trim().toLowerCase();
-  if (name === '' || name === 'identity') return PLAIN;
+  if (name === '' || name === 'identity') return plainDecoder(tell);
   const stream = decompressor(name);
-  return stream && new StreamDecoder(stream, mostBytes);
+  return stream && new StreamDecoder(stream, mostBytes, tell);
 }
 
-const PLAIN: Decoder = {
-  write: async (chunk) => [chunk],
-  end: async () => [],
-  destroy: () => undefined,
-};
+function plainDecoder(tell: (decoded: Buffer) => void): Decoder {
+  return {
+    write: async (chunk) => tell(chunk),
+    end: async () => undefined,
+    destroy: () => undefined,
+  };
+}
 
 function decompressor(name: string): Transform | null {
   if (name === 'gzip' || name === 'x-gzip') return zlib.createGunzip();
@@ -62,7 +70,7 @@ interface ZstdModule {
 class StreamDecoder implements Decoder {
   readonly #stream: Transform;
   readonly #mostBytes: number;
-  #decoded: Buffer[] = [];
+  readonly #tell: (decoded: Buffer) => void;
   #coded = 0;
   #size = 0;
   #ended = false;
@@ -70,8 +78,9 @@ class StreamDecoder implements Decoder {
   /** Settles what waits for the stream. */
   #step: () => void = () => undefined;
 
-  constructor(stream: Transform, mostBytes: number) {
+  constructor(stream: Transform, mostBytes: number, tell: (decoded: Buffer) => void) {
     this.#stream = stream;
+    this.#tell = tell;
     this.#mostBytes = mostBytes;
     stream.on('data', this.#onData);
     stream.once('end', () => {
@@ -85,28 +94,27 @@ class StreamDecoder implements Decoder {
     });
   }
 
-  write(chunk: Buffer): Promise<Buffer[]> {
+  write(chunk: Buffer): Promise<void> {
     if (this.#ended) return Promise.reject(behindTheEnd());
     this.#coded += chunk.length;
     return this.#take((done) => this.#stream.write(chunk, done));
   }
 
-  async end(): Promise<Buffer[]> {
-    const rest = this.#ended ? [] : await this.#take(() => this.#stream.end());
+  async end(): Promise<void> {
+    if (!this.#ended) await this.#take(() => this.#stream.end());
     // The decoders of deflate and Brotli leave what stands behind the end, and say nothing.
     if ((this.#stream as unknown as zlib.Zlib).bytesWritten < this.#coded) throw behindTheEnd();
-    return rest;
   }
 
   destroy(): void {
     this.#stream.destroy();
   }
 
-  #take(act: (done: () => void) => void): Promise<Buffer[]> {
+  #take(act: (done: () => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#step = () => {
         if (this.#failure) reject(this.#failure);
-        else resolve(this.#decoded.splice(0));
+        else resolve();
       };
       if (this.#failure) this.#step();
       else act(this.#step);
@@ -118,8 +126,16 @@ class StreamDecoder implements Decoder {
     if (this.#size > this.#mostBytes) this.#refuse(`${this.#mostBytes} bytes when decoded`);
     else if (this.#size > this.#coded * MAX_RATIO + SPARE_BYTES)
       this.#refuse(`${MAX_RATIO} times as many bytes when decoded`);
-    else this.#decoded.push(bytes);
+    else this.#pass(bytes);
   };
+
+  #pass(bytes: Buffer): void {
+    try {
+      this.#tell(bytes);
+    } catch (error) {
+      this.#stream.destroy(error as Error);
+    }
+  }
 
   #refuse(most: string): void {
     this.#stream.destroy(new DecodedTooLargeError(`it has more than ${most}`));

@@ -71,7 +71,7 @@ export interface SocketPair extends TestSidecar {
 /** A WebSocket through a sidecar, with both ends in the hands of the test. */
 export async function openPair(
   t: Test,
-  perMessageDeflate = false,
+  perMessageDeflate: boolean | object = false,
   config: PartialConfig = {},
   headers: Record<string, string> = {},
   path = '/backend-api/codex/responses',

@@ -30,10 +30,15 @@ interface Sockets extends SocketPair {
   tell(...events: string[]): Promise<void>;
 }
 
-async function start(t: Test, limits: string, more: object = {}): Promise<Sockets> {
+async function start(
+  t: Test,
+  limits: string,
+  more: object = {},
+  deflate: boolean | object = false,
+): Promise<Sockets> {
   const file = await makeClientsFile(t, { a: limits });
   const config = { clients: { tokensFile: file.path }, ...more };
-  const pair = await openPair(t, false, config, headersOf('a'));
+  const pair = await openPair(t, deflate, config, headersOf('a'));
   const { client, upstream, sidecar } = pair;
   const asked: string[] = [];
   upstream.on('message', (data) => asked.push(String(data)));
@@ -117,6 +122,87 @@ t.test('turns that run at the same time are streams', async (t) => {
   await closed;
   await record;
   t.equal(open(), 0);
+});
+
+t.test('an error in a turn is followed by its last event, or by none', async (t) => {
+  const error = '{"type":"error","error":{}}';
+  const failed = '{"type":"response.failed","response":{"usage":null}}';
+  const sockets = await start(t, 'streams=1 output-tokens=10');
+  const { client, upstream, tell, record } = sockets;
+  for (const ending of [[error, failed], [error], [completed(1)], [error, failed], [error]]) {
+    await ask(sockets, 'one');
+    await tell(created, ...ending);
+  }
+  await ask(sockets, 'refused');
+  await tell(error);
+  // None of these frees a place, or hides what waits.
+  await ask(sockets, '1', '2');
+  await tell(created);
+  const closed = closedWith1008(t, client, upstream);
+  await tell(completed(9));
+  await closed;
+  t.match(await record, { tokens: { output: 10 } });
+});
+
+t.test('an error that answers another message does not end the turn that runs', async (t) => {
+  const sockets = await start(t, 'streams=1');
+  const { client, upstream, tell } = sockets;
+  await ask(sockets, '1');
+  await tell(created);
+  await ask(sockets, 'garbage', '2');
+  await tell('{"type":"error"}');
+  const closed = closedWith1008(t, client, upstream);
+  await tell(created);
+  await closed;
+});
+
+t.test('a turn that was let in is finished, whatever others use meanwhile', async (t) => {
+  const sockets = await start(t, 'output-tokens=10');
+  const { client, upstream, tell, sidecar } = sockets;
+  await ask(sockets, '1');
+  sidecar.counters.addTokens('a', { input: 1, output: 10 }, Date.now());
+  await tell(created, '{"type":"delta"}', completed(1), '{"type":"more"}');
+  const closed = closedWith1008(t, client, upstream);
+  client.send('2');
+  await closed;
+});
+
+t.test(
+  'the same with compressed messages, of which none waits when turns are sent ahead',
+  async (t) => {
+    const sockets = await start(t, 'output-tokens=10', {}, { threshold: 0 });
+    const { client, upstream, tell, record } = sockets;
+    await ask(sockets, '1', '2', '3');
+    await tell(created);
+    const closed = closedWith1008(t, client, upstream);
+    await tell(completed(10));
+    await closed;
+    t.match(await record, { code: 'AUTH_CLIENT_LIMIT', tokens: { output: 10 } });
+  },
+);
+
+t.test('turns that are read only at the end leave no stream behind', async (t) => {
+  const sockets = await start(t, 'streams=3', {}, { threshold: 0 });
+  const { client, upstream, sidecar, record } = sockets;
+  const arrived = once(client, 'message');
+  upstream.send(created);
+  upstream.send(created);
+  upstream.send(created);
+  await arrived;
+  client.terminate();
+  await record;
+  t.equal(sidecar.counters.of('a', Date.now()).openStreams, 0);
+});
+
+t.test('a limit of streams takes no message of a WebSocket that cannot be read', async (t) => {
+  const sockets = await start(t, 'streams=1', {}, true);
+  const { client, upstream, tell } = sockets;
+  t.match(sockets.extensions, /^permessage-deflate/);
+  await ask(sockets, '1');
+  await tell(JSON.stringify({ type: 'x', instructions: ' '.repeat(9_000_000) }));
+  const closed = closedWith1008(t, client, upstream);
+  client.send('2');
+  await closed;
 });
 
 t.test('one turn after the other is one stream', async (t) => {

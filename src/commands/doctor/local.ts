@@ -45,11 +45,11 @@ export async function checkClients(
   if (open) return warning(name, `${path} ${open.problem}`, open.remedy);
   const { list = [] } = clientTokens?.tokens ?? {};
   const count = `${list.length} in ${path}`;
-  const unlimited = list.filter(reachesEverything).map((token) => token.name);
+  const unlimited = list.filter(reachesMore).map((token) => token.name);
   if (unlimited.length > 0) {
     return warning(
       name,
-      `${count}; ${unlimited.join(', ')} may call every path that "routes" allows`,
+      `${count}; ${unlimited.join(', ')} may call more than Codex asks for, as far as "routes" allows it`,
       'give it for=inference or for=codex, and in routes only paths that it needs',
     );
   }
@@ -62,9 +62,18 @@ export async function checkClients(
   );
 }
 
-/** Whether a token reaches all that the proxy serves; with a purpose too, if its further paths do. */
-function reachesEverything(token: ClientToken): boolean {
-  return reachesPath({ patterns: patternsOf(token) }, PROXY_PREFIX);
+/** Of the person, not of Codex: their chats, say. */
+const PERSONAL = [
+  PROXY_PREFIX,
+  `${PROXY_PREFIX}/conversations`,
+  `${PROXY_PREFIX}/conversation/id`,
+  `${PROXY_PREFIX}/conversation/id/more`,
+];
+
+/** Whether a token reaches what no Codex asks for; with a purpose too, if its further paths do. */
+function reachesMore(token: ClientToken): boolean {
+  const patterns = patternsOf(token);
+  return PERSONAL.some((path) => reachesPath({ patterns }, path));
 }
 
 /** Whether others can read what clients send; no finding where connections stay on this machine. */

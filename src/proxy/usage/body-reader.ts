@@ -128,15 +128,13 @@ class DocumentReader extends PlainReader {
   #tell(): void {
     const model = fieldOf(this.#fields, 'model');
     const named = typeof model === 'string' ? model : null;
-    try {
-      const usage = turnUsage(this.#fields.value('usage'), this.#fields.value('tool_usage'));
-      // The backend goes on by itself, or does not say.
-      if (usage === null && fieldOf(this.#fields, 'status') !== 'failed')
-        throw new Error('no usage');
-      this.turns.ended(named, usage);
-    } catch {
-      this.turns.ended(named, 'unreadable');
-    }
+    const { usage, unknown } = turnUsage(
+      () => this.#fields.value('usage'),
+      () => this.#fields.value('tool_usage'),
+    );
+    // Otherwise the backend goes on by itself, or does not say.
+    const isKnown = usage !== null || fieldOf(this.#fields, 'status') === 'failed';
+    this.turns.ended(named, usage, isKnown ? unknown : 'unreadable');
   }
 }
 

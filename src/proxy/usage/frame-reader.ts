@@ -29,6 +29,8 @@ export class FrameReader implements FrameSink {
   #inControl = false;
   #isLast = false;
   #isLost = false;
+  /** Whether messages are inflated at once, and not many together. */
+  isUrgent = false;
 
   /** @param extensions those that were agreed on, as the response to the upgrade names them */
   constructor(
@@ -75,8 +77,10 @@ export class FrameReader implements FrameSink {
 
   end(): void {
     if (this.#inControl || this.#isLost || !this.#isLast) return;
-    if (this.#message === 'compressed') this.#inflater?.end();
-    else if (this.#message === 'plain') this.#endEvent();
+    if (this.#message === 'compressed') {
+      this.#inflater?.end();
+      if (this.isUrgent) this.#inflater?.flush();
+    } else if (this.#message === 'plain') this.#endEvent();
   }
 
   #endEvent(): void {

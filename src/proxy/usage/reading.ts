@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../clients/client-tokens.ts';
-import { hasTokenLimit } from '../../clients/limits.ts';
+import { hasTokenLimit, mustReadSocket } from '../../clients/limits.ts';
 import type { InboundRequest } from '../../inbound/request-context.ts';
 import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
 import type { ResponseHead } from '../response-head.ts';
@@ -8,7 +8,7 @@ import { isInference, isRead } from '../routes.ts';
 import { DecodingBudget } from './aside-decoder.ts';
 import { type BodyReader, bodyReader } from './body-reader.ts';
 import { FrameReader } from './frame-reader.ts';
-import { TurnCounter } from './turn-counter.ts';
+import { type TurnChange, TurnCounter } from './turn-counter.ts';
 
 /** What reads a WebSocket. */
 export interface SocketReading {
@@ -54,10 +54,9 @@ export class UsageReading {
   frames(
     { exchange, client }: InboundRequest,
     { header }: Pick<ResponseHead, 'header'>,
-    onChange: () => void,
+    onChange: (what: TurnChange) => void,
   ): SocketReading | null {
-    const countsTurns = (client?.limits?.streams ?? null) !== null;
-    if (!countsTurns && !this.#reads(client)) return null;
+    if (!this.#enabled && !mustReadSocket(client?.limits ?? null)) return null;
     const turns = new TurnCounter(exchange, this.#limits, null, onChange);
     const extensions = header('sec-websocket-extensions');
     const frames = new FrameReader(extensions, turns, this.#now, this.#budget);

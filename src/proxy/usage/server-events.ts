@@ -1,5 +1,5 @@
 import { isObject } from '../../base/json.ts';
-import { type TokenUsage, turnUsage } from '../../base/token-usage.ts';
+import { type TokenUsage, turnUsage, type UnknownUsage } from '../../base/token-usage.ts';
 import {
   type LimitReport,
   limitsInEvent,
@@ -13,9 +13,12 @@ import { passSideBySide, peek } from './usual-event.ts';
 export interface ServerEventListener {
   /** A turn has begun. */
   created(): void;
-  /** @param usage null when the backend counted nothing, `unreadable` when it says no count */
-  ended(model: string | null, usage: TokenUsage | null | 'unreadable'): void;
-  /** The backend tells an error, which stands for the end of a turn. */
+  /**
+   * @param usage null when the backend counted nothing, or nothing that can be read
+   * @param unknown why that is not all that the turn took; null when it is
+   */
+  ended(model: string | null, usage: TokenUsage | null, unknown: UnknownUsage | null): void;
+  /** The backend tells an error, which answers a message, or stands for the end of a turn. */
   failed(): void;
   limits(report: LimitReport): void;
   /** The backend refuses a turn because of some limit. */
@@ -101,7 +104,8 @@ export class ServerEvents {
   #tell(): void {
     const type = this.#read('type');
     if (this.#fields.state !== 'whole') {
-      if (typeof type === 'string' && ENDS.has(type)) this.#listener.ended(null, 'unreadable');
+      if (typeof type === 'string' && ENDS.has(type))
+        this.#listener.ended(null, null, 'unreadable');
     } else if (type === 'response.created') this.#listener.created();
     else if (type === 'codex.rate_limits') this.#tellLimits();
     else if (type === 'error') this.#tellError();
@@ -111,12 +115,11 @@ export class ServerEvents {
   #tellEnd(): void {
     const model = this.#read('response.model');
     const named = typeof model === 'string' ? model : null;
-    try {
-      const usage = this.#fields.value('response.usage');
-      this.#listener.ended(named, turnUsage(usage, this.#fields.value('response.tool_usage')));
-    } catch {
-      this.#listener.ended(named, 'unreadable');
-    }
+    const { usage, unknown } = turnUsage(
+      () => this.#fields.value('response.usage'),
+      () => this.#fields.value('response.tool_usage'),
+    );
+    this.#listener.ended(named, usage, unknown);
   }
 
   #tellLimits(): void {

@@ -1,20 +1,25 @@
-import type { TokenUsage } from '../../base/token-usage.ts';
+import type { TokenUsage, UnknownUsage } from '../../base/token-usage.ts';
 import type { AccountLimits, LimitReport } from '../../telemetry/account-limits.ts';
 import type { LimitedBy, OpenExchange } from '../../telemetry/exchange-record.ts';
 import type { ServerEventListener } from './server-events.ts';
+
+/** What has become of a turn. */
+export type TurnChange = 'created' | 'ended';
 
 /** Counts the turns of one exchange. */
 export class TurnCounter implements ServerEventListener {
   readonly #exchange: OpenExchange;
   readonly #limits: Pick<AccountLimits, 'observe'>;
   readonly #model: string | null;
-  readonly #onChange: (() => void) | null;
+  readonly #onChange: ((what: TurnChange) => void) | null;
   #asked = 0;
   #created = 0;
   #ended = 0;
-  /** Errors, each of which stands for the end of a turn; and those of them that came in one. */
-  #failed = 0;
-  #failedInside = 0;
+  /** Messages that the backend answered with an error, and turns that ended with nothing else. */
+  #refused = 0;
+  #brokenOff = 0;
+  /** An error came in a turn: a last event may follow. */
+  #isBreakingOff = false;
   #isLost = false;
   #isOver = false;
 
@@ -26,7 +31,7 @@ export class TurnCounter implements ServerEventListener {
     exchange: OpenExchange,
     limits: Pick<AccountLimits, 'observe'>,
     model: string | null,
-    onChange: (() => void) | null = null,
+    onChange: ((what: TurnChange) => void) | null = null,
   ) {
     this.#exchange = exchange;
     this.#limits = limits;
@@ -40,36 +45,41 @@ export class TurnCounter implements ServerEventListener {
 
   /** Turns that have begun and not ended. */
   get open(): number {
-    return Math.max(0, this.#created - this.#ended - this.#failedInside);
+    const breakingOff = this.#isBreakingOff ? 1 : 0;
+    return Math.max(0, this.#created - this.#ended - this.#brokenOff - breakingOff);
   }
 
   /** Turns that were asked for and have not ended. */
   get waiting(): number {
-    return Math.max(0, this.#asked - this.#ended - this.#failed);
+    return Math.max(0, this.#asked - this.#ended - this.#brokenOff - this.#refused);
   }
 
   /** The client has sent a message on its WebSocket, or the request of a response. */
   asked(): void {
     this.#asked++;
-    if (this.#isLost) this.#tell(null, 'unreadable');
+    if (this.#isLost) this.#tell(null, null, 'unreadable');
   }
 
   created(): void {
+    if (this.#isBreakingOff) this.#brokenOff++;
+    this.#isBreakingOff = false;
     this.#created++;
-    this.#onChange?.();
+    this.#onChange?.('created');
   }
 
-  ended(model: string | null, usage: TokenUsage | null | 'unreadable'): void {
+  ended(model: string | null, usage: TokenUsage | null, unknown: UnknownUsage | null): void {
     if (this.#isOver) return;
+    this.#isBreakingOff = false;
     this.#ended++;
-    this.#tell(model, usage);
-    this.#onChange?.();
+    this.#tell(model, usage, unknown);
+    this.#onChange?.('ended');
   }
 
   failed(): void {
-    if (this.open > 0) this.#failedInside++;
-    this.#failed++;
-    this.#onChange?.();
+    // It answers a message whose turn has not begun, where there is one.
+    if (this.#asked > this.#created + this.#refused) this.#refused++;
+    else this.#isBreakingOff = this.open > 0;
+    this.#onChange?.('ended');
   }
 
   limits(report: LimitReport): void {
@@ -84,8 +94,8 @@ export class TurnCounter implements ServerEventListener {
   lost(): void {
     if (this.#isLost || this.#isOver) return;
     this.#isLost = true;
-    const open = Math.max(this.#asked, this.#created) - this.#ended;
-    for (let i = 0; i < open; i++) this.#tell(null, 'unreadable');
+    const open = Math.max(this.#asked - this.#refused, this.#created) - this.#ended;
+    for (let i = 0; i < open; i++) this.#tell(null, null, 'unreadable');
   }
 
   /** Nothing more comes: what has begun and not ended is not known. */
@@ -93,15 +103,10 @@ export class TurnCounter implements ServerEventListener {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#isLost) return;
-    for (let i = this.#ended; i < this.#created; i++) this.#tell(null, 'unfinished');
+    for (let i = this.#ended; i < this.#created; i++) this.#tell(null, null, 'unfinished');
   }
 
-  #tell(model: string | null, usage: TokenUsage | null | 'unreadable' | 'unfinished'): void {
-    const unknown = typeof usage === 'string' ? usage : null;
-    this.#exchange.turn({
-      model: model ?? this.#model,
-      usage: typeof usage === 'string' ? null : usage,
-      unknown,
-    });
+  #tell(model: string | null, usage: TokenUsage | null, unknown: UnknownUsage | null): void {
+    this.#exchange.turn({ model: model ?? this.#model, usage, unknown });
   }
 }

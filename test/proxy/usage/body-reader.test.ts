@@ -104,6 +104,10 @@ t.test('a response in one document', async (t) => {
   const images = { input_tokens: 100, output_tokens: 200 };
   const drawn = { ...response, tool_usage: { image_gen: images, web_search: { num_requests: 1 } } };
   t.strictSame(await read(JSON.stringify(drawn), { headers }), ['gpt-x 112/3/205/2']);
+  const odd = { ...response, tool_usage: { image_gen: { total_tokens: 0 } } };
+  t.strictSame(await read(JSON.stringify(odd), { headers }), ['gpt-x 12/3/5/2 unreadable']);
+  const long = { ...response, tool_usage: { image_gen: images, more: 'x'.repeat(9_000) } };
+  t.strictSame(await read(JSON.stringify(long), { headers }), ['gpt-x 12/3/5/2 unreadable']);
   t.strictSame(await read('{"status":"failed","usage":null}', { headers }), ['unknown nothing']);
   for (const open of ['{"output":[]}', '{"status":"queued","usage":null}']) {
     t.strictSame(await read(open, { headers }), ['unknown unreadable'], 'nobody says what it took');

@@ -13,8 +13,8 @@ export class Told implements ServerEventListener {
     this.lines.push('created');
   }
 
-  ended(model: string | null, usage: TokenUsage | null | 'unreadable'): void {
-    this.lines.push(`ended ${model} ${typeof usage === 'object' ? usageText(usage) : usage}`);
+  ended(model: string | null, usage: TokenUsage | null, unknown: string | null): void {
+    this.lines.push(`ended ${model} ${told(usage, unknown)}`);
   }
 
   failed(): void {
@@ -39,7 +39,7 @@ export function countedTurns(model: string | null = null, defect: Error | null =
   const lines: string[] = [];
   log.addTurns({
     turn: (_client, { model: named, usage, unknown }) =>
-      lines.push(`${named} ${unknown ?? usageText(usage)}`),
+      lines.push(`${named} ${told(usage, unknown)}`),
     limited: (reason) => lines.push(`limited ${reason}`),
   });
   const reports: LimitReport[] = [];
@@ -50,6 +50,11 @@ export function countedTurns(model: string | null = null, defect: Error | null =
   const limits = { observe };
   const turns = new TurnCounter(log.begin('POST', false), limits, model);
   return { turns, lines, reports };
+}
+
+function told(usage: TokenUsage | null, unknown: string | null): string {
+  if (unknown === null) return usageText(usage);
+  return usage ? `${usageText(usage)} ${unknown}` : unknown;
 }
 
 function usageText(usage: TokenUsage | null): string {
