@@ -89,7 +89,7 @@ class StreamDecoder implements Decoder {
       this.#step();
     });
     stream.on('error', (error) => {
-      this.#failure = error;
+      this.#failure ??= error;
       this.#step();
     });
   }
@@ -133,12 +133,18 @@ class StreamDecoder implements Decoder {
     try {
       this.#tell(bytes);
     } catch (error) {
-      this.#stream.destroy(error as Error);
+      this.#fail(error as Error);
     }
   }
 
   #refuse(most: string): void {
-    this.#stream.destroy(new DecodedTooLargeError(`it has more than ${most}`));
+    this.#fail(new DecodedTooLargeError(`it has more than ${most}`));
+  }
+
+  /** At once: the write may be confirmed before the stream tells its error. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#stream.destroy(error);
   }
 }
 
