@@ -12,8 +12,8 @@ import type { TurnChange } from './usage/turn-counter.ts';
 /**
  * Holds a client to its limits on a WebSocket. Its first message belongs to the upgrade, which has counted
  * as a request, but the tokens of the day may have been used up since. A client may send several
- * messages without waiting: turns that run at the same time count as streams, and none of those that
- * wait may begin when the tokens are used up.
+ * messages without waiting: turns that run at the same time count as streams, and when a turn ends that
+ * has used up the tokens, those that wait behind it end with it.
  */
 export class SocketUse {
   /** null: nobody reads the turns. */
@@ -71,7 +71,8 @@ export class SocketUse {
   /** When messages are sent ahead, it matters at once when a turn ends. */
   #watchClosely(): void {
     const { reading } = this;
-    if (reading) reading.frames.isUrgent = reading.turns.waiting > 1;
+    if (!reading || !mustReadSocket(this.#request.client?.limits ?? null)) return;
+    reading.frames.isUrgent = reading.turns.waiting > 1;
   }
 
   /** Where a limit asks for what cannot be seen, no message follows. */
