@@ -4,7 +4,8 @@ let compiler: Promise<Ajv> | null = null;
 
 /** Strict, as the backend is: nothing is dropped, filled in or converted. Not loaded before it is needed. */
 function ajv(): Promise<Ajv> {
-  compiler ??= import('ajv').then((module) => new module.Ajv({ discriminator: true }));
+  // The bundle gives a CommonJS module its default export alone.
+  compiler ??= import('ajv').then(({ default: ajv }) => new ajv.Ajv({ discriminator: true }));
   return compiler;
 }
 

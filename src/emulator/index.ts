@@ -32,6 +32,8 @@ export interface EmulatorOptions {
   accessTokenLifetimeSeconds?: number;
   /** PEM texts; makes the emulator speak TLS. */
   https?: { key: string; cert: string };
+  /** Default false: it signs with the key of all emulators of this process. */
+  ownSigningKey?: boolean;
 }
 
 /** A running emulated backend. */
@@ -64,6 +66,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const state = await createState({
     now: options.now ?? systemClock,
     accessTokenLifetimeSeconds: options.accessTokenLifetimeSeconds ?? TEN_DAYS_SECONDS,
+    ownSigningKey: options.ownSigningKey ?? false,
     closing: closing.signal,
   });
   const operator = createOperator(state);

@@ -25,7 +25,7 @@ export function signingKeyOfProcess(): Promise<SigningKey> {
   return processKey;
 }
 
-async function createSigningKey(): Promise<SigningKey> {
+export async function createSigningKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', {
     modulusLength: MODULUS_BITS,
   });

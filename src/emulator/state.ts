@@ -11,7 +11,12 @@ import { InstanceStore } from './instances.ts';
 import { Recorder } from './records.ts';
 import { refusalResponse } from './refusals.ts';
 import type { EmulatedResponse } from './response.ts';
-import { keyOfNobody, type SigningKey, signingKeyOfProcess } from './signing-key.ts';
+import {
+  createSigningKey,
+  keyOfNobody,
+  type SigningKey,
+  signingKeyOfProcess,
+} from './signing-key.ts';
 import { TokenStore } from './tokens.ts';
 import { type RequiredAuth, type Verdict, verifyRequest } from './verify.ts';
 import { WorkloadRules } from './workload-rules.ts';
@@ -69,6 +74,7 @@ export interface EmulatorState {
 export async function createState(options: {
   now: Clock;
   accessTokenLifetimeSeconds: number;
+  ownSigningKey: boolean;
   closing: AbortSignal;
 }): Promise<EmulatorState> {
   const settings: EmulatorSettings = {
@@ -88,7 +94,7 @@ export async function createState(options: {
   };
   const now = () => options.now() + settings.dateSkewSeconds * 1000;
   const nextId = createIdSource();
-  const signingKey = await signingKeyOfProcess();
+  const signingKey = await (options.ownSigningKey ? createSigningKey() : signingKeyOfProcess());
   const { accessTokenLifetimeSeconds, closing } = options;
   return {
     settings,

@@ -141,7 +141,7 @@ t.test('the JWKS', async (t) => {
     emulator.records.every(({ auth }) => auth.kind === 'none'),
     'no credential was sent',
   );
-  const other = await startEmulator();
+  const other = await startEmulator({ ownSigningKey: true });
   t.teardown(() => other.close());
   t.match(await check(other.upstream.chatgptBaseUrl), {
     outcome: 'failure',
