@@ -58,6 +58,8 @@ export function turnUsage(
     return isObject(took) ? tokenUsage(took.image_gen) : null;
   });
   const unknown = own === 'unreadable' || images === 'unreadable' ? 'unreadable' : null;
+  // Zeros of a tool do not say what the turn took.
+  if (own === null && images !== 'unreadable' && !images?.output) return { usage: null, unknown };
   const known = [own, images].filter((part) => part !== null && part !== 'unreadable');
   return { usage: known.reduce<TokenUsage | null>(addTokens, null), unknown };
 }

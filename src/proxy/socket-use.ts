@@ -12,8 +12,8 @@ import type { TurnChange } from './usage/turn-counter.ts';
 /**
  * Holds a client to its limits on a WebSocket. Its first message belongs to the upgrade, which has counted
  * as a request, but the tokens of the day may have been used up since. A client may send several
- * messages without waiting: turns that run at the same time count as streams, and when a turn ends that
- * has used up the tokens, those that wait behind it end with it.
+ * messages without waiting: turns that run at the same time count as streams, and behind a turn that has
+ * used up the tokens none begins.
  */
 export class SocketUse {
   /** null: nobody reads the turns. */
@@ -24,6 +24,8 @@ export class SocketUse {
   #isFirst = true;
   /** Turns beside the one that the WebSocket itself counts for. */
   readonly #moreStreams: (() => void)[] = [];
+  /** A turn has ended while others ran. */
+  #hasEndedBeside = false;
   /** It was cut, or has ended; what is still read changes nothing. */
   #isOver = false;
 
@@ -48,7 +50,7 @@ export class SocketUse {
     this.reading?.frames.flush();
     // Asked anew each time: a reload may have changed its limits.
     const { client } = this.#request;
-    if (client && !this.#allows(client)) return false;
+    if (this.#isOver || (client && !this.#allows(client))) return false;
     this.#isFirst = false;
     this.reading?.turns.asked();
     this.#watchClosely();
@@ -68,11 +70,11 @@ export class SocketUse {
     return true;
   }
 
-  /** When messages are sent ahead, it matters at once when a turn ends. */
+  /** When messages are sent ahead, it matters soon that a turn ends. */
   #watchClosely(): void {
     const { reading } = this;
     if (!reading || !mustReadSocket(this.#request.client?.limits ?? null)) return;
-    reading.frames.isUrgent = reading.turns.waiting > 1;
+    reading.frames.isUrgent = reading.turns.isAskedAhead;
   }
 
   /** Where a limit asks for what cannot be seen, no message follows. */
@@ -94,13 +96,13 @@ export class SocketUse {
     this.#watchClosely();
     const { counters, now } = this.#options;
     try {
+      this.#checkTokens(client, what, turns.open);
       const more = Math.max(0, turns.open - 1);
       this.#keepStreams(more);
       while (this.#moreStreams.length < more) {
         checkStreams(client, counters, now());
         this.#moreStreams.push(counters.openStream(client.name));
       }
-      if (what === 'ended' && turns.waiting > 0) checkTokens(client, counters, now());
     } catch (error) {
       const reason = this.#note(error);
       this.#isOver = true;
@@ -108,6 +110,15 @@ export class SocketUse {
       queueMicrotask(() => this.#request.exchange.cut(reason));
     }
   };
+
+  /** A turn that was let in is finished, whatever others of the client have used meanwhile. */
+  #checkTokens(client: Client, what: TurnChange, open: number): void {
+    const { counters, now } = this.#options;
+    const isLast = what === 'ended' && open === 0;
+    if (isLast || (what === 'created' && this.#hasEndedBeside))
+      checkTokens(client, counters, now());
+    if (what === 'ended') this.#hasEndedBeside = !isLast;
+  }
 
   #keepStreams(count: number): void {
     for (const release of this.#moreStreams.splice(count)) release();

@@ -49,6 +49,7 @@ const TOKENS: [name: string, config: object, text: string | null, outcome: strin
   ['one', {}, `a:${'0'.repeat(64)} for=inference\n`, 'ok'],
   ['one that reaches everything', {}, `a:${'0'.repeat(64)}\n`, 'warning'],
   ['by a path', {}, `a:${'0'.repeat(64)} routes=/auth/reload,/backend-api/*\n`, 'warning'],
+  ['by chats', {}, `a:${'0'.repeat(64)} for=codex routes=/backend-api/conversation\n`, 'warning'],
   ['by segments', {}, `a:${'0'.repeat(64)} routes=/*/*/more\n`, 'ok'],
   ['by any segments', {}, `a:${'0'.repeat(64)} routes=/*/*/*\n`, 'warning'],
   ['by every path', {}, `a:${'0'.repeat(64)} for=inference routes=/*\n`, 'warning'],

@@ -90,21 +90,34 @@ t.test('turns that wait do not begin when the tokens are used up', async (t) => 
   t.match(await record, { code: 'AUTH_CLIENT_LIMIT', outcome: 'revoked', tokens: { output: 10 } });
 });
 
-t.test(
-  'the last turn of the day is finished, and the WebSocket stays until the next',
-  async (t) => {
-    const sockets = await start(t, 'output-tokens=10');
-    const { client, upstream, tell, asked, record } = sockets;
-    await ask(sockets, '1');
-    await tell(created, completed(10), '{"type":"more"}');
-    const closed = closedWith1008(t, client, upstream);
-    client.send('2');
-    await closed;
-    await record;
-    t.strictSame(asked, ['1']);
-    t.match(await today(sockets), { turns: 1, unknown: 0 }, 'what was refused is no turn');
-  },
-);
+t.test('the last turn of the day is finished, and nothing follows it', async (t) => {
+  const sockets = await start(t, 'output-tokens=10');
+  const { client, upstream, asked, record } = sockets;
+  await ask(sockets, '1');
+  const told: string[] = [];
+  client.on('message', (data) => told.push(String(data)));
+  const closed = closedWith1008(t, client, upstream);
+  for (const event of [created, '{"type":"response.x"}', completed(10)]) upstream.send(event);
+  await closed;
+  await record;
+  t.strictSame(told, [created, '{"type":"response.x"}', completed(10)]);
+  t.strictSame(asked, ['1']);
+  t.match(await today(sockets), { turns: 1, unknown: 0 });
+});
+
+t.test('a message that is refused is no turn', async (t) => {
+  const sockets = await start(t, 'output-tokens=10');
+  const { client, upstream, tell, asked, record, sidecar } = sockets;
+  await ask(sockets, '1');
+  await tell(created, completed(1));
+  sidecar.counters.addTokens('a', { input: 1, output: 9 }, Date.now());
+  const closed = closedWith1008(t, client, upstream);
+  client.send('2');
+  await closed;
+  await record;
+  t.strictSame(asked, ['1']);
+  t.match(await today(sockets), { turns: 1, unknown: 0 });
+});
 
 t.test('turns that run at the same time are streams', async (t) => {
   const sockets = await start(t, 'streams=2', { usage: { enabled: false } });
@@ -150,7 +163,7 @@ t.test('an error that answers another message does not end the turn that runs', 
   await ask(sockets, '1');
   await tell(created);
   await ask(sockets, 'garbage', '2');
-  await tell('{"type":"error"}');
+  await tell('{"type":"error"}', '{"type":"response.x"}');
   const closed = closedWith1008(t, client, upstream);
   await tell(created);
   await closed;
@@ -158,13 +171,97 @@ t.test('an error that answers another message does not end the turn that runs', 
 
 t.test('a turn that was let in is finished, whatever others use meanwhile', async (t) => {
   const sockets = await start(t, 'output-tokens=10');
-  const { client, upstream, tell, sidecar } = sockets;
+  const { client, upstream, tell, sidecar, record } = sockets;
   await ask(sockets, '1');
   sidecar.counters.addTokens('a', { input: 1, output: 10 }, Date.now());
-  await tell(created, '{"type":"delta"}', completed(1), '{"type":"more"}');
+  await tell(created, '{"type":"response.x"}', '{"type":"error"}', '{"type":"response.x"}');
   const closed = closedWith1008(t, client, upstream);
-  client.send('2');
+  await tell(completed(7));
   await closed;
+  t.match(await record, { tokens: { output: 7 } });
+});
+
+t.test(
+  'turns beside the one that uses up the tokens are finished, and no more begin',
+  async (t) => {
+    const sockets = await start(t, 'output-tokens=10');
+    const { client, upstream, tell, record } = sockets;
+    await ask(sockets, '1', '2', '3');
+    await tell(created, created, completed(10), '{"type":"response.x"}');
+    const closed = closedWith1008(t, client, upstream);
+    await tell(created);
+    await closed;
+    t.match(await record, { tokens: { output: 10 } });
+  },
+);
+
+t.test('messages that nobody answers are no turns', async (t) => {
+  const sockets = await start(t, 'streams=2 output-tokens=1000');
+  const { tell, sidecar } = sockets;
+  const error = '{"type":"error"}';
+  for (const ending of [completed(1), error, completed(1), error]) {
+    await ask(sockets, 'one');
+    await tell(created, ending);
+    await ask(sockets, '{"type":"response.processed"}');
+  }
+  await ask(sockets, 'last');
+  await tell(created, completed(1));
+  t.equal(sidecar.counters.of('a', Date.now()).openStreams, 1);
+  t.match(await today(sockets), { turns: 3, unknown: 0 });
+});
+
+t.test('errors do not hide the turns that wait', async (t) => {
+  const error = '{"type":"error"}';
+  const usage = { input_tokens: 0, output_tokens: 5 };
+  const failed = JSON.stringify({ type: 'response.failed', response: { usage } });
+  for (const before of [
+    [created, error, failed],
+    [error, failed],
+  ]) {
+    const sockets = await start(t, 'output-tokens=10');
+    const { client, upstream, tell, record } = sockets;
+    await ask(sockets, '1', '2', '3');
+    await tell(...before);
+    const closed = closedWith1008(t, client, upstream);
+    await tell(...before);
+    await closed;
+    t.match(await record, { tokens: { output: 10 } });
+  }
+});
+
+t.test('compressed and plain messages are read in their order', async (t) => {
+  const deflate = { serverNoContextTakeover: true, threshold: 500 };
+  const sockets = await start(t, 'streams=1', {}, deflate);
+  const large = JSON.stringify({ type: 'response.created', response: { x: 'word '.repeat(999) } });
+  for (let turn = 0; turn < 3; turn++) {
+    await ask(sockets, 'one');
+    await sockets.tell(large, '{"type":"error"}');
+  }
+  await ask(sockets, 'one');
+  await sockets.tell(large, completed(1));
+  t.equal(sockets.sidecar.counters.of('a', Date.now()).openStreams, 1);
+  t.equal(sockets.client.readyState, sockets.client.OPEN);
+});
+
+t.test('no message goes up once the WebSocket is to be closed', async (t) => {
+  const sockets = await start(t, 'streams=1');
+  const { client, upstream, wire, tell, asked, record } = sockets;
+  await ask(sockets, '1', '2');
+  await tell(created);
+  const closed = closedWith1008(t, client, upstream);
+  // It waits for the other half of a frame.
+  const [last, next] = [frame(created), frame('more')];
+  const arrived = once(client, 'message');
+  wire.write(Buffer.concat([last, next.subarray(0, 3)]));
+  await arrived;
+  client.send('3');
+  client.send('4');
+  client.ping();
+  await new Promise((resolve) => setImmediate(resolve));
+  wire.write(next.subarray(3));
+  await closed;
+  await record;
+  t.strictSame(asked, ['1', '2']);
 });
 
 t.test(

@@ -65,6 +65,9 @@ export async function checkClients(
 /** Of the person, not of Codex: their chats, say. */
 const PERSONAL = [
   PROXY_PREFIX,
+  `${PROXY_PREFIX}/me`,
+  `${PROXY_PREFIX}/accounts/check`,
+  `${PROXY_PREFIX}/conversation`,
   `${PROXY_PREFIX}/conversations`,
   `${PROXY_PREFIX}/conversation/id`,
   `${PROXY_PREFIX}/conversation/id/more`,

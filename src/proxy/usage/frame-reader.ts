@@ -29,7 +29,7 @@ export class FrameReader implements FrameSink {
   #inControl = false;
   #isLast = false;
   #isLost = false;
-  /** Whether messages are inflated at once, and not many together. */
+  /** Whether what is compressed is read soon, and not only when there is much of it. */
   isUrgent = false;
 
   /** @param extensions those that were agreed on, as the response to the upgrade names them */
@@ -62,7 +62,10 @@ export class FrameReader implements FrameSink {
     this.#isLast = (first & FIN) !== 0;
     if (opcode === 0) return;
     this.#message = compressed ? 'compressed' : opcode === TEXT ? 'plain' : 'binary';
-    if (this.#message === 'plain') this.#events.begin();
+    if (this.#message !== 'plain') return;
+    // What came before is read before.
+    this.#inflater?.flush();
+    this.#events.begin();
   }
 
   payload(bytes: Buffer, from: number, to: number): void {
@@ -77,10 +80,8 @@ export class FrameReader implements FrameSink {
 
   end(): void {
     if (this.#inControl || this.#isLost || !this.#isLast) return;
-    if (this.#message === 'compressed') {
-      this.#inflater?.end();
-      if (this.isUrgent) this.#inflater?.flush();
-    } else if (this.#message === 'plain') this.#endEvent();
+    if (this.#message === 'compressed') this.#inflater?.end(this.isUrgent);
+    else if (this.#message === 'plain') this.#endEvent();
   }
 
   #endEvent(): void {

@@ -17,6 +17,7 @@ const EMPTY: Buffer = Buffer.alloc(0);
 /** Bytes of whole messages that are inflated together, and how long they may wait for more. */
 const TOGETHER_BYTES = 16 * 1024;
 const WAIT_MS = 2_000;
+const WAIT_SHORTLY_MS = 50;
 /** A message that is longer than this is inflated aside, piece by piece. */
 const LONGEST_TOGETHER = 64 * 1024;
 const FIRST_ROOM = 4 * 1024;
@@ -72,12 +73,14 @@ export class MessageInflater {
     this.#size = size + more;
   }
 
-  /** The message has ended. */
-  end(): void {
+  /** The message has ended. @param isUrgent whether it waits shortly for more */
+  end(isUrgent: boolean): void {
     this.push(END_OF_MESSAGE, 0, END_OF_MESSAGE.length);
     this.#whole = this.#size;
     if (this.#size >= TOGETHER_BYTES) this.flush();
-    else if (this.#size > 0) this.#timer ??= setTimeout(this.flush, WAIT_MS).unref();
+    else if (this.#size > 0) {
+      this.#timer ??= setTimeout(this.flush, isUrgent ? WAIT_SHORTLY_MS : WAIT_MS).unref();
+    }
   }
 
   /** Reads the messages that wait. */

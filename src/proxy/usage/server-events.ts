@@ -20,6 +20,8 @@ export interface ServerEventListener {
   ended(model: string | null, usage: TokenUsage | null, unknown: UnknownUsage | null): void;
   /** The backend tells an error, which answers a message, or stands for the end of a turn. */
   failed(): void;
+  /** After an error, an event of a turn that goes on. */
+  continued(): void;
   limits(report: LimitReport): void;
   /** The backend refuses a turn because of some limit. */
   limited(reason: LimitedBy): void;
@@ -49,6 +51,7 @@ export class ServerEvents {
   readonly #listener: ServerEventListener;
   readonly #nowMs: () => number;
   readonly #fields = new JsonFields(FIELDS);
+  #isAfterError = false;
   #looking: 'at first bytes' | 'at all' | 'away' = 'at first bytes';
 
   constructor(listener: ServerEventListener, nowMs: () => number) {
@@ -85,7 +88,7 @@ export class ServerEvents {
   pushSideBySide(bytes: Buffer): boolean {
     let at = 0;
     while (at < bytes.length) {
-      if (this.#fields.state === 'before') at = passSideBySide(bytes, at);
+      if (this.#fields.state === 'before') at = this.#passSideBySide(bytes, at);
       this.#looking = 'at all';
       at = this.#fields.push(bytes, at, bytes.length);
       if (this.#fields.state === 'broken') return false;
@@ -94,11 +97,23 @@ export class ServerEvents {
     return true;
   }
 
+  #passSideBySide(bytes: Buffer, from: number): number {
+    const at = passSideBySide(bytes, from);
+    if (at > from) this.#goOn();
+    return at;
+  }
+
   #peek(bytes: Buffer, from: number, to: number): 'at all' | 'away' {
     const kind = peek(bytes, from, to);
     if (kind === null || kind === 'end') return 'at all';
     if (kind === 'created') this.#listener.created();
+    else this.#goOn();
     return 'away';
+  }
+
+  #goOn(): void {
+    if (this.#isAfterError) this.#listener.continued();
+    this.#isAfterError = false;
   }
 
   #tell(): void {
@@ -110,6 +125,7 @@ export class ServerEvents {
     else if (type === 'codex.rate_limits') this.#tellLimits();
     else if (type === 'error') this.#tellError();
     else if (typeof type === 'string' && ENDS.has(type)) this.#tellEnd();
+    else if (typeof type === 'string' && type.startsWith('response.')) this.#goOn();
   }
 
   #tellEnd(): void {
@@ -131,6 +147,7 @@ export class ServerEvents {
   /** An error of a WebSocket stands for a response with this status, and brings its headers. */
   #tellError(): void {
     this.#listener.failed();
+    this.#isAfterError = true;
     const headers = this.#read('headers');
     const known = isObject(headers) ? withTexts(headers) : {};
     for (const report of limitsInHeaders(known, this.#nowMs())) this.#listener.limits(report);

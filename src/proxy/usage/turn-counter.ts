@@ -12,14 +12,16 @@ export class TurnCounter implements ServerEventListener {
   readonly #limits: Pick<AccountLimits, 'observe'>;
   readonly #model: string | null;
   readonly #onChange: ((what: TurnChange) => void) | null;
-  #asked = 0;
   #created = 0;
   #ended = 0;
-  /** Messages that the backend answered with an error, and turns that ended with nothing else. */
-  #refused = 0;
+  /** Turns that ended with an error and no last event. */
   #brokenOff = 0;
-  /** An error came in a turn: a last event may follow. */
-  #isBreakingOff = false;
+  /** Messages of the client that no turn has begun for; some never have one. */
+  #pending = 0;
+  /** Nothing has ended since the last message of the client. */
+  #isAwaited = true;
+  /** An error came while a turn was open. What comes next tells whether it was that turn's. */
+  #isInDoubt = false;
   #isLost = false;
   #isOver = false;
 
@@ -45,41 +47,55 @@ export class TurnCounter implements ServerEventListener {
 
   /** Turns that have begun and not ended. */
   get open(): number {
-    const breakingOff = this.#isBreakingOff ? 1 : 0;
-    return Math.max(0, this.#created - this.#ended - this.#brokenOff - breakingOff);
+    return this.#created - this.#ended - this.#brokenOff;
   }
 
-  /** Turns that were asked for and have not ended. */
-  get waiting(): number {
-    return Math.max(0, this.#asked - this.#ended - this.#brokenOff - this.#refused);
+  /** Whether the client may have asked for a turn before the one before has ended. */
+  get isAskedAhead(): boolean {
+    return this.open + this.#pending > 1;
   }
 
   /** The client has sent a message on its WebSocket, or the request of a response. */
   asked(): void {
-    this.#asked++;
+    // What was sent before and has begun nothing was not meant to.
+    if (!this.#isAwaited && this.open === 0) this.#pending = 0;
+    this.#isAwaited = true;
+    this.#pending++;
     if (this.#isLost) this.#tell(null, null, 'unreadable');
   }
 
   created(): void {
-    if (this.#isBreakingOff) this.#brokenOff++;
-    this.#isBreakingOff = false;
-    this.#created++;
+    // Nothing of the turn has come since its error.
+    if (this.#isInDoubt) this.#brokenOff++;
+    this.#isInDoubt = false;
+    this.#begin();
     this.#onChange?.('created');
   }
 
   ended(model: string | null, usage: TokenUsage | null, unknown: UnknownUsage | null): void {
     if (this.#isOver) return;
-    this.#isBreakingOff = false;
+    if (this.open === 0) this.#begin();
+    this.#isInDoubt = false;
+    this.#isAwaited = false;
     this.#ended++;
     this.#tell(model, usage, unknown);
     this.#onChange?.('ended');
   }
 
   failed(): void {
-    // It answers a message whose turn has not begun, where there is one.
-    if (this.#asked > this.#created + this.#refused) this.#refused++;
-    else this.#isBreakingOff = this.open > 0;
-    this.#onChange?.('ended');
+    this.#isAwaited = false;
+    if (this.open > 0) this.#isInDoubt = true;
+    else this.#pending = Math.max(0, this.#pending - 1);
+  }
+
+  continued(): void {
+    if (this.#isInDoubt) this.#pending = Math.max(0, this.#pending - 1);
+    this.#isInDoubt = false;
+  }
+
+  #begin(): void {
+    this.#created++;
+    this.#pending = Math.max(0, this.#pending - 1);
   }
 
   limits(report: LimitReport): void {
@@ -94,7 +110,7 @@ export class TurnCounter implements ServerEventListener {
   lost(): void {
     if (this.#isLost || this.#isOver) return;
     this.#isLost = true;
-    const open = Math.max(this.#asked - this.#refused, this.#created) - this.#ended;
+    const open = this.#created - this.#ended + this.#pending;
     for (let i = 0; i < open; i++) this.#tell(null, null, 'unreadable');
   }
 

@@ -172,7 +172,7 @@ export class Tunnel {
     if (this.#closing === 'said' && this.#up.closed) closeGently(this.#client);
     if (this.#closing === 'said' || this.#refusedAtBoundary !== null) return;
     for (const start of this.#up.starts) {
-      if (this.#admitsMessage()) continue;
+      if (this.#closing === 'no' && this.#admitsMessage()) continue;
       this.#refusedAtBoundary = start >= 0;
       // The messages before it were admitted.
       if (start > 0) this.#upstream.write(chunk.subarray(0, start));

@@ -109,7 +109,12 @@ t.test('a response in one document', async (t) => {
   const long = { ...response, tool_usage: { image_gen: images, more: 'x'.repeat(9_000) } };
   t.strictSame(await read(JSON.stringify(long), { headers }), ['gpt-x 12/3/5/2 unreadable']);
   t.strictSame(await read('{"status":"failed","usage":null}', { headers }), ['unknown nothing']);
-  for (const open of ['{"output":[]}', '{"status":"queued","usage":null}']) {
+  const zeros = { image_gen: { input_tokens: 0, output_tokens: 0 } };
+  for (const open of [
+    '{"output":[]}',
+    '{"status":"queued","usage":null}',
+    JSON.stringify({ status: 'queued', usage: null, tool_usage: zeros }),
+  ]) {
     t.strictSame(await read(open, { headers }), ['unknown unreadable'], 'nobody says what it took');
   }
 });

@@ -21,6 +21,10 @@ export class Told implements ServerEventListener {
     this.lines.push('failed');
   }
 
+  continued(): void {
+    this.lines.push('continued');
+  }
+
   limits(report: LimitReport): void {
     this.reports.push(report);
   }
