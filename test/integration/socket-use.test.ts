@@ -278,6 +278,23 @@ t.test(
   },
 );
 
+t.test('a message whose turn is found to be one too many does not go up', async (t) => {
+  const sockets = await start(t, 'streams=1', {}, { threshold: 0 });
+  const { client, upstream, asked, record } = sockets;
+  await ask(sockets, '1');
+  let arrived = once(client, 'message');
+  upstream.send(created);
+  await arrived;
+  arrived = once(client, 'message');
+  upstream.send(created);
+  await arrived;
+  const closed = closedWith1008(t, client, upstream);
+  client.send('2');
+  await closed;
+  await record;
+  t.strictSame(asked, ['1']);
+});
+
 t.test('turns that are read only at the end leave no stream behind', async (t) => {
   const sockets = await start(t, 'streams=3', {}, { threshold: 0 });
   const { client, upstream, sidecar, record } = sockets;

@@ -100,6 +100,31 @@ t.test('turns in compressed frames, and in small ones that are not', async (t) =
   t.strictSame(lines, [COUNTED, COUNTED, COUNTED]);
 });
 
+t.test('a plain message is read behind the compressed ones that came before it', async (t) => {
+  const { push, turns } = reader(DEFLATE);
+  push(await new Sender().event({ type: 'response.created', response: {} }));
+  t.equal(turns.open, 0, 'it waits for more');
+  push(plain({ type: 'other' }));
+  t.equal(turns.open, 1);
+});
+
+t.test('messages that began no turn are forgotten with the next one behind a turn', async (t) => {
+  const { push, turns, lines } = reader(null);
+  for (let turn = 0; turn < 5; turn++) {
+    turns.asked();
+    for (const event of TURN) push(plain(event));
+    turns.asked();
+  }
+  turns.asked();
+  push(plain({ type: 'response.created', response: {} }));
+  turns.lost();
+  const unreadable = lines.filter((line) => line.endsWith('unreadable'));
+  t.ok(
+    unreadable.length <= 2,
+    `${unreadable.length} of one that runs, and one that was never a turn`,
+  );
+});
+
 t.test('compressed messages point into those before, whenever those were read', async (t) => {
   const { push, lines, frames, end } = reader(DEFLATE);
   const sender = new Sender();

@@ -77,6 +77,22 @@ t.test('what either side still sends goes nowhere', async (t) => {
   t.equal(codeOf(atUpstream()), 1001);
 });
 
+t.test('while it waits for the end of a frame, no message goes up', async (t) => {
+  const { tunnel, down, client, upstream, atClient, atUpstream } = await openTunnel(t);
+  const frame = text(50);
+  await down(frame.subarray(0, 20));
+  tunnel.close(1008);
+  // The tunnel sends on whatever it admits, so a ping behind the message would arrive with it.
+  client.write(masked(9));
+  await new Promise((resolve) => client.write(masked(0, PING), resolve));
+  const ended = once(upstream, 'end');
+  await down(frame.subarray(20));
+  while (atClient().length < 54) await once(client, 'data');
+  upstream.end();
+  await ended;
+  t.notOk(atUpstream().includes('uuu'));
+});
+
 t.test('in the middle of a frame of the upstream it waits for the end of that', async (t) => {
   const { tunnel, down, client, atClient } = await openTunnel(t);
   const frame = text(50);
