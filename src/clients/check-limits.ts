@@ -14,15 +14,16 @@ const STREAM_RETRY_SECONDS = 15;
  * @throws SidecarError AUTH_CLIENT_LIMIT
  */
 export function checkLimits(
-  { name, limits }: Client,
+  client: Client,
   counters: ClientCounters,
   usesModel: boolean,
   now: number,
 ): void {
+  const { name, limits } = client;
   if (!limits) return;
   if (usesModel) {
-    checkTokens({ name, limits }, counters, now);
-    checkStreams({ name, limits }, counters, now);
+    checkTokens(client, counters, now);
+    checkStreams(client, counters, now);
   }
   checkRate(name, limits, counters, now);
 }
@@ -33,13 +34,14 @@ export function checkLimits(
  * @throws SidecarError AUTH_CLIENT_LIMIT
  */
 export function checkMessage(
-  { name, limits }: Client,
+  client: Client,
   counters: ClientCounters,
   isFirst: boolean,
   now: number,
 ): void {
+  const { name, limits } = client;
   if (!limits) return;
-  checkTokens({ name, limits }, counters, now);
+  checkTokens(client, counters, now);
   if (!isFirst) checkRate(name, limits, counters, now);
 }
 

@@ -90,6 +90,11 @@ export function hasTokenLimit(limits: ClientLimits | null): boolean {
   return limits !== null && (limits.inputTokensPerDay ?? limits.outputTokensPerDay) !== null;
 }
 
+/** Whether a model may be used only where it can be seen. */
+export function mustBeSeen(limits: ClientLimits | null): boolean {
+  return limits !== null && (limits.models !== null || hasTokenLimit(limits));
+}
+
 /** Whether the turns on a WebSocket have to be known. */
 export function mustReadSocket(limits: ClientLimits | null): boolean {
   return limits !== null && (limits.streams !== null || hasTokenLimit(limits));

@@ -1,18 +1,12 @@
 import { SidecarError } from '../base/errors.ts';
 import { checkLimits } from '../clients/check-limits.ts';
 import type { Client } from '../clients/client-tokens.ts';
-import { hasTokenLimit } from '../clients/limits.ts';
+import { mustBeSeen } from '../clients/limits.ts';
 import { hasBody } from '../inbound/has-body.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
 import { type JudgedBody, judgeModel } from './model-gate.ts';
 import type { ForwardOptions } from './proxied-request.ts';
-import {
-  isInference,
-  isRead as isReading,
-  mayBeModelRoute,
-  mayBeStored,
-  usesNoModel,
-} from './routes.ts';
+import { isInference, isReading, mayBeModelRoute, mayBeStored, usesNoModel } from './routes.ts';
 
 type Counting = Pick<ForwardOptions, 'counters' | 'now'>;
 
@@ -38,7 +32,7 @@ export function useClient(
     );
   }
   const isRead = isReading(method) && !upgrade;
-  if (!isSeen(path, isRead)) refuseUnseen(client);
+  if (mustBeSeen(client.limits) && !isSeen(path, isRead)) throw unseen(client);
   const usesModel = isRead ? mayBeStored(path) : upgrade || mayBeModelRoute(path);
   checkLimits(client, counters, usesModel, now());
   counters.addRequest(client.name);
@@ -53,17 +47,11 @@ function isSeen(path: string, isRead: boolean): boolean {
   return isInference(path) || (isRead ? !mayBeStored(path) : usesNoModel(path));
 }
 
-/** Whether a client may use a model only where it can be seen. */
-export function mustBeSeen({ limits }: Pick<Client, 'limits'>): boolean {
-  return limits !== null && (limits.models !== null || hasTokenLimit(limits));
-}
-
-/** @throws SidecarError when a limit asks for what nobody here would see */
-function refuseUnseen(client: Client): void {
-  if (!mustBeSeen(client)) return;
-  throw new SidecarError(
+/** A limit asks for what nobody here would see. */
+function unseen({ name }: Client): SidecarError {
+  return new SidecarError(
     'AUTH_ROUTE_DENIED',
-    `the client token "${client.name}" is limited to models or tokens, so of what uses a model it may send responses and compactions only: whatever else it uses here could not be seen`,
+    `the client token "${name}" is limited to models or tokens, so of what uses a model it may send responses and compactions only: whatever else it uses here could not be seen`,
   );
 }
 

@@ -79,7 +79,7 @@ export function mayBeStored(path: string): boolean {
 }
 
 /** Whether a method only reads. */
-export function isRead(method: string | null): boolean {
+export function isReading(method: string | null): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 

@@ -1,9 +1,8 @@
 import { SidecarError } from '../base/errors.ts';
 import { checkMessage, checkStreams, checkTokens } from '../clients/check-limits.ts';
 import type { Client } from '../clients/client-tokens.ts';
-import { mustReadSocket } from '../clients/limits.ts';
+import { mustBeSeen, mustReadSocket } from '../clients/limits.ts';
 import type { InboundRequest } from '../inbound/request-context.ts';
-import { mustBeSeen } from './client-use.ts';
 import type { ForwardOptions } from './proxied-request.ts';
 import { isInference } from './routes.ts';
 import type { SocketReading } from './usage/reading.ts';
@@ -79,7 +78,7 @@ export class SocketUse {
 
   /** Where a limit asks for what cannot be seen, no message follows. */
   #checkSeen(client: Client): void {
-    const isSeen = isInference(this.#path) || !mustBeSeen(client);
+    const isSeen = isInference(this.#path) || !mustBeSeen(client.limits);
     const isReadable = this.reading !== null && !this.reading.turns.isLost;
     if (isSeen && (isReadable || !mustReadSocket(client.limits))) return;
     throw new SidecarError(
@@ -96,7 +95,7 @@ export class SocketUse {
     this.#watchClosely();
     const { counters, now } = this.#options;
     try {
-      this.#checkTokens(client, what, turns.open);
+      this.#endWhenSpent(client, what, turns.open);
       const more = Math.max(0, turns.open - 1);
       this.#keepStreams(more);
       while (this.#moreStreams.length < more) {
@@ -112,7 +111,7 @@ export class SocketUse {
   };
 
   /** A turn that was let in is finished, whatever others of the client have used meanwhile. */
-  #checkTokens(client: Client, what: TurnChange, open: number): void {
+  #endWhenSpent(client: Client, what: TurnChange, open: number): void {
     const { counters, now } = this.#options;
     const isLast = what === 'ended' && open === 0;
     if (isLast || (what === 'created' && this.#hasEndedBeside))

@@ -5,6 +5,16 @@ export class DecodedTooLargeError extends Error {
   override readonly name = 'DecodedTooLargeError';
 }
 
+/** No text is compressed to less than a two hundredth; what is would only take time and memory. */
+export const MAX_RATIO = 200;
+/** For short bodies. */
+const SPARE_BYTES = 1024 * 1024;
+
+/** How many bytes so many may become, where they are decoded in passing. */
+export function mostDecoded(coded: number): number {
+  return coded * MAX_RATIO + SPARE_BYTES;
+}
+
 type Decompress = (
   bytes: Buffer,
   options: { maxOutputLength: number; finishFlush: number },

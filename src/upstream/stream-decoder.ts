@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { DecodedTooLargeError } from './content-coding.ts';
+import { DecodedTooLargeError, MAX_RATIO, mostDecoded } from './content-coding.ts';
 
 /** Takes a coding off a body piece by piece. */
 export interface Decoder {
@@ -13,13 +13,6 @@ export interface Decoder {
   end(): Promise<void>;
   destroy(): void;
 }
-
-/**
- * No text is compressed to less than a two hundredth; what is would only take time and memory. Some bytes
- * are spared for short bodies.
- */
-const MAX_RATIO = 200;
-const SPARE_BYTES = 1024 * 1024;
 
 /** Decoding takes no more memory than this for one body, 2^23 bytes; Codex needs less. */
 const ZSTD_WINDOW_LOG_MAX = 23;
@@ -124,7 +117,7 @@ class StreamDecoder implements Decoder {
   readonly #onData = (bytes: Buffer): void => {
     this.#size += bytes.length;
     if (this.#size > this.#mostBytes) this.#refuse(`${this.#mostBytes} bytes when decoded`);
-    else if (this.#size > this.#coded * MAX_RATIO + SPARE_BYTES)
+    else if (this.#size > mostDecoded(this.#coded))
       this.#refuse(`${MAX_RATIO} times as many bytes when decoded`);
     else this.#pass(bytes);
   };

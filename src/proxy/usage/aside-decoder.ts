@@ -1,5 +1,6 @@
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
+import { mostDecoded } from '../../upstream/content-coding.ts';
 
 /** Bytes that are decoded together, and how long they may wait for more; one call costs as much as 200. */
 const TOGETHER_BYTES = 16 * 1024;
@@ -7,9 +8,6 @@ const WAIT_MS = 2_000;
 const SHORT_BYTES = 64;
 /** Bytes that may wait for decoding in all. It is faster than most networks, so few ever do. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
-/** No text of ours is compressed to less than a two hundredth; what is would only burn time. */
-export const MAX_RATIO = 200;
-export const SPARE_BYTES = 1024 * 1024;
 /** How long the last bytes may take at the end. */
 const FINISH_MS = 2_000;
 
@@ -118,7 +116,7 @@ export class AsideDecoder {
   readonly #onData = (bytes: Buffer): void => {
     if (this.#state === 'over') return;
     this.#plain += bytes.length;
-    if (this.#plain > this.#coded * MAX_RATIO + SPARE_BYTES) {
+    if (this.#plain > mostDecoded(this.#coded)) {
       this.#lose();
       return;
     }

@@ -1,12 +1,6 @@
 import * as zlib from 'node:zlib';
-import {
-  AsideDecoder,
-  type Decoded,
-  type DecodingBudget,
-  inflater,
-  MAX_RATIO,
-  SPARE_BYTES,
-} from './aside-decoder.ts';
+import { mostDecoded } from '../../upstream/content-coding.ts';
+import { AsideDecoder, type Decoded, type DecodingBudget, inflater } from './aside-decoder.ts';
 
 /** What each message ends with, and senders leave out (RFC 7692, section 7.2.1). */
 const END_OF_MESSAGE = Buffer.from([0x00, 0x00, 0xff, 0xff]);
@@ -139,7 +133,7 @@ export class MessageInflater {
         info: true,
         finishFlush: zlib.constants.Z_SYNC_FLUSH,
         chunkSize: piece,
-        maxOutputLength: coded.length * MAX_RATIO + SPARE_BYTES,
+        maxOutputLength: mostDecoded(coded.length),
         ...(this.#window.length > 0 ? { dictionary: this.#window } : {}),
       }) as unknown as Inflated;
       if (this.#keepsWindow) this.#window = nextWindow(this.#window, buffer);

@@ -4,7 +4,7 @@ import { hasTokenLimit, mustReadSocket } from '../../clients/limits.ts';
 import type { InboundRequest } from '../../inbound/request-context.ts';
 import { type AccountLimits, limitsInHeaders } from '../../telemetry/account-limits.ts';
 import type { ResponseHead } from '../response-head.ts';
-import { isInference, isRead } from '../routes.ts';
+import { isInference, isReading } from '../routes.ts';
 import { DecodingBudget } from './aside-decoder.ts';
 import { type BodyReader, bodyReader } from './body-reader.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -41,7 +41,7 @@ export class UsageReading {
   body({ exchange, client }: InboundRequest, path: string, head: ResponseHead): BodyReader | null {
     if (!this.#reads(client)) return null;
     const turns = new TurnCounter(exchange, this.#limits, head.header('openai-model'));
-    const isTurn = !isRead(exchange.method) && isInference(path);
+    const isTurn = !isReading(exchange.method) && isInference(path);
     const reader = bodyReader(isTurn, head, turns, this.#now, this.#budget);
     exchange.reading = reader && new TurnReading(reader, turns);
     return reader;
